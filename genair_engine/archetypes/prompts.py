@@ -1,0 +1,71 @@
+"""Prompts: from an item's attributes to the messages that ask a language model for its archetype.
+
+The template is the paper's Table 1. Attribute values are prepared as in the public code (methods.md 3.1): identifiers,
+image links and co-purchase lists are left out, line breaks become spaces, every value is cut to 100 characters. Unlike the
+code, values are cut after trimming, and attributes that an item lacks are left out of its prompt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MAX_VALUE_CHARACTERS = 100
+SKIPPED_ATTRIBUTES = frozenset(
+    {"fit", "also_buy", "also_view", "similar_item", "imageurl", "imageurlhighres", "image", "images", "asin", "item_id"}
+)
+_NAMES = {"title": "name", "movie_title": "name", "class": "genre", "release_year": "date"}
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """A versioned prompt: `instruction`, one `attribute` sentence for each attribute, `question`.
+
+    `noun` is what the catalogue calls a thing ("item", "movie", …).
+    """
+
+    name: str
+    instruction: str
+    attribute: str
+    question: str
+    noun: str = "item"
+
+    @property
+    def version(self) -> str:
+        """Name and a hash of the wording: texts of two prompts can never be confused."""
+        wording = "\x1f".join((self.instruction, self.attribute, self.question, self.noun))
+        return f"{self.name}-{hashlib.sha256(wording.encode()).hexdigest()[:8]}"
+
+    def render(self, attributes: Mapping[str, str]) -> str:
+        """The user message for an item with these attributes; an item without any is an "unknown item"."""
+        facts = attribute_sentences(attributes, self.attribute, self.noun)
+        facts = facts or [self.attribute.format(noun=self.noun, key="name", value=f"unknown {self.noun}")]
+        return " ".join((self.instruction.format(noun=self.noun), *facts, self.question.format(noun=self.noun)))
+
+
+PAPER = PromptTemplate(
+    name="paper",
+    instruction=(
+        "You are a helpful recommendation expert. Based on the following attributes, identify the types of users this "
+        "{noun} would appeal to:"
+    ),
+    attribute="The {noun} {key} is {value}.",
+    question="What potential users align best with this {noun}?",
+)
+
+
+def attribute_sentences(attributes: Mapping[str, str], template: str, noun: str) -> list[str]:
+    """One sentence for each attribute that is present, in the item's own order (the encoder's "metadata text" too)."""
+    return [
+        template.format(noun=noun, key=_NAMES.get(key, key).replace("_", " "), value=clean_value(value))
+        for key, value in attributes.items()
+        if key.lower() not in SKIPPED_ATTRIBUTES and clean_value(value)
+    ]
+
+
+def clean_value(value: str) -> str:
+    """A value on one line, ";" as ".", at most 100 characters, without a closing full stop."""
+    line = re.sub(r"\s+", " ", value.replace(";", ".")).strip()
+    return line[:MAX_VALUE_CHARACTERS].strip().rstrip(".").rstrip()
