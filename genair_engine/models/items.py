@@ -1,0 +1,78 @@
+"""Where item vectors come from: a trainable ID table, or GenAIR's frozen representation behind a trainable projector.
+
+Every source answers `vectors(ids)` for any ids, so that a training step computes only the items it needs, and a served
+model computes all of them once (GenAIR eq. 8; projector as in the public code, methods.md 3.2).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from genair_engine.errors import NonFiniteError
+
+
+class ItemTable(nn.Module, ABC):
+    """A source of item vectors for items 1…n_items; item 0 is padding and always the zero vector."""
+
+    n_items: int
+
+    @abstractmethod
+    def vectors(self, ids: Tensor) -> Tensor:
+        """[m, d] vectors of `ids` ([m] int64, 0…n_items). Row of id 0 is zero."""
+
+    def all_vectors(self) -> Tensor:
+        """[n_items + 1, d]: row i is item i; row 0 (padding) is zero."""
+        device = next(self.parameters()).device
+        return self.vectors(torch.arange(self.n_items + 1, device=device))
+
+
+class IdItems(ItemTable):
+    """One free vector an item: what a sequential recommender without item content learns."""
+
+    def __init__(self, n_items: int, dim: int) -> None:
+        super().__init__()
+        self.n_items = n_items
+        self.embedding = nn.Embedding(n_items + 1, dim, padding_idx=0)
+        nn.init.xavier_normal_(self.embedding.weight)
+        nn.init.zeros_(self.embedding.weight[0])
+
+    def vectors(self, ids: Tensor) -> Tensor:
+        return self.embedding(ids)
+
+
+class ProjectedItems(ItemTable):
+    """e_i = p_θ(E_i): a frozen representation mapped by a small MLP (GenAIR eq. 8).
+
+    representation: [n_items, D] float; row k belongs to item k + 1. It is a buffer: saved with the model, never trained.
+    The projector is Linear(D, 256) → LayerNorm → GELU → Linear(256, dim). Raises NonFiniteError on NaN or infinity.
+    """
+
+    HIDDEN = 256
+
+    representation: Tensor
+
+    def __init__(self, representation: Tensor, dim: int) -> None:
+        super().__init__()
+        bad = ~torch.isfinite(representation).all(dim=1)
+        if bad.any():
+            raise NonFiniteError(f"The representation of item index {int(bad.nonzero()[0]) + 1} is not finite.")
+        self.n_items = len(representation)
+        padding = representation.new_zeros(1, representation.shape[1])
+        self.register_buffer("representation", torch.cat([padding, representation]).float())
+        self.projector = nn.Sequential(
+            nn.Linear(representation.shape[1], self.HIDDEN),
+            nn.LayerNorm(self.HIDDEN),
+            nn.GELU(),
+            nn.Linear(self.HIDDEN, dim),
+        )
+        for layer in self.projector:
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_normal_(layer.weight)
+                nn.init.zeros_(layer.bias)
+
+    def vectors(self, ids: Tensor) -> Tensor:
+        projected = self.projector(self.representation[ids])  # [m, d]
+        return projected * (ids != 0).unsqueeze(1)  # p_θ(0) is not zero; padding must be
