@@ -1,0 +1,140 @@
+"""The database connection and its schema: SQLite by default, PostgreSQL by URL, migrated by Alembic when opened.
+
+SQLite runs in WAL mode: readers never wait, writers queue. A transaction that reads first and writes later cannot queue
+(its snapshot would be stale), so writers take the lock at BEGIN: `writing(engine)`. Passwords never reach a message: errors
+name the database by `describe`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from genair_engine.errors import WorkspaceError
+from genair_engine.settings import REPOSITORY
+
+MIGRATIONS = REPOSITORY / "sql" / "migrations"
+BUSY_SECONDS = 10
+ADVISORY_LOCK = 0x67656E616972  # "genair"; names the migration lock inside one PostgreSQL database
+
+_alembic_lock = threading.Lock()  # Alembic's environment is global to the process
+
+
+def connect(url: str) -> Engine:
+    """An engine for `url` (nothing is opened yet). Raises WorkspaceError on a URL that is not usable."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise WorkspaceError(
+            "GENAIR_DATABASE_URL is not a database URL. Write e.g. postgresql+psycopg://user:password@host:5432/genair "
+            "(special characters of the password as %XX), or unset it to use SQLite in the workspace."
+        ) from None
+    options: dict[str, Any] = {"json_serializer": partial(json.dumps, ensure_ascii=False, allow_nan=False)}
+    match parsed.get_backend_name():
+        case "sqlite" if parsed.database and parsed.database != ":memory:":
+            engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **options)
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        case "postgresql" | "postgres":
+            return create_engine(
+                parsed.set(drivername="postgresql+psycopg"),
+                connect_args={"connect_timeout": BUSY_SECONDS},
+                pool_pre_ping=True,
+                **options,
+            )
+        case other:
+            raise WorkspaceError(
+                f"GENAIR_DATABASE_URL names {other!r}. Use a SQLite file (sqlite:////folder/genair.db) or PostgreSQL "
+                "(postgresql+psycopg://user:password@host:5432/genair)."
+            )
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin in _begin_sqlite, so that DDL is in them too
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = NORMAL"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', 'DEFERRED')}")
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine whose transactions take SQLite's write lock at their start (waiting up to 10 s for it)."""
+    return engine.execution_options(sqlite_begin="IMMEDIATE")
+
+
+def describe(url: URL) -> str:
+    """The database in words, without user, password and query string."""
+    if url.get_backend_name() == "sqlite":
+        return f"SQLite file {url.database}"
+    return f"PostgreSQL database {url.database!r} at {url.host or 'the local socket'}:{url.port or 5432}"
+
+
+@contextmanager
+def readable_errors(engine: Engine) -> Iterator[None]:
+    """Turns a failing connection into a WorkspaceError that says which database and what to do."""
+    try:
+        yield
+    except OperationalError as error:
+        raise WorkspaceError(_explain(engine.url, error)) from None
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise WorkspaceError(_explain(engine.url, error)) from None
+
+
+def _explain(url: URL, error: DBAPIError) -> str:
+    reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
+    if url.password:
+        reason = reason.replace(str(url.password), "***")
+    if url.get_backend_name() != "sqlite":
+        advice = "Is the server running, and is GENAIR_DATABASE_URL right?"
+    elif "locked" in reason:
+        advice = f"Another process has been writing for more than {BUSY_SECONDS} s; try again when it has finished."
+    else:
+        advice = "Is its folder writable and the disk not full? GENAIR_WORKSPACE names another folder."
+    return f"The {describe(url)} cannot be used: {reason}. {advice}"
+
+
+def upgrade(engine: Engine) -> None:
+    """Brings the schema to this code's revision; does nothing when it is there.
+
+    Safe when several processes do it at once (SQLite's write lock, PostgreSQL's advisory lock), all or nothing.
+    Raises WorkspaceError when the database cannot be reached or was made by newer code.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    with readable_errors(engine):
+        with engine.connect() as connection:
+            if _revision(connection, scripts) == scripts.get_current_head():
+                return
+        with _alembic_lock, writing(engine).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+            if _revision(connection, scripts) != scripts.get_current_head():
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+
+
+def _revision(connection: Connection, scripts: ScriptDirectory) -> str | None:
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+        raise WorkspaceError(
+            f"The {describe(connection.engine.url)} was made by a newer version of GenAIR Studio (schema {found}). "
+            "Update the code, or name another database in GENAIR_DATABASE_URL or folder in GENAIR_WORKSPACE."
+        )
+    return found

@@ -1,0 +1,261 @@
+"""The database's tables, the same on SQLite and PostgreSQL; the migrations in sql/migrations build exactly these.
+
+Rows hold what is searched, sorted and reported; arrays (sequences, states, representations, checkpoints) are artifacts
+in the `folder` that a row names, relative to the workspace. JSON columns are plain JSON, not JSONB, because the order of
+an item's attributes is the order of the prompt; assign a new value to change one (changes inside are not tracked).
+The full-text index is not a mapped table: see `genair_engine.store.search`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+MAX_KEY = 500
+"""Longest indexed string in characters: four UTF-8 bytes each still fit a PostgreSQL index row (2,704 bytes)."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time on both back-ends; SQLite itself keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+SortableText = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that sorts by code point on both back-ends."""
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        dict[str, str]: JSON,
+        dict[str, int]: JSON,
+        dict[str, float]: JSON,
+        str: Text,
+        float: Float,
+        int: Integer,
+    }
+
+
+class DatasetRow(Base):
+    """An imported dataset; `folder` holds its sequences, negatives and side tables."""
+
+    __tablename__ = "datasets"
+    __table_args__ = ({"sqlite_autoincrement": True},)  # an id is never given twice: caches and jobs may still hold it
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    format: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    content_hash: Mapped[str] = mapped_column(String(64))
+    n_users: Mapped[int]
+    n_items: Mapped[int]
+    n_interactions: Mapped[int]
+    n_rejected: Mapped[int]
+    provenance: Mapped[dict[str, Any]]
+    folder: Mapped[str]
+
+
+class ItemRow(Base):
+    """One item. popularity: training interactions; popularity_group: quintile 1 (least) … 5 (most popular).
+
+    `title_words` and `other_words` are the normalised text that full-text search indexes (`store.words`).
+    """
+
+    __tablename__ = "items"
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "item_id"),
+        Index(None, "dataset_id", "brand"),
+        Index(None, "dataset_id", "popularity_group"),
+        Index(None, "dataset_id", "popularity"),
+        CheckConstraint("popularity_group BETWEEN 1 AND 5", name="popularity_group"),
+    )
+
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    item_id: Mapped[str] = mapped_column(String(MAX_KEY))
+    popularity: Mapped[int]
+    popularity_group: Mapped[int]
+    title: Mapped[str]
+    brand: Mapped[str] = mapped_column(String(MAX_KEY))
+    categories: Mapped[str]
+    description: Mapped[str]
+    attributes: Mapped[dict[str, str]]
+    title_words: Mapped[str] = mapped_column(SortableText, deferred=True)
+    other_words: Mapped[str] = mapped_column(deferred=True)
+
+
+class ItemCategoryRow(Base):
+    """The single categories of an item, for facets and filters."""
+
+    __tablename__ = "item_categories"
+    __table_args__ = (
+        ForeignKeyConstraint(["dataset_id", "position"], ["items.dataset_id", "items.position"], ondelete="CASCADE"),
+        Index(None, "dataset_id", "category", "position"),
+    )
+
+    dataset_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    category: Mapped[str] = mapped_column(String(MAX_KEY), primary_key=True)
+
+
+class RejectionRow(Base):
+    """A record that an import left out, and why."""
+
+    __tablename__ = "rejections"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    file: Mapped[str]
+    line: Mapped[int | None]
+    reason: Mapped[str]
+    record: Mapped[str]
+
+
+class ArchetypeSetRow(Base):
+    """What one model wrote under one prompt, sampling and seed; `folder` holds its states (prefill and decoding)."""
+
+    __tablename__ = "archetype_sets"
+    __table_args__ = (UniqueConstraint("dataset_id", "key"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(String(64))  # store.keys.archetype_key: what must be equal to be the same set
+    model: Mapped[str]
+    revision: Mapped[str]
+    backend: Mapped[str]
+    prompt_version: Mapped[str]
+    prompt: Mapped[dict[str, Any]]
+    sampling: Mapped[dict[str, Any]]
+    seed: Mapped[int]
+    dim: Mapped[int]
+    code_version: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    folder: Mapped[str]
+
+
+class ArchetypeRow(Base):
+    """The archetype of one item. finish: "eos" or "length" (cut at the most new tokens allowed)."""
+
+    __tablename__ = "archetypes"
+    __table_args__ = (
+        UniqueConstraint("set_id", "position"),
+        CheckConstraint("finish IN ('eos', 'length')", name="finish"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    set_id: Mapped[str] = mapped_column(ForeignKey("archetype_sets.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    text: Mapped[str]
+    prompt_tokens: Mapped[int]
+    generated_tokens: Mapped[int]
+    finish: Mapped[str]
+    seconds: Mapped[float]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class RepresentationRow(Base):
+    """Frozen item vectors E. dims: columns a part, e.g. {"prefill": 180}; explained: variance kept a part."""
+
+    __tablename__ = "representations"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    archetype_set_id: Mapped[str | None] = mapped_column(
+        String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), index=True
+    )
+    model: Mapped[str]
+    revision: Mapped[str]
+    parts: Mapped[str]
+    variance: Mapped[float | None]
+    dims: Mapped[dict[str, int]]
+    explained: Mapped[dict[str, float]]
+    provenance: Mapped[dict[str, Any]]
+    folder: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class RunRow(Base):
+    """One training run. state: training, done, failed or stopped; metrics: {split: {protocol: {"HR@10": …}}}."""
+
+    __tablename__ = "runs"
+    __table_args__ = (CheckConstraint("state IN ('training', 'done', 'failed', 'stopped')", name="state"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    representation_id: Mapped[str | None] = mapped_column(
+        String(32), ForeignKey("representations.id", ondelete="CASCADE"), index=True
+    )
+    backbone: Mapped[str]
+    method: Mapped[str]
+    loss: Mapped[str]
+    seed: Mapped[int]
+    config: Mapped[dict[str, Any]]
+    config_key: Mapped[str] = mapped_column(String(64), index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    error: Mapped[str | None]
+    trainable_parameters: Mapped[int | None]
+    epochs_done: Mapped[int] = mapped_column(default=0)
+    best_epoch: Mapped[int | None]
+    seconds_per_epoch: Mapped[float | None]
+    peak_memory_mb: Mapped[float | None]
+    device: Mapped[str]
+    protocol: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    code_version: Mapped[str]
+    folder: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
+
+
+class RunEpochRow(Base):
+    """One epoch of a run. losses: total, rank, calibration; valid: validation metrics, {} where not measured."""
+
+    __tablename__ = "run_epochs"
+
+    run_id: Mapped[str] = mapped_column(String(32), ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    losses: Mapped[dict[str, float]]
+    valid: Mapped[dict[str, float]]
+    seconds: Mapped[float]
