@@ -1,9 +1,9 @@
 """The catalogue and its interaction log as the engine sees them: items 1…n, one chronological sequence a user.
 
-Item index 0 is padding everywhere in the engine; the items' source ids stay in the items table. Sequences are CSR arrays,
-so that everything built from them (splits, batches, popularity, co-occurrence) is plain indexing. Held-out items never
-reach a training signal: `Dataset.split` is the only place that decides what is held out (leave-two-out: the last item is
-the test target, the second last the validation target; methods.md section 1).
+Item index 0 is padding everywhere in the engine; the items' source ids stay in the items table. Sequences are CSR
+arrays, so that everything built from them (splits, batches, popularity, co-occurrence) is plain indexing. Held-out
+items never reach a training signal: `Dataset.split` is the only place that decides what is held out (leave-two-out: the
+last item is the test target, the second last the validation target; methods.md section 1).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ POPULARITY_GROUPS = 5
 class Sequences:
     """One item sequence a user, oldest first, in compressed rows.
 
-    items: [n_events] int32, item indices 1…n. offsets: [n_users + 1] int64; user u owns items[offsets[u]:offsets[u + 1]].
+    items: [n_events] int32, item indices 1…n.
+    offsets: [n_users + 1] int64; user u owns items[offsets[u]:offsets[u + 1]].
     """
 
     items: ItemArray
@@ -110,8 +111,8 @@ class Dataset:
 
     name: the workspace's name for it.
     items: [n_items] rows; row k is item index k + 1. Columns: `item_id` (source id, str, unique), `title`, `brand`,
-        `categories`, `description` (str, "" where unknown) and `attributes` (dict of str to str: every metadata field as
-        the source gave it, in the source's order; what prompts are made of).
+        `categories`, `description` (str, "" where unknown) and `attributes` (dict of str to str: every metadata field
+        that has a value, as the source gave it and in its order; what prompts are made of).
     sequences: one chronological row a user, in the order of `user_ids`.
     user_ids: [n_users] source ids.
     users: attributes of users (column `user_id` and the source's own), or None.
@@ -137,7 +138,9 @@ class Dataset:
         if self.sequences.items.min() < 1 or self.sequences.items.max() > self.n_items:
             raise InputError(f"Dataset {self.name!r}: an interaction names an item outside 1…{self.n_items}.")
         if len(self.user_ids) != len(self.sequences):
-            raise InputError(f"Dataset {self.name!r}: {len(self.user_ids)} user ids for {len(self.sequences)} sequences.")
+            raise InputError(
+                f"Dataset {self.name!r}: {len(self.user_ids)} user ids for {len(self.sequences)} sequences."
+            )
 
     @property
     def n_items(self) -> int:
