@@ -1,8 +1,8 @@
 """The database connection and its schema: SQLite by default, PostgreSQL by URL, migrated by Alembic when opened.
 
-SQLite runs in WAL mode: readers never wait, writers queue. A transaction that reads first and writes later cannot queue
-(its snapshot would be stale), so writers take the lock at BEGIN: `writing(engine)`. Passwords never reach a message: errors
-name the database by `describe`.
+SQLite runs in WAL mode: readers never wait, writers queue. A transaction that reads first and writes later cannot
+queue (its snapshot would be stale), so writers take the lock at BEGIN: `writing(engine)`. Passwords never reach a
+message: errors name the database by `describe`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def connect(url: str) -> Engine:
         parsed = make_url(url)
     except ArgumentError:
         raise WorkspaceError(
-            "GENAIR_DATABASE_URL is not a database URL. Write e.g. postgresql+psycopg://user:password@host:5432/genair "
+            "GENAIR_DATABASE_URL is not a database URL. Write e.g. postgresql+psycopg://user:password@host/genair "
             "(special characters of the password as %XX), or unset it to use SQLite in the workspace."
         ) from None
     options: dict[str, Any] = {"json_serializer": partial(json.dumps, ensure_ascii=False, allow_nan=False)}

@@ -1,8 +1,8 @@
 """The database's tables, the same on SQLite and PostgreSQL; the migrations in sql/migrations build exactly these.
 
 Rows hold what is searched, sorted and reported; arrays (sequences, states, representations, checkpoints) are artifacts
-in the `folder` that a row names, relative to the workspace. JSON columns are plain JSON, not JSONB, because the order of
-an item's attributes is the order of the prompt; assign a new value to change one (changes inside are not tracked).
+in the `folder` that a row names, relative to the workspace. JSON columns are plain JSON, not JSONB, because the order
+of an item's attributes is the order of the prompt; assign a new value to change one (changes inside are not tracked).
 The full-text index is not a mapped table: see `genair_engine.store.search`.
 """
 
@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     DateTime,
     Dialect,
@@ -168,7 +169,7 @@ class ArchetypeSetRow(Base):
     prompt_version: Mapped[str]
     prompt: Mapped[dict[str, Any]]
     sampling: Mapped[dict[str, Any]]
-    seed: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
     dim: Mapped[int]
     code_version: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -230,7 +231,7 @@ class RunRow(Base):
     backbone: Mapped[str]
     method: Mapped[str]
     loss: Mapped[str]
-    seed: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
     config: Mapped[dict[str, Any]]
     config_key: Mapped[str] = mapped_column(String(64), index=True)
     state: Mapped[str] = mapped_column(String(16))
