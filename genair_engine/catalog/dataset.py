@@ -2,8 +2,8 @@
 
 Item index 0 is padding everywhere in the engine; the items' source ids stay in the items table. Sequences are CSR
 arrays, so that everything built from them (splits, batches, popularity, co-occurrence) is plain indexing. Held-out
-items never reach a training signal: `Dataset.split` is the only place that decides what is held out (leave-two-out: the
-last item is the test target, the second last the validation target; methods.md section 1).
+items never reach a training signal: `Dataset.split` is the only place that decides what is held out (leave-two-out:
+the last item is the test target, the second last the validation target; methods.md section 1).
 """
 
 from __future__ import annotations
@@ -138,9 +138,7 @@ class Dataset:
         if self.sequences.items.min() < 1 or self.sequences.items.max() > self.n_items:
             raise InputError(f"Dataset {self.name!r}: an interaction names an item outside 1…{self.n_items}.")
         if len(self.user_ids) != len(self.sequences):
-            raise InputError(
-                f"Dataset {self.name!r}: {len(self.user_ids)} user ids for {len(self.sequences)} sequences."
-            )
+            raise InputError(f"Dataset {self.name!r}: {len(self.user_ids)} user ids for {len(self.sequences)} sequences.")
 
     @property
     def n_items(self) -> int:
@@ -153,6 +151,11 @@ class Dataset:
     @property
     def n_interactions(self) -> int:
         return len(self.sequences.items)
+
+    @cached_property
+    def position_of(self) -> pd.Series[int]:
+        """Item index 1…n_items by source id."""
+        return pd.Series(range(1, self.n_items + 1), index=self.items["item_id"])
 
     @cached_property
     def split(self) -> Split:

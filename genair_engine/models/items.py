@@ -36,7 +36,7 @@ class IdItems(ItemTable):
         super().__init__()
         self.n_items = n_items
         self.embedding = nn.Embedding(n_items + 1, dim, padding_idx=0)
-        nn.init.xavier_normal_(self.embedding.weight)
+        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
         nn.init.zeros_(self.embedding.weight[0])
 
     def vectors(self, ids: Tensor) -> Tensor:
@@ -46,7 +46,8 @@ class IdItems(ItemTable):
 class ProjectedItems(ItemTable):
     """e_i = p_θ(E_i): a frozen representation mapped by a small MLP (GenAIR eq. 8).
 
-    representation: [n_items, D] float; row k belongs to item k + 1. It is a buffer: saved with the model, never trained.
+    representation: [n_items, D] float; row k belongs to item k + 1. Never trained, and not part of the state dict: a
+        checkpoint holds what training changed, the representation is an artifact of its own.
     The projector is Linear(D, 256) → LayerNorm → GELU → Linear(256, dim). Raises NonFiniteError on NaN or infinity.
     """
 
@@ -61,17 +62,19 @@ class ProjectedItems(ItemTable):
             raise NonFiniteError(f"The representation of item index {int(bad.nonzero()[0]) + 1} is not finite.")
         self.n_items = len(representation)
         padding = representation.new_zeros(1, representation.shape[1])
-        self.register_buffer("representation", torch.cat([padding, representation]).float())
+        self.register_buffer("representation", torch.cat([padding, representation]).float(), persistent=False)
         self.projector = nn.Sequential(
             nn.Linear(representation.shape[1], self.HIDDEN),
             nn.LayerNorm(self.HIDDEN),
             nn.GELU(),
             nn.Linear(self.HIDDEN, dim),
         )
-        for layer in self.projector:
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_normal_(layer.weight)
-                nn.init.zeros_(layer.bias)
+        # Vectors start at a length of about 1, so that first scores are of order 1 whatever the width: a softmax over
+        # thousands of items that starts with scores of order d spends its first epochs on unlearning them.
+        last = self.projector[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.normal_(last.weight, std=(dim * self.HIDDEN) ** -0.5)
+        nn.init.zeros_(last.bias)
 
     def vectors(self, ids: Tensor) -> Tensor:
         projected = self.projector(self.representation[ids])  # [m, d]

@@ -86,9 +86,7 @@ class Trainer:
         calibrated = METHODS[config.method].calibrated and config.alpha > 0
         self.association = Association(train, dataset.n_items) if calibrated else None
         trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.Adam(
-            trainable, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
+        self.optimizer = torch.optim.Adam(trainable, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
     @property
     def finished(self) -> bool:

@@ -1,0 +1,78 @@
+"""The public surface: one function a verb, (workspace, typed request) → typed result.
+
+Pages, CLI and jobs call these and nothing below them. A request's fields, with their descriptions, ranges and units, are
+the only source of CLI options, form fields and their help.
+"""
+
+from genair_engine.verbs.archetypes import GenerateRequest, GenerateResult, generate
+from genair_engine.verbs.base import Progress, Request, Result
+from genair_engine.verbs.browse import (
+    ArchetypeText,
+    DatasetState,
+    Item,
+    ItemDetail,
+    ItemList,
+    SearchRequest,
+    WorkspaceState,
+    archetype_snippets,
+    item_detail,
+    items_of,
+    search,
+    workspace_state,
+)
+from genair_engine.verbs.datasets import (
+    DatasetsRequest,
+    DatasetsResult,
+    ImportRequest,
+    ImportResult,
+    datasets,
+    import_dataset,
+)
+from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
+from genair_engine.verbs.recommendation import RecommendedItem, RecommendRequest, RecommendResult, rank, recommend
+from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
+from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, load_model, train
+
+__all__ = [
+    "ArchetypeText",
+    "DatasetState",
+    "DatasetsRequest",
+    "DatasetsResult",
+    "DoctorRequest",
+    "DoctorResult",
+    "EvaluateRequest",
+    "GenerateRequest",
+    "GenerateResult",
+    "ImportRequest",
+    "ImportResult",
+    "Item",
+    "ItemDetail",
+    "ItemList",
+    "Progress",
+    "RecommendRequest",
+    "RecommendResult",
+    "RecommendedItem",
+    "RepresentRequest",
+    "RepresentResult",
+    "Request",
+    "Result",
+    "RunResult",
+    "SearchRequest",
+    "TrainRequest",
+    "WorkspaceState",
+    "archetype_snippets",
+    "datasets",
+    "doctor",
+    "evaluate",
+    "generate",
+    "import_dataset",
+    "item_detail",
+    "items_of",
+    "load_model",
+    "rank",
+    "recommend",
+    "represent",
+    "search",
+    "train",
+    "workspace_state",
+]

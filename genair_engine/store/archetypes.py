@@ -1,0 +1,88 @@
+"""Archetype sets and the texts in them, in the database. Functions leave the transaction to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from genair_engine.errors import NotFoundError
+from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, ItemRow
+
+
+def find_set(session: Session, dataset_id: int, name: str) -> ArchetypeSetRow:
+    """The set with that id, or the set of that model with the most texts (the newest among equals).
+
+    Raises NotFoundError with the models that have written archetypes for the data set.
+    """
+    sets = list_sets(session, dataset_id)
+    by_id = {row.id: row for row, _ in sets}
+    if name in by_id:
+        return by_id[name]
+    of_model = [(count, row.created_at, row.id) for row, count in sets if row.model == name]
+    if not of_model:
+        known = {row.model for row, _ in sets} | by_id.keys()
+        raise NotFoundError("archetype set or model with archetypes", name, known, "Write them with `generate` first.")
+    return by_id[max(of_model)[2]]
+
+
+def find_set_by_key(session: Session, dataset_id: int, key: str) -> ArchetypeSetRow | None:
+    """The set that this configuration has made before, or None."""
+    return session.scalar(select(ArchetypeSetRow).where(ArchetypeSetRow.dataset_id == dataset_id, ArchetypeSetRow.key == key))
+
+
+def list_sets(session: Session, dataset_id: int) -> list[tuple[ArchetypeSetRow, int]]:
+    """All sets of a data set with their number of texts, oldest first."""
+    texts = select(ArchetypeRow.set_id, func.count().label("texts")).group_by(ArchetypeRow.set_id).subquery()
+    rows = session.execute(
+        select(ArchetypeSetRow, func.coalesce(texts.c.texts, 0))
+        .outerjoin(texts, texts.c.set_id == ArchetypeSetRow.id)
+        .where(ArchetypeSetRow.dataset_id == dataset_id)
+        .order_by(ArchetypeSetRow.created_at, ArchetypeSetRow.id)
+    )
+    return [(row, count) for row, count in rows]
+
+
+def written_positions(session: Session, set_id: str) -> set[int]:
+    """Items that have a text in the set."""
+    return set(session.scalars(select(ArchetypeRow.position).where(ArchetypeRow.set_id == set_id)))
+
+
+def texts_of_set(session: Session, set_id: str) -> dict[int, str]:
+    """Item position to text."""
+    rows = session.execute(select(ArchetypeRow.position, ArchetypeRow.text).where(ArchetypeRow.set_id == set_id))
+    return {position: text for position, text in rows}
+
+
+def texts_of_item(session: Session, dataset_id: int, position: int) -> list[tuple[ArchetypeSetRow, ArchetypeRow]]:
+    """Every archetype of one item with the set that says how it was written, oldest set first."""
+    rows = session.execute(
+        select(ArchetypeSetRow, ArchetypeRow)
+        .join(ArchetypeRow, ArchetypeRow.set_id == ArchetypeSetRow.id)
+        .where(ArchetypeSetRow.dataset_id == dataset_id, ArchetypeRow.position == position)
+        .order_by(ArchetypeSetRow.created_at, ArchetypeSetRow.id)
+    )
+    return [(set_row, text_row) for set_row, text_row in rows]
+
+
+def texts_of_items(session: Session, set_id: str, positions: Sequence[int]) -> dict[int, str]:
+    """Texts of the set for some items."""
+    rows = session.execute(
+        select(ArchetypeRow.position, ArchetypeRow.text).where(
+            ArchetypeRow.set_id == set_id, ArchetypeRow.position.in_(positions)
+        )
+    )
+    return {position: text for position, text in rows}
+
+
+def first_item_with_text(session: Session, dataset_id: int) -> ItemRow | None:
+    """The most popular item that has an archetype: a good one to show first."""
+    return session.scalar(
+        select(ItemRow)
+        .join(ArchetypeRow, ArchetypeRow.position == ItemRow.position)
+        .join(ArchetypeSetRow, ArchetypeSetRow.id == ArchetypeRow.set_id)
+        .where(ItemRow.dataset_id == dataset_id, ArchetypeSetRow.dataset_id == dataset_id)
+        .order_by(ItemRow.popularity.desc(), ItemRow.position)
+        .limit(1)
+    )

@@ -1,0 +1,65 @@
+"""Representations and training runs in the database. Functions leave the transaction to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from genair_engine.errors import NotFoundError
+from genair_engine.store.tables import DatasetRow, RepresentationRow, RunEpochRow, RunRow
+
+
+def find_representation(session: Session, dataset: DatasetRow, name: str) -> RepresentationRow:
+    """The representation of that id. Raises NotFoundError with the ids that the data set has."""
+    row = session.get(RepresentationRow, name)
+    if row is None or row.dataset_id != dataset.id:
+        known = [one.id for one in list_representations(session, dataset.id)]
+        raise NotFoundError(f"representation of {dataset.name!r}", name, known, "Make one with `represent`.")
+    return row
+
+
+def list_representations(session: Session, dataset_id: int) -> Sequence[RepresentationRow]:
+    """All representations of a data set, oldest first."""
+    return session.scalars(
+        select(RepresentationRow)
+        .where(RepresentationRow.dataset_id == dataset_id)
+        .order_by(RepresentationRow.created_at, RepresentationRow.id)
+    ).all()
+
+
+def find_run(session: Session, name: str) -> tuple[RunRow, DatasetRow]:
+    """The run of that id and its data set. Raises NotFoundError with the newest runs."""
+    found = session.execute(
+        select(RunRow, DatasetRow).join(DatasetRow, DatasetRow.id == RunRow.dataset_id).where(RunRow.id == name)
+    ).first()
+    if found is None:
+        known = session.scalars(select(RunRow.id).order_by(RunRow.created_at.desc()).limit(50)).all()
+        raise NotFoundError("run", name, known, "" if known else "Train one with `train`.")
+    return found[0], found[1]
+
+
+def list_runs(session: Session, dataset_id: int) -> Sequence[RunRow]:
+    """All runs of a data set, newest first."""
+    return session.scalars(
+        select(RunRow).where(RunRow.dataset_id == dataset_id).order_by(RunRow.created_at.desc(), RunRow.id)
+    ).all()
+
+
+def unfinished_runs(session: Session, dataset_id: int, config_key: str) -> Sequence[RunRow]:
+    """Runs of exactly this configuration that did not reach their end, newest first."""
+    return session.scalars(
+        select(RunRow)
+        .where(
+            RunRow.dataset_id == dataset_id,
+            RunRow.config_key == config_key,
+            RunRow.state.in_(("training", "stopped")),
+        )
+        .order_by(RunRow.created_at.desc())
+    ).all()
+
+
+def epochs_of(session: Session, run_id: str) -> Sequence[RunEpochRow]:
+    """The epochs of a run in order."""
+    return session.scalars(select(RunEpochRow).where(RunEpochRow.run_id == run_id).order_by(RunEpochRow.epoch)).all()

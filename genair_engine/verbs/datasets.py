@@ -1,0 +1,137 @@
+"""Verbs on data sets: import one, list them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from genair_engine.catalog.readers import ColumnMapping, read_dataset
+from genair_engine.errors import InputError
+from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.workspace import Workspace
+
+SHOWN_REJECTIONS = 5
+
+
+class ImportRequest(Request):
+    """Import a catalogue with its interactions."""
+
+    path: Path = positional("folder of the data set, or one of its files")
+    name: str = Field(description="name of the data set in the workspace")
+    format: str = Field("auto", description="lcrec, recbole, tables (CSV or Parquet), or auto: told from the files")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="for tables: which column means what, as field=column (fields: "
+        + ", ".join(ColumnMapping.model_fields)
+        + ")",
+    )
+
+
+class Rejected(Record):
+    """A record that was left out, and why."""
+
+    file: str
+    line: int | None
+    reason: str
+    record: str
+
+
+class ImportResult(Result):
+    """rejected counts all records left out; rejections shows the first few, the workspace keeps them all."""
+
+    dataset: str
+    format: str
+    users: int
+    items: int
+    interactions: int
+    rejected: int
+    rejections: list[Rejected]
+
+    def lines(self) -> list[str]:
+        shown = [f"  {one.file}{'' if one.line is None else f', line {one.line}'}: {one.reason}" for one in self.rejections]
+        more = self.rejected - len(shown)
+        return [
+            f"Imported {self.dataset} ({self.format}): {self.users:,} users, {self.items:,} items, "
+            f"{self.interactions:,} interactions; {self.rejected:,} records rejected.",
+            *shown,
+            *([f"  … and {more:,} more (kept in the import report)."] if more > 0 else []),
+        ]
+
+
+def import_dataset(workspace: Workspace, request: ImportRequest, progress: Progress = silent) -> ImportResult:
+    """Read a data set and keep it, all or nothing. Raises InputError on unusable files or a name that is taken."""
+    if any(row.name == request.name for row in workspace.dataset_rows()):
+        raise InputError(f"A data set named {request.name!r} exists already: choose another name.")
+    progress(0, 2, f"reading {request.path.name}")
+    result = read_dataset(request.path, request.name, request.format, _mapping(request.columns))
+    progress(1, 2, "storing")
+    row = workspace.save_dataset(result, str(result.dataset.provenance.get("format", request.format)))
+    progress(2, 2, "imported")
+    return ImportResult(
+        dataset=row.name,
+        format=row.format,
+        users=row.n_users,
+        items=row.n_items,
+        interactions=row.n_interactions,
+        rejected=row.n_rejected,
+        rejections=[
+            Rejected(file=one.file, line=one.line, reason=one.reason, record=one.record)
+            for one in result.rejected[:SHOWN_REJECTIONS]
+        ],
+    )
+
+
+def _mapping(columns: dict[str, str]) -> ColumnMapping | None:
+    unknown = columns.keys() - ColumnMapping.model_fields.keys()
+    if unknown:
+        raise InputError(
+            f"There is no field {sorted(unknown)[0]!r} to map a column to; known: {', '.join(ColumnMapping.model_fields)}."
+        )
+    return ColumnMapping(**columns) if columns else None
+
+
+class DatasetsRequest(Request):
+    """List the data sets of the workspace."""
+
+
+class DatasetSummary(Record):
+    """A data set in numbers."""
+
+    dataset: str
+    format: str
+    users: int
+    items: int
+    interactions: int
+    rejected: int
+    content_hash: str
+
+
+class DatasetsResult(Result):
+    datasets: list[DatasetSummary]
+
+    def lines(self) -> list[str]:
+        if not self.datasets:
+            return ["The workspace has no data set yet. Import one: python -m genair_engine import PATH --name NAME"]
+        return [
+            f"{one.dataset}: {one.users:,} users, {one.items:,} items, {one.interactions:,} interactions ({one.format})"
+            for one in self.datasets
+        ]
+
+
+def datasets(workspace: Workspace, request: DatasetsRequest, progress: Progress = silent) -> DatasetsResult:  # noqa: ARG001
+    """All data sets by name."""
+    return DatasetsResult(
+        datasets=[
+            DatasetSummary(
+                dataset=row.name,
+                format=row.format,
+                users=row.n_users,
+                items=row.n_items,
+                interactions=row.n_interactions,
+                rejected=row.n_rejected,
+                content_hash=row.content_hash,
+            )
+            for row in workspace.dataset_rows()
+        ]
+    )

@@ -1,0 +1,217 @@
+"""The verb `represent`: from states or text embeddings to the frozen item representation E (GenAIR eq. 6–7).
+
+A causal language model is represented by its own states, which `generate` kept. A text encoder embeds the metadata as the
+prefill part and the texts that a language model wrote as the decoding part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from genair_engine import __version__
+from genair_engine.archetypes import representation
+from genair_engine.archetypes.backends import load_encoder
+from genair_engine.archetypes.prompts import PAPER, attribute_sentences
+from genair_engine.archetypes.sources import ModelSource, find_model
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.errors import InputError
+from genair_engine.store import artifacts
+from genair_engine.store.archetypes import find_set, texts_of_set, written_positions
+from genair_engine.store.keys import new_id
+from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
+from genair_engine.verbs.archetypes import item_labels, states_of
+from genair_engine.verbs.base import Progress, Request, Result, positional, silent
+from genair_engine.workspace import Workspace
+
+ENCODE_CHUNK = 512
+"""Texts between two reports of progress."""
+
+States = dict[str, npt.NDArray[np.float32]]
+
+
+class RepresentRequest(Request):
+    """Make the item representation that a recommender is trained on."""
+
+    dataset: str = positional("data set")
+    model: str = Field(description="language model whose states to use, or an encoder such as minilm")
+    archetypes: str | None = Field(
+        None, description="for an encoder: embed the texts of this model (or set) as the decoding part"
+    )
+    parts: Literal["prefill", "decoding", "both"] | None = Field(
+        None, description="which parts to keep; by default both where there are both"
+    )
+    variance: float | None = Field(0.95, gt=0, le=1, description="share of each part's variance that PCA keeps")
+    components: int | None = Field(None, ge=1, description="fixed number of components a part, instead of a variance")
+
+
+class RepresentResult(Result):
+    """dims: columns a part; explained: share of variance they hold."""
+
+    dataset: str
+    representation: str
+    model: str
+    archetypes: str | None
+    items: int
+    dims: dict[str, int]
+    explained: dict[str, float]
+
+    def lines(self) -> list[str]:
+        parts = ", ".join(f"{part} {dim} columns ({self.explained[part]:.1%} of variance)" for part, dim in self.dims.items())
+        return [f"Representation {self.representation} of {self.items:,} items of {self.dataset} by {self.model}: {parts}."]
+
+
+def represent(workspace: Workspace, request: RepresentRequest, progress: Progress = silent) -> RepresentResult:
+    """Fit PCA on every part and keep vectors and bases. Raises InputError where an item has no archetype."""
+    dataset = workspace.load_dataset(request.dataset)
+    row = workspace.dataset_row(request.dataset)
+    source = find_model(request.model, workspace.settings.models_dir)
+    gather = _encoded if source.is_encoder else _generated
+    states, archetypes = gather(workspace, dataset, row, source, request, progress)
+    made = representation.represent(
+        states,
+        variance=None if request.components else request.variance,
+        components=request.components,
+        names=item_labels(dataset.items),
+    )
+    dims = {part: len(basis.components) for part, basis in made.bases.items()}
+    explained = {part: float(basis.explained_ratio.sum()) for part, basis in made.bases.items()}
+    kept = _save(workspace, row, source, request, archetypes, made, dims, explained)
+    return RepresentResult(
+        dataset=row.name,
+        representation=kept.id,
+        model=kept.model,
+        archetypes=kept.archetype_set_id,
+        items=dataset.n_items,
+        dims=dims,
+        explained=explained,
+    )
+
+
+def metadata_texts(dataset: Dataset) -> list[str]:
+    """What an encoder reads of every item: the attribute sentences of the prompt, without instruction and question."""
+    sentences = (attribute_sentences(attributes, PAPER.attribute, PAPER.noun) for attributes in dataset.items["attributes"])
+    return [" ".join(one) or f"unknown {PAPER.noun}" for one in sentences]
+
+
+def _generated(
+    workspace: Workspace,
+    dataset: Dataset,
+    row: DatasetRow,
+    source: ModelSource,
+    request: RepresentRequest,
+    progress: Progress,  # noqa: ARG001 - loading states is quick
+) -> tuple[States, ArchetypeSetRow]:
+    if request.archetypes not in (None, source.model_id):
+        raise InputError(
+            f"{source.model_id!r} is a language model and is represented by its own states; --archetypes is for encoders."
+        )
+    with workspace.reading() as session:
+        archetypes = find_set(session, row.id, source.model_id)
+        _require_all(written_positions(session, archetypes.id), dataset, archetypes.model)
+    prefill, decoding, there = states_of(workspace.path(archetypes.folder), dataset.n_items)
+    _require_all(set((np.flatnonzero(there) + 1).tolist()), dataset, archetypes.model)
+    states = {"prefill": prefill, "decoding": decoding}
+    return {part: states[part] for part in _parts(request, list(states))}, archetypes
+
+
+def _encoded(
+    workspace: Workspace,
+    dataset: Dataset,
+    row: DatasetRow,
+    source: ModelSource,
+    request: RepresentRequest,
+    progress: Progress,
+) -> tuple[States, ArchetypeSetRow | None]:
+    texts: dict[str, list[str]] = {"prefill": metadata_texts(dataset)}
+    archetypes = None
+    if request.archetypes is not None:
+        with workspace.reading() as session:
+            archetypes = find_set(session, row.id, request.archetypes)
+            written = texts_of_set(session, archetypes.id)
+        _require_all(written.keys(), dataset, archetypes.model)
+        texts["decoding"] = [written[position] for position in range(1, dataset.n_items + 1)]
+    parts = _parts(request, list(texts))
+    encoder = load_encoder(source.model_id if source.model_id == "minilm" else request.model, workspace.settings.models_dir)
+    labels, states, done = item_labels(dataset.items), {}, 0
+    for part in parts:
+        rows = []
+        for start in range(0, dataset.n_items, ENCODE_CHUNK):
+            chunk = slice(start, start + ENCODE_CHUNK)
+            rows.append(encoder.encode(texts[part][chunk], names=labels[chunk]))
+            done += len(rows[-1])
+            progress(done, len(parts) * dataset.n_items, f"{source.model_id} embeds the {part} part")
+        states[part] = np.concatenate(rows)
+    return states, archetypes
+
+
+def _parts(request: RepresentRequest, available: list[str]) -> list[str]:
+    wanted = {None: available, "both": ["prefill", "decoding"]}.get(request.parts, [str(request.parts)])
+    missing = [part for part in wanted if part not in available]
+    if missing:
+        raise InputError(
+            f"There is no {missing[0]} part: name whose archetype texts to embed with --archetypes (for example demo-llama)."
+        )
+    return wanted
+
+
+def _require_all(positions: Iterable[int], dataset: Dataset, model: str) -> None:
+    there = np.zeros(dataset.n_items, dtype=bool)
+    there[np.fromiter(positions, dtype=np.int64) - 1] = True
+    if not there.all():
+        first = item_labels(dataset.items.iloc[[int(np.argmin(there))]])[0]
+        raise InputError(
+            f"{model!r} has written archetypes for {there.sum():,} of the {dataset.n_items:,} items of {dataset.name!r}; the "
+            f"first without one is {first}. A representation needs all: run `generate {dataset.name} --model {model}` "
+            "without --limit (it goes on where it stopped)."
+        )
+
+
+def _save(
+    workspace: Workspace,
+    dataset: DatasetRow,
+    source: ModelSource,
+    request: RepresentRequest,
+    archetypes: ArchetypeSetRow | None,
+    made: representation.Representation,
+    dims: dict[str, int],
+    explained: dict[str, float],
+) -> RepresentationRow:
+    name = f"{source.model_id.split('/')[-1].lower()}-{new_id()[:6]}"
+    provenance: dict[str, Any] = {
+        "dataset_hash": dataset.content_hash,
+        "model_revision": source.revision,
+        "prompt_version": archetypes.prompt_version if archetypes else PAPER.version,
+        "archetypes_by": archetypes.model if archetypes else None,
+        "sampling": archetypes.sampling if archetypes else None,
+        "seed": archetypes.seed if archetypes else None,
+        "components": request.components,
+        "code_version": __version__,
+    }
+    row = RepresentationRow(
+        id=name,
+        dataset_id=dataset.id,
+        archetype_set_id=archetypes.id if archetypes else None,
+        model=source.model_id,
+        revision=source.revision,
+        parts="+".join(dims),
+        variance=None if request.components else request.variance,
+        dims=dims,
+        explained=explained,
+        provenance=provenance,
+        folder=f"representations/{name}",
+    )
+    folder = workspace.path(row.folder)
+    try:
+        with artifacts.building(folder) as aside:
+            artifacts.save_arrays(aside / "representation.safetensors", made.arrays())
+        with workspace.session() as session:
+            session.add(row)
+    except BaseException:
+        artifacts.remove(folder)
+        raise
+    return row
