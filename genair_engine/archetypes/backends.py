@@ -1,0 +1,134 @@
+"""What writes archetypes and what embeds text: the two backend protocols, their values, and their loading.
+
+A `LanguageModel` writes an item's archetype and gives, from the same call, the mean of its last layer's states over
+the prompt (prefill) and over the answer (decoding): stages A and B of GenAIR (eq. 3-5, methods.md 3.1-3.2). An
+`Encoder` gives one vector a text. Values in, values out: storing them is another layer's work. PyTorch and
+transformers are imported only when a model is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from genair_engine.archetypes.sources import find_model
+from genair_engine.errors import ModelError
+
+BATCH_SIZE = 16  # of the public code
+
+
+class Sampling(BaseModel):
+    """How the next token is chosen; the defaults are those of the public code (methods.md 3.1)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(0.6, gt=0, le=2, description="Below 1 prefers likely tokens more; not used when greedy.")
+    top_p: float = Field(0.9, gt=0, le=1, description="Draw from the fewest tokens that hold this much probability.")
+    repetition_penalty: float = Field(
+        1.2, ge=1, le=2, description="Makes tokens of the prompt and of the answer so far less likely; 1 is off."
+    )
+    max_new_tokens: int = Field(512, ge=1, le=8192, description="Longest answer, in tokens.")
+    greedy: bool = Field(False, description="Always take the likeliest token: no randomness, seeds have no effect.")
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One item's archetype and its states.
+
+    text: the answer without special tokens. prompt_tokens, generated_tokens: how many tokens each mean is over (EOS
+    is not counted). finish: "eos", or "length" where the answer was cut off. seconds: the item's share of its batch's
+    wall time. prefill, decoding: float32 [d], means of the last layer's states after the final norm.
+    """
+
+    text: str
+    prompt_tokens: int
+    generated_tokens: int
+    finish: Literal["eos", "length"]
+    seconds: float
+    prefill: NDArray[np.float32]
+    decoding: NDArray[np.float32]
+
+
+class LanguageModel(Protocol):
+    """A causal language model that writes archetypes. `dim` is d, the width of its last layer."""
+
+    @property
+    def model_id(self) -> str: ...
+
+    @property
+    def revision(self) -> str:
+        """Changes whenever weights, tokenizer or chat template do."""
+        ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def generate(
+        self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
+    ) -> list[Completion]:
+        """One completion for each prompt, in their order."""
+        ...
+
+    def generate_batches(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        batch_size: int = BATCH_SIZE,
+        *,
+        names: Sequence[str] = (),
+    ) -> Iterator[list[tuple[int, Completion]]]:
+        """Batches as they are finished, each a list of (index into prompts, completion): save as you go.
+
+        seeds: one non-negative integer a prompt. names: what errors call the prompts (an item's id and title); without
+        them they are "prompt 0", "prompt 1", …
+        """
+        ...
+
+
+class Encoder(Protocol):
+    """A text encoder: one vector of width `dim` a text."""
+
+    @property
+    def model_id(self) -> str: ...
+
+    @property
+    def revision(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def encode(self, texts: Sequence[str], *, names: Sequence[str] = ()) -> NDArray[np.float32]:
+        """float32 [n, d], row i for text i."""
+        ...
+
+
+def load_language_model(model: str, models_dir: Path, device: str = "auto") -> LanguageModel:
+    """The causal LM of this name (see `sources.find_model`) on `device`: "auto" (a GPU if there is one), "cpu",
+    "cuda", …
+
+    Raises ModelError where it cannot be found or loaded, or is an encoder; NonFiniteError where weights are NaN or
+    infinite.
+    """
+    source = find_model(model, models_dir)
+    if source.is_encoder:
+        raise ModelError(f"{model!r} is a text encoder: it embeds texts but cannot write archetypes.")
+    from genair_engine.archetypes.transformers_backend import TransformersModel
+
+    return TransformersModel(source, device)
+
+
+def load_encoder(model: str, models_dir: Path, device: str = "auto") -> Encoder:
+    """The sentence-transformers encoder of this name; `minilm` is all-MiniLM-L6-v2. Raises ModelError."""
+    source = find_model(model, models_dir)
+    if not source.is_encoder:
+        raise ModelError(f"{model!r} is a language model, not a sentence-transformers encoder (it has no modules.json).")
+    from genair_engine.archetypes.encoder_backend import SentenceEncoder
+
+    return SentenceEncoder(source, device)

