@@ -17,7 +17,8 @@ from torch import Tensor
 
 from genair_engine.catalog.dataset import Dataset, ItemArray
 from genair_engine.errors import NonFiniteError
-from genair_engine.evaluation import Protocol, evaluate, metrics
+from genair_engine.evaluation.metrics import metrics
+from genair_engine.evaluation.protocol import Protocol, evaluate
 from genair_engine.methods import METHODS, SequenceRecommender
 from genair_engine.methods.recommender import TableScorer
 from genair_engine.training import losses

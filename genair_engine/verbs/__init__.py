@@ -29,9 +29,16 @@ from genair_engine.verbs.datasets import (
     import_dataset,
 )
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
-from genair_engine.verbs.recommendation import RecommendedItem, RecommendRequest, RecommendResult, rank, recommend
+from genair_engine.verbs.recommendation import (
+    RecommendedItem,
+    RecommendRequest,
+    RecommendResult,
+    load_recommender,
+    rank,
+    recommend,
+)
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
-from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, load_model, train
+from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, train
 
 __all__ = [
     "ArchetypeText",
@@ -68,7 +75,7 @@ __all__ = [
     "import_dataset",
     "item_detail",
     "items_of",
-    "load_model",
+    "load_recommender",
     "rank",
     "recommend",
     "represent",

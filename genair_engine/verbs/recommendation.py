@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError, NotFoundError
-from genair_engine.serving import Recommender
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
-from genair_engine.verbs.runs import load_model
 from genair_engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from genair_engine.serving.recommender import Recommender
 
 
 class RecommendRequest(Request):
@@ -45,12 +48,21 @@ class RecommendResult(Result):
 
 def recommend(workspace: Workspace, request: RecommendRequest, progress: Progress = silent) -> RecommendResult:  # noqa: ARG001
     """Top-K items. Raises NotFoundError for an unknown run or item, InputError for a run that has not finished."""
-    _, owner, model = load_model(workspace, request.run)
-    return rank(workspace.load_dataset(owner.name), Recommender(model), request)
+    dataset, recommender = load_recommender(workspace, request.run)
+    return rank(dataset, recommender, request)
+
+
+def load_recommender(workspace: Workspace, run: str) -> tuple[Dataset, Recommender]:
+    """A finished run made ready to rank, with its data set: what a page keeps between clicks."""
+    from genair_engine.serving.recommender import Recommender
+    from genair_engine.verbs.run_training import load_model
+
+    _, owner, model = load_model(workspace, run)
+    return workspace.load_dataset(owner.name), Recommender(model)
 
 
 def rank(dataset: Dataset, recommender: Recommender, request: RecommendRequest) -> RecommendResult:
-    """The same with the model at hand: what a page does that keeps its recommender between clicks."""
+    """`recommend` with a recommender at hand."""
     session = positions_of(dataset, request.items)
     best = recommender.top_k(session, request.k, exclude_seen=not request.include_seen)
     chosen = dataset.items.iloc[[one.item - 1 for one in best]]

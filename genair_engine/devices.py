@@ -1,0 +1,59 @@
+"""Which device work runs on, and how much memory it took there."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from genair_engine.errors import ModelError
+
+
+def pick_device(device: str) -> torch.device:
+    """The device of this name; "auto" is a CUDA GPU where there is one. Raises ModelError."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        picked = torch.device(device)
+    except RuntimeError as error:
+        raise ModelError(f"There is no kind of device {device!r}: give auto, cpu, cuda or cuda:1.") from error
+    if picked.type == "cuda" and not torch.cuda.is_available():
+        raise ModelError("No CUDA GPU is available here: use the device auto or cpu.")
+    return picked
+
+
+@dataclass
+class PeakMemory:
+    """Filled when its block ends. megabytes: 10^6 bytes."""
+
+    megabytes: float = 0.0
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[PeakMemory]:
+    """Measures the block's peak memory.
+
+    GPU: what torch allocated there. Linux: the process's largest resident set during the block (the kernel's high-water
+    mark is reset first). Elsewhere: the largest resident set since the process began.
+    """
+    peak = PeakMemory()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        yield peak
+        peak.megabytes = torch.cuda.max_memory_allocated(device) / 1e6
+        return
+    process = Path("/proc/self")
+    if (process / "clear_refs").exists():
+        (process / "clear_refs").write_text("5")
+        yield peak
+        status = (process / "status").read_text().splitlines()
+        peak.megabytes = int(next(line for line in status if line.startswith("VmHWM")).split()[1]) * 1024 / 1e6
+        return
+    yield peak
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak.megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
