@@ -111,9 +111,7 @@ def clean_events(table: Table, columns: EventColumns, rejected: list[Rejection])
     timestamps, rows that are the same in all columns.
     """
     for kind, name in (("user", columns.user), ("item", columns.item)):
-        table = table.without(
-            (table.column(name) == "").to_numpy(bool), f"empty {kind} id (column {name!r})", rejected
-        )
+        table = table.without((table.column(name) == "").to_numpy(bool), f"empty {kind} id (column {name!r})", rejected)
     for name in columns.numbers:
         text = table.column(name)
         bad = ((text != "") & ~np.isfinite(pd.to_numeric(text, errors="coerce"))).to_numpy(bool)
@@ -177,9 +175,7 @@ def finish(
             "rejected": len(rejected),
         },
     }
-    dataset = Dataset(
-        name, items, sequences, user_ids, extras.users, extras.triples, extras.links, provenance=provenance
-    )
+    dataset = Dataset(name, items, sequences, user_ids, extras.users, extras.triples, extras.links, provenance=provenance)
     return ReadResult(dataset, sorted(rejected, key=lambda rejection: (rejection.file, rejection.line or 0)))
 
 
@@ -188,11 +184,7 @@ def require_events(count: int, file: str, rejected: list[Rejection]) -> None:
     if count:
         return
     reasons = [f"line {r.line}: {r.reason}" if r.line else r.reason for r in rejected[:3]]
-    why = (
-        f"{len(rejected)} records were rejected ({'; '.join(reasons)})"
-        if reasons
-        else "there is none below the header"
-    )
+    why = f"{len(rejected)} records were rejected ({'; '.join(reasons)})" if reasons else "there is none below the header"
     raise InputError(f"{file}: no valid interaction is left: {why}. Correct the file and import it again.")
 
 
@@ -203,12 +195,13 @@ def _clean(values: pd.Series[str]) -> pd.Series[str]:
 
 
 def _times(text: pd.Series[str]) -> pd.Series[float]:
-    """Timestamps as numbers, NaN where unreadable. A column holds numbers or dates: what most of it can be read as."""
+    """Timestamps as numbers, NaN where unreadable. A column holds either numbers or dates: what more of it is."""
     numbers = pd.to_numeric(text, errors="coerce").astype(float)
-    if numbers.isna().sum() * 2 <= len(text):
+    if numbers.notna().all():
         return numbers
     dates = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=True)
-    return (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+    seconds = (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+    return seconds if seconds.notna().sum() > numbers.notna().sum() else numbers
 
 
 def _not_readable(column: str, expected: str) -> Callable[[Row], str]:

@@ -56,8 +56,11 @@ class _Lines:
 def header(file: SourceFile, delimiter: str, quoting: bool) -> list[str]:
     """The fields of the first line, trimmed. Raises InputError where one is empty, or two are the same."""
     line = file.data.split(b"\n", 1)[0].decode().rstrip("\r")
-    fields = next(csv.reader([line], delimiter=delimiter)) if quoting else line.split(delimiter)
-    names = [name.strip() for name in fields]
+    try:
+        fields = next(csv.reader([line], delimiter=delimiter)) if quoting else line.split(delimiter)
+    except csv.Error as error:
+        raise file.error(f"the header cannot be read ({error}); the first line must name every column.", 1) from None
+    names = [name.strip() for name in fields] or [""]
     twice = next((name for name in names if names.count(name) > 1), None)
     if not all(names) or twice is not None:
         problem = f"column {twice!r} is there twice" if twice else "a column has no name"
@@ -65,9 +68,7 @@ def header(file: SourceFile, delimiter: str, quoting: bool) -> list[str]:
     return names
 
 
-def read_delimited(
-    file: SourceFile, names: list[str], delimiter: str, quoting: bool, rejected: list[Rejection]
-) -> Table:
+def read_delimited(file: SourceFile, names: list[str], delimiter: str, quoting: bool, rejected: list[Rejection]) -> Table:
     """The lines below the header as a table with columns `names`, values trimmed.
 
     Lines with another number of fields, or with broken quoting, are added to `rejected`.

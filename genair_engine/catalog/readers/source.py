@@ -81,9 +81,7 @@ def read_bytes(path: Path) -> SourceFile:
     except FileNotFoundError:
         raise InputError(f"{path.name}: there is no such file in {path.parent}.") from None
     except OSError as error:
-        raise InputError(
-            f"{path.name}: cannot be read ({error.strerror}); check the path and its permissions."
-        ) from None
+        raise InputError(f"{path.name}: cannot be read ({error.strerror}); check the path and its permissions.") from None
     if not data.strip():
         raise InputError(f"{path.name}: the file is empty; export it again.")
     return SourceFile(path.name, data, hashlib.sha256(data).hexdigest(), len(data))
@@ -142,8 +140,7 @@ class Table:
         missing = [name for name in names if name not in self.rows.columns]
         if missing:
             raise InputError(
-                f"{self.file}: column {missing[0]!r} is missing; "
-                f"its columns are {', '.join(map(str, self.rows.columns))}."
+                f"{self.file}: column {missing[0]!r} is missing; its columns are {', '.join(map(str, self.rows.columns))}."
             )
 
     def without(self, bad: BoolArray, reason: str | Callable[[Row], str], rejected: list[Rejection]) -> Table:

@@ -136,8 +136,7 @@ def _locate(path: Path) -> tuple[Path, Path | None]:
 def _items(table: Table, mapping: ColumnMapping, event_item: str, rejected: list[Rejection]) -> pd.DataFrame:
     key = _required(table, "item_key", mapping.item_key, (event_item, *ITEM_ALIASES, "id"))
     fields = {
-        field: _optional(table, getattr(mapping, field), ())
-        for field in ("title", "brand", "categories", "description")
+        field: _optional(table, getattr(mapping, field), ()) for field in ("title", "brand", "categories", "description")
     }
     return item_frame(table, key, fields, rejected)
 
