@@ -10,6 +10,8 @@ import pytest
 
 from genair_engine.catalog.dataset import Dataset, Sequences
 
+pytest_plugins = ["tests.store_fixtures"]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 TINY_ITEMS = [

@@ -8,6 +8,7 @@ message: errors name the database by `describe`.
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
 from genair_engine.errors import WorkspaceError
 from genair_engine.settings import REPOSITORY
@@ -88,12 +89,18 @@ def readable_errors(engine: Engine) -> Iterator[None]:
     """Turns a failing connection into a WorkspaceError that says which database and what to do."""
     try:
         yield
-    except OperationalError as error:
-        raise WorkspaceError(_explain(engine.url, error)) from None
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not _is_outage(error):
             raise
         raise WorkspaceError(_explain(engine.url, error)) from None
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    """Whether the database failed rather than our SQL. SQLite reports wrong SQL as an OperationalError, too."""
+    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        return False
+    not_a_database = type(error) is DatabaseError  # SQLite: another kind of file, or a corrupt one
+    return isinstance(error, OperationalError) or error.connection_invalidated or not_a_database
 
 
 def _explain(url: URL, error: DBAPIError) -> str:

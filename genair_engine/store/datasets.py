@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import pandas as pd
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, text
 from sqlalchemy.orm import Session
 
 from genair_engine.errors import InputError, NotFoundError
@@ -94,9 +94,12 @@ def insert_items(
             {"dataset_id": dataset_id, "position": index + 1, "category": category}
             for category in single_categories(row["categories"])
         ]
-    session.execute(insert(ItemRow), rows)
+    connection = session.connection()  # rows go past the ORM's bookkeeping: half the time
+    connection.execute(insert(ItemRow), rows)
     if categories:
-        session.execute(insert(ItemCategoryRow), categories)
+        connection.execute(insert(ItemCategoryRow), categories)
+    for table in ("items", "item_categories"):
+        connection.execute(text(f"ANALYZE {table}"))  # the query planners guess badly about a table that has just grown
 
 
 def _check_text(row: dict[str, Any]) -> None:
@@ -106,14 +109,12 @@ def _check_text(row: dict[str, Any]) -> None:
     texts = [*(row[name] for name in ITEM_COLUMNS[:-1]), *row["attributes"], *row["attributes"].values()]
     joined = "".join(texts)
     if "\0" in joined or not _encodable(joined):
-        raise InputError(
-            f"Item {row['item_id']!r} has text that is not valid Unicode (a NUL or half a surrogate pair)."
-        )
+        raise InputError(f"Item {row['item_id']!r} has text that is not valid Unicode (a NUL or half a surrogate pair).")
 
 
-def _encodable(text: str) -> bool:
+def _encodable(value: str) -> bool:
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError:
         return False
     return True
@@ -135,8 +136,8 @@ def insert_rejections(session: Session, dataset_id: int, rejections: Iterable[Re
         session.execute(insert(RejectionRow), rows)
 
 
-def _escaped(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+def _escaped(value: str) -> str:
+    return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def list_rejections(session: Session, dataset_id: int, limit: int = 1000, offset: int = 0) -> Sequence[RejectionRow]:
@@ -152,8 +153,8 @@ def items_frame(session: Session, dataset_id: int) -> pd.DataFrame:
         .where(ItemRow.dataset_id == dataset_id)
         .order_by(ItemRow.position)
     )
-    rows = session.execute(query).tuples().all()
-    return pd.DataFrame.from_records(rows, columns=list(ITEM_COLUMNS))
+    rows = session.execute(query).all()
+    return pd.DataFrame.from_records([tuple(row) for row in rows], columns=list(ITEM_COLUMNS))
 
 
 def find_item(session: Session, dataset: DatasetRow, item_id: str) -> ItemRow:
@@ -162,6 +163,11 @@ def find_item(session: Session, dataset: DatasetRow, item_id: str) -> ItemRow:
     if row is None:
         raise NotFoundError("item", item_id, hint=f"Dataset {dataset.name!r} has no item of that id.")
     return row
+
+
+def items_with_ids(session: Session, dataset_id: int, item_ids: Sequence[str]) -> Sequence[ItemRow]:
+    """The items of these source ids, in no particular order; unknown ids are left out."""
+    return session.scalars(select(ItemRow).where(ItemRow.dataset_id == dataset_id, ItemRow.item_id.in_(item_ids))).all()
 
 
 def folders_of(session: Session, dataset: DatasetRow) -> list[str]:

@@ -2,7 +2,8 @@
 
 An item matches when it has every word of the text, the last one as a prefix (people search while they type). Both
 sides of the comparison are words normalised by `store.words`, and words are all that reaches the back-end's query
-language, quoted: no text is a syntax error. Relevance (bm25 or ts_rank, title above the rest) orders matches, then popularity.
+language, quoted: no text is a syntax error. Relevance (bm25 or ts_rank, title above the rest) orders matches, then
+popularity.
 """
 
 from __future__ import annotations
@@ -86,16 +87,13 @@ def search_items(
     sort "relevance" is popularity where there is no text. Ties: more popular first, then by index.
     """
     matches = _matches(session, dataset_id, text)
-    conditions = _conditions(dataset_id, filters or ItemFilter())
-    query = select(ItemRow).where(*conditions)
-    count = select(func.count()).select_from(ItemRow).where(*conditions)
+    query = select(ItemRow).where(*_conditions(dataset_id, filters or ItemFilter()))
     key: ColumnElement[Any] = _SORT_COLUMNS.get(sort, ItemRow.popularity).expression
     if matches is not None:
         query = query.join(matches, ItemRow.position == matches.c.position)
-        count = count.join(matches, ItemRow.position == matches.c.position)
         key = matches.c.relevance if sort == "relevance" else key
     order = (key.desc() if descending else key.asc(), ItemRow.popularity.desc(), ItemRow.position)
-    total = session.scalar(count) or 0
+    total = session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
     rows = session.scalars(query.order_by(*order).limit(limit).offset(offset)).all()
     return ItemPage(total, rows)
 
@@ -108,9 +106,7 @@ def item_facets(
     limit: values a facet.
     """
     matches = _matches(session, dataset_id, text)
-    facets = {
-        name: _count_values(session, dataset_id, name, matches, filters or ItemFilter(), limit) for name in _FACETS
-    }
+    facets = {name: _count_values(session, dataset_id, name, matches, filters or ItemFilter(), limit) for name in _FACETS}
     return ItemFacets(**facets)
 
 
@@ -120,11 +116,12 @@ def _count_values(
     value, position, counts = _FACETS[name]
     query = counts.where(value.class_.dataset_id == dataset_id)
     others = replace(filters, **{name: None})
-    if matches is not None or others != ItemFilter():  # without either, the facet's own index answers
+    if matches is not None or others != ItemFilter():  # without either, the facet's index answers alone
         kept = select(ItemRow.position).where(*_conditions(dataset_id, others))
         if matches is not None:
             kept = kept.join(matches, ItemRow.position == matches.c.position)
-        query = query.where(position.in_(kept))
+        items = kept.subquery("kept")
+        query = query.join(items, items.c.position == position)
     query = query.group_by(value).order_by(literal_column("n").desc(), value).limit(limit)
     return {found: n for found, n in session.execute(query)}
 

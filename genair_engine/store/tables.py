@@ -110,6 +110,7 @@ class ItemRow(Base):
         Index(None, "dataset_id", "brand"),
         Index(None, "dataset_id", "popularity_group"),
         Index(None, "dataset_id", "popularity"),
+        Index("ix_items_facets", "dataset_id", "position", "brand", "popularity_group", "popularity"),  # covers facets
         CheckConstraint("popularity_group BETWEEN 1 AND 5", name="popularity_group"),
     )
 

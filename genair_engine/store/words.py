@@ -29,5 +29,5 @@ def search_words(text: str) -> list[str]:
 
 
 def indexed_words(*texts: str) -> str:
-    """What the index stores for these texts: their words joined by one blank."""
-    return " ".join(search_words(" ".join(texts)[:MAX_WORDS_LENGTH]))
+    """What the index stores for these texts: their words, each once, joined by one blank."""
+    return " ".join(dict.fromkeys(search_words(" ".join(texts)[:MAX_WORDS_LENGTH])))

@@ -27,7 +27,7 @@ SQLITE_SEARCH = (
     """
     CREATE VIRTUAL TABLE item_search USING fts5(
         title, other, content = 'item_search_source', content_rowid = 'id',
-        tokenize = 'unicode61 remove_diacritics 0', prefix = '1 2 3'
+        tokenize = 'unicode61 remove_diacritics 0'
     )
     """,
     """
@@ -133,6 +133,7 @@ def create_items() -> None:
     )
     for sorted_by in ("brand", "popularity", "popularity_group"):
         op.create_index(f"ix_items_dataset_id_{sorted_by}", "items", ["dataset_id", sorted_by])
+    op.create_index("ix_items_facets", "items", ["dataset_id", "position", "brand", "popularity_group", "popularity"])
     op.create_table(
         "item_categories",
         column("dataset_id", sa.Integer(), autoincrement=False),
