@@ -78,6 +78,7 @@ def test_metadata_lists_and_missing_values(tmp_path: Path) -> None:
         "details": {"Weight": "2 g", "Tags": ["a", "b"]},
         "description": None,
         "damaged": "a\ud800\u0000b",
+        "\udc00": "",
     }
     (tmp_path / "x.item.json").write_text(json.dumps({"7": fields, "8": {}}))
     (tmp_path / "x.inter.json").write_text(json.dumps({"ann": [7, "7"], "bob": []}))
@@ -112,6 +113,7 @@ def test_column_mapping(tmp_path: Path) -> None:
     write_lines(tmp_path / "items.csv", ["sku,label,maker", "b1,Beaker,Labora", "b2,Caliper,"])
     mapping = ColumnMapping(user="who", item="what", timestamp="at", item_key="sku", title="label", brand="maker")
     data = read_dataset(tmp_path / "log.csv", "x", mapping=mapping).dataset
+    assert data.provenance["columns"] == {"user": "who", "item": "what", "timestamp": "at"}
     assert lists_of(data) == {"ann": ["b1", "b2"]}
     assert data.items["title"].tolist() == ["Beaker", "Caliper"]
     assert data.items["brand"].tolist() == ["Labora", ""]
@@ -136,13 +138,13 @@ def test_parquet_types(tmp_path: Path) -> None:
             "time": pd.to_datetime(["2020-01-02", "2020-01-01", "2020-01-01", "2020-01-01"]),
         }
     )
-    events.to_parquet(tmp_path / "reviews.parquet")
+    events.set_index(pd.Index([5, 6, 7, 9])).to_parquet(tmp_path / "reviews.parquet")
     items = pd.DataFrame({"asin": ["b1", "b2"], "category": [["Lab", "Glass"], []], "title": ["Beaker", None]})
-    items.to_parquet(tmp_path / "items.parquet")
+    items.set_index(pd.Index([3, 8])).to_parquet(tmp_path / "items.parquet")
     result = read_dataset(tmp_path, "x")
     assert lists_of(result.dataset) == {"1": ["b2", "b1"], "2": ["b1"]}
     assert result.dataset.items["categories"].tolist() == ["Lab, Glass", ""]
-    assert result.dataset.items["title"].tolist() == ["Beaker", ""]
+    assert result.dataset.items["attributes"].tolist() == [{"category": "Lab, Glass", "title": "Beaker"}, {}]
     assert [(r.file, r.line, r.reason) for r in result.rejected] == [
         ("reviews.parquet", None, "row 3: empty user id (column 'user_id')")
     ]

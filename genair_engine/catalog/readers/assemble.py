@@ -157,7 +157,7 @@ def finish(
     files: list[SourceFile],
     items: pd.DataFrame,
     events: tuple[Sequences, list[str]],
-    rules: Mapping[str, str],
+    rules: Mapping[str, object],
     rejected: list[Rejection],
     extras: Extras | None = None,
 ) -> ReadResult:

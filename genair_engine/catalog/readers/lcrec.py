@@ -75,7 +75,7 @@ def _item_table(file: SourceFile, rejected: list[Rejection]) -> Table:
         if isinstance(value, dict):
             ids.append(metadata_text(key).strip())
             lines.append(line)
-            records.append({field: metadata_text(content) for field, content in value.items() if field != "item_id"})
+            records.append({metadata_text(k): metadata_text(v) for k, v in value.items() if k != "item_id"})
         else:
             reason = f"item {key!r}: expected an object of text fields, found {_kind(value)}"
             rejected.append(Rejection(file.name, line, reason, _record(key, value)))

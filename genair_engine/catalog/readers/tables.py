@@ -103,18 +103,19 @@ def read(path: Path, name: str, mapping: ColumnMapping | None = None) -> ReadRes
     rules = {
         "tie_rule": TIE_RULE if columns.timestamp else "no timestamps: the order in the file is time",
         "duplicate_rule": DUPLICATE_RULE,
+        "columns": {"user": columns.user, "item": columns.item, "timestamp": columns.timestamp},
     }
     return finish(name, "tables", files, items, sequences, rules, rejected)
 
 
 def _tables(path: Path) -> list[Path]:
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [file for file in files if file.suffix.lower() in SUFFIXES and (file.is_file() or file == path)]
+    return [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
 
 
 def _locate(path: Path) -> tuple[Path, Path | None]:
     """The interactions table and the items table, if there is one, of a folder or of an interactions file."""
-    tables = _tables(path if path.is_dir() else path.parent) if path.exists() else _tables(path)
+    tables = _tables(path if path.is_dir() else path.parent)
     named = {
         kind: [table for table in tables if table.stem.lower() in names]
         for kind, names in (("interactions", INTERACTION_NAMES), ("items", ITEM_NAMES))
@@ -168,16 +169,15 @@ def _read_table(path: Path, rejected: list[Rejection]) -> tuple[SourceFile, Tabl
 
 
 def _read_parquet(path: Path) -> tuple[SourceFile, Table]:
-    """A Parquet table as text, its rows numbered from 1."""
+    """A Parquet table as text, its rows numbered from 1. An index that pandas stored with it is left out."""
     file = read_bytes(path)
     try:
         table = pq.read_table(pa.BufferReader(file.data))
-    except (pa.ArrowException, OSError) as error:
+        names = [name for name in table.column_names if not name.startswith("__index_level_")]
+        columns = {name: _as_text(table.column(name)) for name in names}
+    except (pa.ArrowException, KeyError, OSError, UnicodeDecodeError) as error:
         raise file.error(f"not a readable Parquet file ({error}); export it again.") from None
-    if len(set(table.column_names)) < len(table.column_names):
-        raise file.error("two columns bear the same name; name every column once.")
-    rows = pd.DataFrame({str(name): _as_text(table.column(name)) for name in table.column_names}, dtype="str")
-    rows.index = pd.RangeIndex(1, len(rows) + 1)
+    rows = pd.DataFrame(columns, index=pd.RangeIndex(1, table.num_rows + 1), dtype="str")
     return file, Table(file.name, rows, has_lines=False)
 
 
@@ -186,8 +186,9 @@ def _as_text(column: pa.ChunkedArray) -> list[str]:
     kind = column.type
     if pa.types.is_nested(kind):
         return [metadata_text(value) for value in column.to_pylist()]
-    if pa.types.is_floating(kind) and pc.all(pc.equal(column, pc.trunc(column))).as_py():
-        column = column.cast(pa.int64())
-    text = pc.fill_null(column.cast(pa.large_string()), "")
+    if pa.types.is_floating(kind):
+        whole = pc.and_(pc.equal(column, pc.trunc(column)), pc.less(pc.abs(column), 2.0**53))
+        column = column.cast(pa.int64()) if pc.all(whole).as_py() else column
+    text = pc.replace_substring(pc.fill_null(column.cast(pa.large_string()), ""), "\0", "")
     values: list[str] = pc.utf8_trim_whitespace(text).to_pylist()
     return values
