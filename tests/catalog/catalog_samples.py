@@ -62,8 +62,8 @@ def csv_lines(rows: list[tuple[object, ...]]) -> list[str]:
     out = []
     for row in rows:
         buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="").writerow(row)
-        out.append(buffer.getvalue())
+        csv.writer(buffer, lineterminator="\n").writerow(row)
+        out.append(buffer.getvalue().removesuffix("\n"))
     return out
 
 
