@@ -2,8 +2,9 @@
 
 The rules and their order are those of Hugging Face's `generate`. The random numbers are not: every item has its own
 stream, drawn from its own seed before the first step, and a token is found by inverting the nucleus' cumulative
-distribution at the item's number for that step. So neither the batch that an item is in, nor its place there, changes
-what is drawn for it.
+distribution at the item's number for that step, tokens in the vocabulary's order (not in the order of probability,
+where a change of rounding could swap near-equal tokens). So neither the batch that an item is in, nor its place
+there, changes what is drawn for it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from torch import Tensor
 
 from genair_engine.archetypes.backends import Sampling
 
+_FIRST = 256
+_LARGEST = 1 - 2**-23  # times any float32 it is still smaller than that number
+
 
 def uniforms(seeds: Sequence[int], steps: int) -> Tensor:
     """[n, steps] float32 in [0, 1): row i depends on seeds[i] (a non-negative integer) alone.
@@ -24,7 +28,7 @@ def uniforms(seeds: Sequence[int], steps: int) -> Tensor:
     neighbouring seeds (item numbers, say) give unrelated streams.
     """
     rows = [np.random.Generator(np.random.PCG64(seed)).random(steps) for seed in seeds]
-    return torch.from_numpy(np.stack(rows)).float().clamp(max=1 - 2**-24)
+    return torch.from_numpy(np.stack(rows)).float().clamp(max=_LARGEST)
 
 
 def next_tokens(logits: Tensor, seen: Tensor, draws: Tensor, sampling: Sampling) -> Tensor:
@@ -36,14 +40,26 @@ def next_tokens(logits: Tensor, seen: Tensor, draws: Tensor, sampling: Sampling)
     logits = penalise(logits, seen, sampling.repetition_penalty)
     if sampling.greedy:
         return logits.argmax(dim=-1)
-    # stable: equal logits, frequent in bfloat16, keep the vocabulary's order whatever the batch
-    probabilities, order = torch.sort(torch.softmax(logits / sampling.temperature, dim=-1), descending=True, stable=True)
-    cumulative = probabilities.cumsum(dim=-1)
-    in_nucleus = cumulative - probabilities < sampling.top_p  # all that is likelier holds less than top_p
-    last = (in_nucleus.sum(dim=-1, keepdim=True) - 1).clamp(min=0)  # NaN has no nucleus; its states are reported later
-    target = draws[:, None] * cumulative.gather(1, last)
-    place = torch.searchsorted(cumulative, target, right=True).minimum(last)
-    return order.gather(1, place)[:, 0]
+    probabilities = torch.softmax(logits / sampling.temperature, dim=-1)
+    kept = torch.where(probabilities >= nucleus_threshold(probabilities, sampling.top_p), probabilities, 0.0)
+    cumulative = kept.cumsum(dim=-1)
+    target = draws[:, None] * cumulative[:, -1:]
+    place = torch.searchsorted(cumulative, target, right=True)
+    return place[:, 0].clamp(max=logits.shape[-1] - 1)  # NaN has no place; its states are reported by the caller
+
+
+def nucleus_threshold(probabilities: Tensor, top_p: float) -> Tensor:
+    """[b, 1]: the smallest probability in the nucleus, the fewest likeliest tokens that hold `top_p` together.
+
+    Nearly always the nucleus is among the first few hundred tokens, and the vocabulary ([b, vocab]) need not be
+    sorted.
+    """
+    likeliest = probabilities.topk(min(_FIRST, probabilities.shape[-1])).values
+    if bool((likeliest.sum(dim=-1) < top_p).any()):
+        likeliest = probabilities.sort(dim=-1, descending=True).values
+    before = likeliest.cumsum(dim=-1) - likeliest
+    last = (before < top_p).sum(dim=-1, keepdim=True) - 1
+    return likeliest.gather(1, last.clamp(min=0))
 
 
 def penalise(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:

@@ -12,7 +12,7 @@ from transformers.generation.logits_process import (
 )
 
 from genair_engine.archetypes.backends import Sampling
-from genair_engine.archetypes.sampling import next_tokens, uniforms
+from genair_engine.archetypes.sampling import next_tokens, nucleus_threshold, uniforms
 
 VOCABULARY = 50
 
@@ -57,11 +57,27 @@ def test_greedy_takes_the_likeliest_after_the_penalty() -> None:
     assert next_tokens(logits, seen, torch.zeros(2), without).tolist() == [0, 0]
 
 
-def test_the_largest_draw_stays_in_the_nucleus(logits: torch.Tensor) -> None:
-    largest = torch.full((4,), 1 - 2**-24)
+@pytest.mark.parametrize("draw", [0.0, 1 - 2**-23])
+def test_extreme_draws_stay_in_the_nucleus(logits: torch.Tensor, draw: float) -> None:
     unseen = torch.zeros(4, VOCABULARY, dtype=torch.bool)
-    drawn = next_tokens(logits, unseen, largest, Sampling(top_p=1e-6))
+    drawn = next_tokens(logits, unseen, torch.full((4,), draw), Sampling(top_p=1e-6))
     assert torch.equal(drawn, logits.argmax(dim=-1))
+
+
+def test_a_nucleus_of_any_size_is_exact() -> None:
+    """A peaked row and a nearly flat one, whose nucleus is far larger than the part that is looked at first."""
+    noise = torch.randn(2, 3000, generator=torch.Generator().manual_seed(1))
+    logits = noise * torch.tensor([[8.0], [0.1]])
+    expected = TopPLogitsWarper(0.9)(None, logits).softmax(dim=-1) > 0
+    probabilities = logits.softmax(dim=-1)
+    assert expected[1].sum() > 2000
+    for rows in (slice(0, 1), slice(0, 2)):
+        assert torch.equal(probabilities[rows] >= nucleus_threshold(probabilities[rows], 0.9), expected[rows])
+
+
+def test_equal_probabilities_are_in_the_nucleus_together() -> None:
+    threshold = nucleus_threshold(torch.tensor([[0.4, 0.2, 0.2, 0.2]]), 0.5)
+    assert threshold.item() == pytest.approx(0.2)
 
 
 def test_a_stream_depends_on_its_seed_alone() -> None:
