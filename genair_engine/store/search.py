@@ -92,9 +92,16 @@ def search_items(
     if matches is not None:
         query = query.join(matches, ItemRow.position == matches.c.position)
         key = matches.c.relevance if sort == "relevance" else key
-    order = (key.desc() if descending else key.asc(), ItemRow.popularity.desc(), ItemRow.position)
     total = session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
-    rows = session.scalars(query.order_by(*order).limit(limit).offset(offset)).all()
+
+    def order(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
+        return column.desc() if descending else column.asc(), ItemRow.popularity.desc(), ItemRow.position.asc()
+
+    # Sorting positions first and fetching the page's rows afterwards keeps descriptions out of the sort.
+    found = query.with_only_columns(ItemRow.position, key.label("sort_key"), maintain_column_froms=True)
+    page = found.order_by(*order(key)).limit(limit).offset(offset).subquery("page")
+    full = select(ItemRow).join(page, ItemRow.position == page.c.position).where(ItemRow.dataset_id == dataset_id)
+    rows = session.scalars(full.order_by(*order(page.c.sort_key))).all()
     return ItemPage(total, rows)
 
 

@@ -71,7 +71,7 @@ def test_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
 
 
 def test_folder_vanishes_with_the_failure_of_its_block(tmp_path: Path) -> None:
-    with pytest.raises(ConnectionError), artifacts.building(tmp_path / "one") as aside:  # noqa: PT012
+    with pytest.raises(ConnectionError), artifacts.building(tmp_path / "one") as aside:
         artifacts.save_json(aside / "a.json", 1)
         raise ConnectionError("not the disk's fault")
     assert os.listdir(tmp_path) == []
