@@ -1,0 +1,51 @@
+# Two commands do everything on a fresh machine: `make app` and `make test`. CONTRIBUTING.md explains the others.
+# Streamlit's own environment variables (STREAMLIT_SERVER_PORT, STREAMLIT_SERVER_HEADLESS, …) decide how the app is served.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export HF_HUB_DISABLE_PROGRESS_BARS := 1
+
+.PHONY: app test setup fmt lint type smoke bench clean
+
+app: .venv/app-ready
+	$(BIN)/streamlit run app/Home.py
+
+test: .venv/tests-ready
+	GENAIR_TEST_INSTALL=1 $(BIN)/python -m pytest
+
+setup: .venv/tests-ready
+
+fmt: .venv/tests-ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lint: .venv/tests-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+type: .venv/tests-ready
+	$(BIN)/mypy
+
+smoke: .venv/tests-ready
+	GENAIR_TEST_INSTALL=1 $(BIN)/python -m pytest tests/pages tests/browser
+
+bench: .venv/tests-ready
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+
+# A stamp is written when its installation is complete: an interrupted one starts again, a complete one costs nothing.
+# torch comes first: with it in place, no other package's requirement can bring in a CUDA build of several gigabytes.
+
+.venv/app-ready: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "GenAIR Studio needs Python 3.11 or newer: set PYTHON")'
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/tests-ready: .venv/app-ready requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
