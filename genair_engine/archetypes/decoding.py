@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from genair_engine.archetypes.backends import Sampling
+from genair_engine.archetypes.cache import chunked_cache
 from genair_engine.archetypes.sampling import next_tokens
 
 
@@ -38,7 +38,7 @@ class Decoded:
 class Decoder:
     """Runs a transformers causal LM step by step.
 
-    model: any causal LM that takes `position_ids` and a `DynamicCache`. eos: ids of the tokens that end an answer.
+    model: any causal LM that takes `position_ids` and a key-value cache. eos: ids of the tokens that end an answer.
     """
 
     def __init__(self, model: Any, eos: Collection[int]) -> None:
@@ -52,7 +52,7 @@ class Decoder:
     def _keep_states(self, _module: Any, _inputs: Any, output: Any) -> None:
         self._states = output.last_hidden_state
 
-    def _read(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> tuple[Tensor, Tensor]:
+    def _read(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any) -> tuple[Tensor, Tensor]:
         """Feeds ids [b, l]; returns their states [b, l, d] (float32) and the logits after the last one [b, vocab]."""
         output = self._model(
             input_ids=ids,
@@ -75,7 +75,7 @@ class Decoder:
         budget, draws = torch.tensor(budgets, device=self._device), draws.to(self._device)
         ids, mask = left_pad(prompts, self._device)
         lengths = mask.sum(dim=1)
-        cache = DynamicCache(config=self._model.config)
+        cache = chunked_cache(self._model.config)
         states, logits = self._read(ids, mask, (mask.cumsum(dim=1) - 1).clamp(min=0), cache)
         prefill = masked_mean(states, mask)
         del states
