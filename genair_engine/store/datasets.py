@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import pandas as pd
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from genair_engine.errors import InputError, NotFoundError
@@ -168,6 +168,12 @@ def find_item(session: Session, dataset: DatasetRow, item_id: str) -> ItemRow:
 def items_with_ids(session: Session, dataset_id: int, item_ids: Sequence[str]) -> Sequence[ItemRow]:
     """The items of these source ids, in no particular order; unknown ids are left out."""
     return session.scalars(select(ItemRow).where(ItemRow.dataset_id == dataset_id, ItemRow.item_id.in_(item_ids))).all()
+
+
+def popularity_rank(session: Session, item: ItemRow) -> int:
+    """1 for the items that were taken most often in training; items of equal popularity share a rank."""
+    more_popular = select(func.count()).where(ItemRow.dataset_id == item.dataset_id, ItemRow.popularity > item.popularity)
+    return 1 + (session.scalar(more_popular) or 0)
 
 
 def folders_of(session: Session, dataset: DatasetRow) -> list[str]:

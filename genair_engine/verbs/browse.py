@@ -8,12 +8,13 @@ from typing import Any, Literal
 from pydantic import Field
 from sqlalchemy.orm import Session
 
+from genair_engine.archetypes.segments import split_segments
 from genair_engine.catalog.dataset import POPULARITY_GROUPS
 from genair_engine.errors import NotFoundError
 from genair_engine.store import archetypes as archetype_rows
 from genair_engine.store import runs as run_rows
 from genair_engine.store import search as item_search
-from genair_engine.store.datasets import find_dataset, find_item, items_with_ids, list_datasets
+from genair_engine.store.datasets import find_dataset, find_item, items_with_ids, list_datasets, popularity_rank
 from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, DatasetRow, ItemRow
 from genair_engine.verbs.base import Record, Request
 from genair_engine.verbs.runs import RunResult, to_result
@@ -100,12 +101,15 @@ class ItemList(Record):
 
 
 class ArchetypeText(Record):
-    """One archetype with its provenance."""
+    """One archetype with its provenance. text: as written; opening, audiences and closing: the same in its parts."""
 
     archetypes: str
     model: str
     revision: str
     text: str
+    opening: str
+    audiences: list[str]
+    closing: str
     prompt_version: str
     prompt_tokens: int
     generated_tokens: int
@@ -202,11 +206,10 @@ def item_detail(workspace: Workspace, dataset: str, item_id: str | None = None) 
         owner = find_dataset(session, dataset)
         row = find_item(session, owner, item_id) if item_id is not None else _first(session, owner)
         texts = archetype_rows.texts_of_item(session, owner.id, row.position)
-    dataset_values = workspace.load_dataset(dataset)
-    counts = dataset_values.popularity[1:]
+        rank = popularity_rank(session, row)
     return ItemDetail(
         item=_item(row),
-        rank=int((counts > row.popularity).sum()) + 1,
+        rank=rank,
         of=owner.n_items,
         attributes=row.attributes,
         description=row.description,
@@ -214,15 +217,21 @@ def item_detail(workspace: Workspace, dataset: str, item_id: str | None = None) 
     )
 
 
-def archetype_snippets(workspace: Workspace, dataset: str, positions: Sequence[int]) -> dict[int, str]:
-    """Text of the fullest archetype set for some items, by position; items without one are left out."""
+def archetype_snippets(workspace: Workspace, dataset: str, item_ids: Sequence[str]) -> dict[str, str]:
+    """The first audience (or else the opening) that the fullest archetype set gives some items, by source id.
+
+    Items without an archetype there are left out.
+    """
     with workspace.reading() as session:
         owner = find_dataset(session, dataset)
         sets = archetype_rows.list_sets(session, owner.id)
         if not sets:
             return {}
         fullest, _ = max(sets, key=lambda pair: pair[1])
-        return archetype_rows.texts_of_items(session, fullest.id, positions)
+        ids = {one.position: one.item_id for one in items_with_ids(session, owner.id, item_ids)}
+        texts = archetype_rows.texts_of_items(session, fullest.id, list(ids))
+    parts = {ids[position]: split_segments(text) for position, text in texts.items()}
+    return {item_id: next(iter(part.audiences), part.opening) for item_id, part in parts.items()}
 
 
 def _first(session: Session, owner: DatasetRow) -> ItemRow:
@@ -243,11 +252,15 @@ def _item(row: ItemRow) -> Item:
 
 
 def _text(row: ArchetypeSetRow, text: ArchetypeRow) -> ArchetypeText:
+    parts = split_segments(text.text)
     return ArchetypeText(
         archetypes=row.id,
         model=row.model,
         revision=row.revision,
         text=text.text,
+        opening=parts.opening,
+        audiences=list(parts.audiences),
+        closing=parts.closing,
         prompt_version=row.prompt_version,
         prompt_tokens=text.prompt_tokens,
         generated_tokens=text.generated_tokens,

@@ -1,0 +1,33 @@
+"""Archetypes in their parts: the numbered audiences between opening and closing, and texts that have none."""
+
+from __future__ import annotations
+
+import pytest
+
+from genair_engine.archetypes.segments import Segments, split_segments
+
+
+def test_opening_audiences_and_closing() -> None:
+    text = "The drill suits\nmany people:\n\n1. Makers: they build.\n2. Schools: they teach.\nAlso at night.\n\nIn short, all."
+    assert split_segments(text) == Segments(
+        "The drill suits\nmany people:", ("Makers: they build.", "Schools: they teach.\nAlso at night."), "In short, all."
+    )
+
+
+@pytest.mark.parametrize("marker", ["1. ", "1) ", "**1. ", "  1. ", "### 1. ", "1.\t"])
+def test_ways_to_number(marker: str) -> None:
+    assert split_segments(f"Opening\n{marker}First").audiences == ("First",)
+
+
+@pytest.mark.parametrize("text", ["", "   \n", "No list at all.", "2. starts at two\n3. goes on", "1.5 litres fit in"])
+def test_a_text_without_a_list_is_all_opening(text: str) -> None:
+    assert split_segments(text) == Segments(text.strip(), (), "")
+
+
+def test_numbers_out_of_order_belong_to_the_text() -> None:
+    parts = split_segments("Opening\n1. First\n1. again\n7. seventh\n2. Second")
+    assert parts.audiences == ("First\n1. again\n7. seventh", "Second")
+
+
+def test_a_text_cut_off_in_its_list_has_no_closing() -> None:
+    assert split_segments("1. First\n2. Sec") == Segments("", ("First", "Sec"), "")
