@@ -1,0 +1,45 @@
+"""A workspace and a data set on disk for the verbs' tests; the language models are tiny random ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from genair_engine.catalog.synthetic import write_lcrec
+from genair_engine.settings import Settings
+from genair_engine.workspace import Workspace
+from tests.archetypes.tiny_language_models import save_model
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    save_model(folder / "tiny-llama", "llama")
+    save_model(folder / "tiny-qwen", "qwen")
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path, models_dir, monkeypatch) -> Settings:
+    monkeypatch.setenv("GENAIR_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("GENAIR_MODELS_DIR", str(models_dir))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("GENAIR_DATABASE_URL", raising=False)
+    return Settings()
+
+
+@pytest.fixture
+def workspace(settings):
+    workspace = Workspace.open(settings)
+    yield workspace
+    workspace.close()
+
+
+@pytest.fixture
+def source(tmp_path, tiny) -> Path:
+    """The tiny data set as an LC-Rec pair."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    write_lcrec(tiny, folder)
+    return folder

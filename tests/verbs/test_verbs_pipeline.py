@@ -1,0 +1,282 @@
+"""The verbs from import to recommendation, on a tiny catalogue with tiny random language models."""
+
+import numpy as np
+import pytest
+
+from genair_engine import verbs
+from genair_engine.archetypes.backends import Sampling
+from genair_engine.errors import InputError, ModelError, NonFiniteError, NotFoundError
+from genair_engine.store import artifacts
+from genair_engine.verbs import archetypes as archetypes_module
+from genair_engine.verbs import run_training
+from genair_engine.verbs.archetypes import item_seed, states_of
+from genair_engine.verbs.runs import run_result
+
+SHORT = Sampling(max_new_tokens=6)
+SMALL = {"dim": 8, "layers": 1, "batch_size": 4, "epochs": 3, "max_len": 10, "device": "cpu"}
+
+
+@pytest.fixture
+def imported(workspace, source):
+    verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop"))
+    return workspace
+
+
+def generate(workspace, model="tiny-llama", **options):
+    options = {"sampling": SHORT, "device": "cpu"} | options
+    return verbs.generate(workspace, verbs.GenerateRequest(dataset="shop", model=model, **options))
+
+
+def represent(workspace, model="tiny-llama", **options):
+    return verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model=model, **options))
+
+
+def train(workspace, representation, **options):
+    request = verbs.TrainRequest(dataset="shop", representation=representation, **(SMALL | options))
+    return verbs.train(workspace, request)
+
+
+def texts(workspace, item="b01"):
+    return {one.model: one.text for one in verbs.item_detail(workspace, "shop", item).archetypes}
+
+
+def test_import_reports_what_it_read(workspace, source, tiny):
+    result = verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop"))
+    assert (result.users, result.items, result.interactions) == (tiny.n_users, 12, tiny.n_interactions)
+    assert (result.rejected, result.format) == (0, "lcrec")
+    assert [one.dataset for one in verbs.datasets(workspace, verbs.DatasetsRequest()).datasets] == ["shop"]
+
+
+def test_importing_a_taken_name_changes_nothing(imported, source):
+    with pytest.raises(InputError, match="exists already"):
+        verbs.import_dataset(imported, verbs.ImportRequest(path=source, name="shop"))
+    assert len(imported.dataset_rows()) == 1
+
+
+def test_an_unknown_column_field_is_refused(workspace, source):
+    with pytest.raises(InputError, match="no field 'usr'"):
+        verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop", columns={"usr": "u"}))
+
+
+def test_generation_goes_on_where_it_stopped(imported, monkeypatch):
+    monkeypatch.setattr(archetypes_module, "SAVE_EVERY", 3)
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(done, total, what):
+        if done >= 6:
+            raise Interrupted
+
+    request = verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, batch_size=3, device="cpu")
+    with pytest.raises(Interrupted):
+        verbs.generate(imported, request, interrupt)
+    result = generate(imported, batch_size=5)
+    assert 6 <= result.items - result.written < 12 and result.items == result.of == 12
+
+    again = generate(imported)
+    assert (again.written, again.items, again.archetypes) == (0, 12, result.archetypes)
+    # A text does not depend on interruption, order or company: an uninterrupted set of the same seed is the same.
+    folder = imported.path(artifact_folder(imported, result.archetypes))
+    prefill, decoding, there = states_of(folder, 12)
+    assert there.all() and np.isfinite(prefill).all() and np.isfinite(decoding).all()
+
+
+def artifact_folder(workspace, set_id):
+    from genair_engine.store.archetypes import find_set
+
+    with workspace.reading() as session:
+        return find_set(session, workspace.dataset_row("shop").id, set_id).folder
+
+
+def test_a_limit_writes_the_first_items_only(imported):
+    result = generate(imported, limit=4)
+    assert (result.written, result.items, result.of) == (4, 4, 12)
+    assert texts(imported, "b04").keys() == {"tiny-llama"} and texts(imported, "b05") == {}
+
+
+def test_texts_depend_on_the_seed_and_not_on_the_batch(imported):
+    generate(imported, limit=5, batch_size=1)
+    one = texts(imported, "b03")["tiny-llama"]
+    other_seed = generate(imported, limit=5, seed=1)
+    both = [text.text for text in verbs.item_detail(imported, "shop", "b03").archetypes]
+    assert len(both) == 2 and one in both and other_seed.written == 5
+    assert item_seed(42, "b03") != item_seed(42, "b04") != item_seed(1, "b04")
+
+
+def test_a_missing_model_is_said_before_anything_is_written(imported):
+    with pytest.raises(ModelError, match="tiny-llama"):
+        generate(imported, model="tiny-lama")
+    assert verbs.workspace_state(imported).datasets[0].archetype_sets == []
+
+
+def test_a_representation_needs_every_item(imported):
+    generate(imported, limit=4)
+    with pytest.raises(InputError, match=r"4 of the 12 items .*'b05'.*without --limit"):
+        represent(imported)
+
+
+def test_a_language_model_is_represented_by_its_own_states(imported):
+    generate(imported)
+    both = represent(imported, variance=1.0)
+    assert set(both.dims) == {"prefill", "decoding"} and both.items == 12
+    only = represent(imported, parts="decoding", components=3)
+    assert only.dims == {"decoding": 3}
+    with pytest.raises(InputError, match="own states"):
+        represent(imported, archetypes="tiny-qwen")
+
+
+def test_a_state_that_is_not_finite_names_its_item(imported):
+    result = generate(imported)
+    path = next(imported.path(artifact_folder(imported, result.archetypes)).glob("states-*"))
+    arrays = artifacts.load_arrays(path)
+    arrays["decoding"][list(arrays["positions"]).index(7), 2] = np.nan
+    artifacts.save_arrays(path, arrays)
+    with pytest.raises(NonFiniteError, match="'b07' .Safety Goggles"):
+        represent(imported)
+    assert verbs.workspace_state(imported).datasets[0].representations == []
+
+
+@pytest.fixture
+def represented(imported):
+    generate(imported)
+    return imported, represent(imported).representation
+
+
+def test_train_evaluate_recommend(represented):
+    workspace, representation = represented
+    result = train(workspace, representation)
+    assert result.state == "done" and result.epochs == 3 and 1 <= result.best_epoch <= 3
+    for part in ("valid", "test"):
+        for protocol in ("full", "sampled100"):
+            assert {"HR@1", "HR@10", "NDCG@10", "MRR@50"} <= result.metrics[part][protocol].keys()
+    assert result.trainable_parameters > 0 and result.seconds_per_epoch > 0 and result.peak_memory_mb > 10
+    assert result.protocol["negatives"] == 100 and result.config["seed"] == 42
+
+    again = verbs.evaluate(workspace, verbs.EvaluateRequest(run=result.run, device="cpu"))
+    assert again.metrics == result.metrics
+
+    best = verbs.recommend(workspace, verbs.RecommendRequest(run=result.run, items=["b01", "b02"], k=4))
+    assert len(best.items) == 4 and not {"b01", "b02"} & {one.item for one in best.items}
+    assert [one.score for one in best.items] == sorted((one.score for one in best.items), reverse=True)
+    assert all(one.title for one in best.items)
+
+
+def test_the_id_method_needs_no_representation(imported, represented):
+    workspace, representation = represented
+    assert train(workspace, None, method="id").config["method"] == "id"
+    with pytest.raises(InputError, match="leave --representation out"):
+        train(workspace, representation, method="id")
+    with pytest.raises(InputError, match="needs --representation"):
+        train(workspace, None)
+    with pytest.raises(NotFoundError, match="representation"):
+        train(workspace, representation[:-1] + "zz")
+
+
+def test_an_interrupted_run_is_resumed_and_ends_the_same(represented):
+    workspace, representation = represented
+    whole = train(workspace, representation)
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(done, total, what):
+        if done == 2:
+            raise Interrupted
+
+    request = verbs.TrainRequest(dataset="shop", representation=representation, **SMALL)
+    with pytest.raises(Interrupted):
+        verbs.train(workspace, request, interrupt)
+    stopped = verbs.workspace_state(workspace).datasets[0].runs[0]
+    assert (stopped.state, stopped.epochs) == ("stopped", 2) and stopped.run != whole.run
+    with pytest.raises(InputError, match="is stopped"):
+        verbs.recommend(workspace, verbs.RecommendRequest(run=stopped.run, items=["b01"]))
+
+    resumed = verbs.train(workspace, request)
+    assert resumed.run == stopped.run and resumed.state == "done"
+    assert resumed.metrics == whole.metrics and resumed.best_epoch == whole.best_epoch
+    assert train(workspace, representation).run not in (whole.run, resumed.run)  # a finished run is never trained over
+
+
+def test_a_run_that_another_process_trains_is_left_alone(represented):
+    workspace, representation = represented
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(done, total, what):
+        raise Interrupted
+
+    request = verbs.TrainRequest(dataset="shop", representation=representation, **SMALL)
+    with pytest.raises(Interrupted):
+        verbs.train(workspace, request, interrupt)
+    busy = verbs.workspace_state(workspace).datasets[0].runs[0].run
+    with run_training._lock(workspace.path(f"runs/{busy}")) as locked:
+        assert locked
+        assert verbs.train(workspace, request).run != busy
+
+
+def test_divergence_marks_the_run_as_failed(represented, monkeypatch):
+    workspace, representation = represented
+    from genair_engine.training import losses
+
+    monkeypatch.setattr(losses, "softmax", lambda states, table, targets: states.sum() * float("nan"))
+    with pytest.raises(NonFiniteError, match="rank loss"):
+        train(workspace, representation)
+    run = verbs.workspace_state(workspace).datasets[0].runs[0]
+    assert run.state == "failed" and "rank loss" in run_row_error(workspace, run.run)
+
+
+def run_row_error(workspace, run):
+    from genair_engine.store.runs import find_run
+
+    with workspace.reading() as session:
+        return find_run(session, run)[0].error
+
+
+def test_unknown_names_suggest_known_ones(represented):
+    workspace, representation = represented
+    run = train(workspace, representation, epochs=1).run
+    with pytest.raises(NotFoundError, match=f"Did you mean {run}"):
+        verbs.recommend(workspace, verbs.RecommendRequest(run=run[:-1], items=["b01"]))
+    with pytest.raises(NotFoundError, match="'b99'"):
+        verbs.recommend(workspace, verbs.RecommendRequest(run=run, items=["b01", "b99"]))
+    with pytest.raises(NotFoundError, match="Did you mean shop"):
+        verbs.search(workspace, verbs.SearchRequest(dataset="shpo"))
+    assert run_result(workspace, run).run == run
+
+
+def test_an_encoder_embeds_metadata_and_texts(imported, monkeypatch):
+    generate(imported)
+
+    class Letters:
+        """Counts letters: an encoder whose every number can be checked."""
+
+        def encode(self, texts, names=()):
+            assert len(texts) == len(names)
+            return np.array([[text.lower().count(letter) for letter in "aeiou"] for text in texts], dtype=np.float32)
+
+    from genair_engine.verbs import representations
+
+    monkeypatch.setattr(representations, "ENCODE_CHUNK", 5)
+    monkeypatch.setattr(representations, "load_encoder", lambda model, models_dir: Letters())
+    metadata = represent(imported, model="minilm", variance=1.0)
+    assert set(metadata.dims) == {"prefill"} and metadata.archetypes is None
+    both = represent(imported, model="minilm", archetypes="tiny-llama", variance=1.0)
+    assert set(both.dims) == {"prefill", "decoding"} and both.archetypes
+    with pytest.raises(InputError, match="--archetypes"):
+        represent(imported, model="minilm", parts="both")
+    with pytest.raises(NotFoundError, match="tiny-qwen"):
+        represent(imported, model="minilm", archetypes="tiny-qwen")
+
+
+def test_search_and_detail(represented):
+    workspace, _ = represented
+    found = verbs.search(workspace, verbs.SearchRequest(dataset="shop", text="digital"))
+    assert {one.item for one in found.items} == {"b01", "b08"} and found.total == 2
+    detail = verbs.item_detail(workspace, "shop", "b08")
+    assert detail.item.title == "Digital Caliper" and detail.attributes["brand"] == "Metrix"
+    assert 1 <= detail.rank <= detail.of == 12 and detail.archetypes[0].prompt_version.startswith("paper-")
+    assert verbs.item_detail(workspace, "shop").archetypes
+    with pytest.raises(NotFoundError):
+        verbs.item_detail(workspace, "shop", "nope")
