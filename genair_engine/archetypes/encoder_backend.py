@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from genair_engine.archetypes.representation import check_finite
 from genair_engine.archetypes.sources import ModelSource
-from genair_engine.archetypes.transformers_backend import pick_device
+from genair_engine.devices import pick_device
 from genair_engine.errors import ModelError
 
 BATCH_SIZE = 64

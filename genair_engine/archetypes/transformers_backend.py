@@ -24,6 +24,7 @@ from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Sampling
 from genair_engine.archetypes.decoding import Decoder
 from genair_engine.archetypes.sampling import uniforms
 from genair_engine.archetypes.sources import ModelSource
+from genair_engine.devices import pick_device
 from genair_engine.errors import InputError, ModelError, NonFiniteError
 
 
@@ -141,19 +142,6 @@ class TransformersModel:
                 strict=True,
             )
         ]
-
-
-def pick_device(device: str) -> torch.device:
-    """The device of this name; "auto" is a CUDA GPU where there is one. Raises ModelError."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        picked = torch.device(device)
-    except RuntimeError as error:
-        raise ModelError(f"There is no kind of device {device!r}: give auto, cpu, cuda or cuda:1.") from error
-    if picked.type == "cuda" and not torch.cuda.is_available():
-        raise ModelError("No CUDA GPU is available here: use the device auto or cpu.")
-    return picked
 
 
 def _load(source: ModelSource, device: torch.device) -> tuple[Any, Any]:

@@ -1,0 +1,1 @@
+"""What measures speed, memory and quality; never part of the test run. `python -m benchmarks.run --help`."""
