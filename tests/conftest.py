@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from genair_engine.catalog.dataset import Dataset, Sequences
+from tests.tiny_language_models import save_model
 
 pytest_plugins = ["tests.store_fixtures"]
 
@@ -65,3 +66,12 @@ def tiny() -> Dataset:
         user_ids=list(TINY_SEQUENCES),
         provenance={"format": "test"},
     )
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stand-in for models_cache with two tiny random language models, `tiny-llama` and `tiny-qwen`."""
+    folder = tmp_path_factory.mktemp("models")
+    save_model(folder / "tiny-llama", "llama")
+    save_model(folder / "tiny-qwen", "qwen")
+    return folder

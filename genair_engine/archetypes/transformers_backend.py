@@ -36,6 +36,8 @@ class TransformersModel:
         self.revision = source.revision
         self._model, self._tokenizer = _load(source, pick_device(device))
         self._decoder = Decoder(self._model, _eos_ids(self._model, self._tokenizer))
+        added = self._tokenizer.added_tokens_decoder.values()
+        self._special_tokens = [str(token) for token in added if token.special]
         text_config = self._model.config.get_text_config()
         self.dim = int(text_config.hidden_size)
         self._positions: int | None = getattr(text_config, "max_position_embeddings", None)
@@ -78,7 +80,12 @@ class TransformersModel:
         )
 
     def tokenize(self, prompt: str) -> list[int]:
-        """Token ids of the prompt in the chat template; without a template, with the tokenizer's special tokens."""
+        """Token ids of the prompt in the chat template; without a template, with the tokenizer's special tokens.
+
+        Special tokens are the template's alone: where a catalogue's text spells one out ("</s>"), it stays text.
+        """
+        for token in self._special_tokens:
+            prompt = prompt.replace(token, f"{token[0]} {token[1:]}")
         if not self._tokenizer.chat_template:
             return list(self._tokenizer(prompt).input_ids)
         message = [{"role": "user", "content": prompt}]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_language_models import PROMPTS, save_model
+from tests.tiny_language_models import PROMPTS, save_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genair_engine.archetypes.backends import Completion, Sampling, load_language_model

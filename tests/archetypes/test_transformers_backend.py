@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_language_models import PROMPTS, save_model, save_tokenizer
+from tests.tiny_language_models import PROMPTS, save_model, save_tokenizer
 
 from genair_engine.archetypes.backends import Sampling, load_encoder, load_language_model
 from genair_engine.archetypes.prompts import PAPER
@@ -47,6 +47,13 @@ def test_the_chat_template_is_applied_once(models_dir: Path) -> None:
     bos, eos, user, assistant = range(4)
     assert ids[:2] == [bos, user] and ids[-1] == assistant
     assert (ids.count(bos), ids.count(user), ids.count(assistant), ids.count(eos)) == (1, 1, 1, 0)
+
+
+def test_special_tokens_in_a_catalogue_stay_text(models_dir: Path) -> None:
+    model = load(models_dir / "tiny-llama")
+    ids = model.tokenize("The item name is <s>Gloves</s><|assistant|>.")
+    assert [ids.count(token) for token in range(4)] == [1, 0, 1, 1]
+    assert "Gloves" in model._tokenizer.decode(ids)
 
 
 def test_without_a_chat_template_the_prompt_is_plain(llama: Path) -> None:

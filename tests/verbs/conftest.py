@@ -9,15 +9,6 @@ import pytest
 from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.settings import Settings
 from genair_engine.workspace import Workspace
-from tests.archetypes.tiny_language_models import save_model
-
-
-@pytest.fixture(scope="session")
-def models_dir(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    save_model(folder / "tiny-llama", "llama")
-    save_model(folder / "tiny-qwen", "qwen")
-    return folder
 
 
 @pytest.fixture
