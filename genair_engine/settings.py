@@ -31,9 +31,7 @@ class Settings(BaseSettings):
         env_prefix="GENAIR_", env_file=REPOSITORY / ".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    workspace: RepositoryPath = Field(
-        REPOSITORY / "workspace", description="Folder of the artifacts and of genair.db."
-    )
+    workspace: RepositoryPath = Field(REPOSITORY / "workspace", description="Folder of the artifacts and of genair.db.")
     database_url: str | None = Field(
         None,
         repr=False,  # it may hold a password

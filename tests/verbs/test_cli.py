@@ -34,7 +34,20 @@ def test_the_whole_way_with_json(run, source):
     generated = answer("generate", "shop", "--model", "tiny-llama", "--max-new-tokens", "5", "--greedy")
     assert generated["written"] == 12
     represented = answer("represent", "shop", "--model", "tiny-llama", "--parts", "both", "--variance", "0.9")
-    options = ("--backbone", "sasrec", "--method", "genair", "--loss", "bce", "--alpha", "0.1", "--gamma", "2", "--max-len", "9")
+    options = (
+        "--backbone",
+        "sasrec",
+        "--method",
+        "genair",
+        "--loss",
+        "bce",
+        "--alpha",
+        "0.1",
+        "--gamma",
+        "2",
+        "--max-len",
+        "9",
+    )
     small = ("--dim", "8", "--layers", "1", "--epochs", "2", "--seed", "3", "--device", "cpu")
     trained = answer("train", "shop", "--representation", represented["representation"], *options, *small)
     assert {"run", "seconds_per_epoch", "peak_memory_mb", "metrics"} <= trained.keys()

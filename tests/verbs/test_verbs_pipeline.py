@@ -132,7 +132,7 @@ def test_a_state_that_is_not_finite_names_its_item(imported):
     arrays = artifacts.load_arrays(path)
     arrays["decoding"][list(arrays["positions"]).index(7), 2] = np.nan
     artifacts.save_arrays(path, arrays)
-    with pytest.raises(NonFiniteError, match="'b07' .Safety Goggles"):
+    with pytest.raises(NonFiniteError, match=r"'b07' \(Safety Goggles"):
         represent(imported)
     assert verbs.workspace_state(imported).datasets[0].representations == []
 
