@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.tiny_language_models import PROMPTS, save_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genair_engine.archetypes.backends import Completion, Sampling, load_language_model
 from genair_engine.archetypes.decoding import Decoder, left_pad, masked_mean
 from genair_engine.archetypes.sampling import uniforms
+from tests.tiny_language_models import PROMPTS, save_model
 
 SEEDS = [11, 12, 13, 14, 15]
 BOTH = pytest.mark.parametrize("name", ["tiny-llama", "tiny-qwen"])

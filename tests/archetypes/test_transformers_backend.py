@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.tiny_language_models import PROMPTS, save_model, save_tokenizer
 
 from genair_engine.archetypes.backends import Sampling, load_encoder, load_language_model
 from genair_engine.archetypes.prompts import PAPER
 from genair_engine.archetypes.sources import find_model, is_encoder, list_models
 from genair_engine.archetypes.transformers_backend import TransformersModel
 from genair_engine.errors import InputError, ModelError, NonFiniteError
+from tests.tiny_language_models import PROMPTS, save_model, save_tokenizer
 
 MODELS_CACHE = Path(__file__).resolve().parents[2] / "models_cache"
 SHORT = Sampling(max_new_tokens=8)
