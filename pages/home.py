@@ -53,6 +53,7 @@ for dataset in datasets:
         st.markdown(f"#### {plain(dataset.dataset)}")
         pipeline.strip(dataset)
         pipeline.next_step(dataset)
-        with st.container(horizontal=True):
+        if len(datasets) > 1:
+            links = st.container(horizontal=True)
             for title, _, icon, page in WAYS_IN:
-                st.page_link(page, label=title, icon=icon, query_params={"dataset": dataset.dataset})
+                links.page_link(page, label=title, icon=icon, query_params={"dataset": dataset.dataset})

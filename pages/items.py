@@ -131,8 +131,9 @@ def detail_card(dataset: str, detail: verbs.ItemDetail) -> None:
         st.markdown("**Archetypes**")
         for text in detail.archetypes:
             demo = " (demo)" if is_demo(text.model) else ""
-            st.caption(plain(f"{text.model}{demo}, {count(text.generated_tokens, 'token')}"))
-            st.text(one_line(text.text, 280) or "The model wrote nothing.")
+            with st.container(gap=None):
+                st.caption(plain(f"{text.model}{demo}, {count(text.generated_tokens, 'token')}"))
+                st.text(one_line(text.text, 280) or "The model wrote nothing.")
         if not detail.archetypes:
             st.caption("No language model has written about this item yet.")
 
@@ -149,8 +150,9 @@ with order:
     sort = state.choice("Sort by", list(SORTS), "sort", dataset, shown=SORTS.__getitem__, on_change=back_to_first)
 request = asked_for(dataset, text, sort)
 result = verbs.search(services.workspace(), request)
-for cell, parameter in zip(st.columns(len(FACETS)), FACETS, strict=True):
-    with cell:
+facets = st.grid(len(FACETS), min_column_width=140)
+for parameter in FACETS:
+    with facets.cell():
         choose_facet(dataset, parameter, result.facets[FACETS[parameter][0]])
 
 table, card = st.columns([3, 2], gap="large")

@@ -48,6 +48,7 @@ def choose_run(dataset: verbs.DatasetState) -> verbs.RunResult:
         return f"{name} · {run.metrics['test']['full']['NDCG@10']:.4f} NDCG@10 · {run.created_at:%d %b %Y}"
 
     run = runs[state.choice("Run", list(runs), "run", dataset.dataset, shown=shown)]
+    vectors = plain(run.representation or "learnt by the run itself")
     config, protocol = run.config, run.protocol
     sampled = f"sampled{protocol['negatives']}"
     measured = [
@@ -65,7 +66,7 @@ def choose_run(dataset: verbs.DatasetState) -> verbs.RunResult:
             f"{'without' if protocol['exclude_seen'] else 'with'} those that the user took before, and among "
             f"{protocol['negatives']} negatives a user drawn once (seed {protocol['negatives_seed']}). One training run: "
             f"{config['backbone']} with {config['method']}, loss {config['loss']}, seed {config['seed']}, best of "
-            f"{count(run.epochs, 'epoch')}: {run.best_epoch}; item vectors: {plain(run.representation or 'learnt by the run')}."
+            f"{count(run.epochs, 'epoch')}: {run.best_epoch}; item vectors: {vectors}."
         )
     return run
 

@@ -32,10 +32,10 @@ def table(items: Sequence[verbs.Item]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Title": [title_of(item.title, item.item) for item in items],
+            "Popularity group": [popularity.name(item.popularity_group) for item in items],
+            "Taken": [item.popularity for item in items],
             "Brand": [item.brand for item in items],
             "Categories": [item.categories for item in items],
-            "Taken": [item.popularity for item in items],
-            "Popularity group": [[popularity.name(item.popularity_group)] for item in items],
             "Id": [item.item for item in items],
         }
     )
@@ -44,11 +44,8 @@ def table(items: Sequence[verbs.Item]) -> pd.DataFrame:
 def table_columns() -> dict[str, object]:
     """How the columns of `table` look."""
     return {
-        "Title": st.column_config.TextColumn(width="large", pinned=True),
+        "Title": st.column_config.TextColumn(width=260),
         "Taken": st.column_config.NumberColumn(format="localized", help="Interactions in the training part."),
-        "Popularity group": st.column_config.MultiselectColumn(
-            options=list(popularity.NAMES), color=list(popularity.palette()), width=150
-        ),
     }
 
 
@@ -109,7 +106,8 @@ def facts(item: verbs.Item) -> None:
 def attributes(values: dict[str, str]) -> None:
     """An item's metadata, field by field."""
     for key, value in values.items():
-        st.caption(plain(key))
-        st.text(value)
+        with st.container(gap=None):
+            st.caption(plain(key))
+            st.text(value)
     if not values:
         st.caption("The catalogue says nothing about this item.")

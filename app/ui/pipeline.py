@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.ui import guards
-from app.ui.text import count, is_demo, one_line, plain
+from app.ui.text import count, one_line, plain
 from genair_engine import verbs
 
 SHOWN_LINES = 4
@@ -27,21 +27,18 @@ def stages(state: verbs.DatasetState) -> list[Stage]:
     """The five stages in order."""
     rejected = [f"{count(state.rejected, 'record')} rejected"] if state.rejected else []
     imported = [count(state.items, "item"), count(state.users, "user"), count(state.interactions, "interaction"), *rejected]
-    archetypes = [
-        f"{one.model}{' (demo)' if is_demo(one.model) else ''}: {one.items:,} of {state.items:,}"
-        for one in state.archetype_sets
-    ]
+    archetypes = [f"{one.model}: {one.items:,} of {state.items:,}" for one in state.archetype_sets]
     representations = [
         f"{one.model}: {' + '.join(f'{part} {width}' for part, width in one.dims.items())}" for one in state.representations
     ]
     runs = [f"{run.config['backbone']} with {run.config['method']}: {_progress(run)}" for run in state.runs]
-    ready = [f"{count(len(state.ready_runs), 'trained model')}"] if state.ready_runs else []
+    ready = [f"{count(len(state.ready_runs), 'trained model')} to recommend with"] if state.ready_runs else []
     return [
         Stage("Imported", True, imported),
         Stage("Archetypes", any(one.items for one in state.archetype_sets), archetypes),
         Stage("Representations", bool(representations), representations),
         Stage("Runs", bool(state.ready_runs), runs),
-        Stage("Ready to recommend", bool(ready), ready),
+        Stage("Ready", bool(ready), ready),
     ]
 
 

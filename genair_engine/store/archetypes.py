@@ -77,12 +77,18 @@ def texts_of_items(session: Session, set_id: str, positions: Sequence[int]) -> d
 
 
 def first_item_with_text(session: Session, dataset_id: int) -> ItemRow | None:
-    """The most popular item that has an archetype: a good one to show first."""
+    """The item that most archetype sets have a text of, the most popular among equals: a good one to show first."""
+    texts = (
+        select(ArchetypeRow.position, func.count().label("texts"))
+        .join(ArchetypeSetRow, ArchetypeSetRow.id == ArchetypeRow.set_id)
+        .where(ArchetypeSetRow.dataset_id == dataset_id)
+        .group_by(ArchetypeRow.position)
+        .subquery()
+    )
     return session.scalar(
         select(ItemRow)
-        .join(ArchetypeRow, ArchetypeRow.position == ItemRow.position)
-        .join(ArchetypeSetRow, ArchetypeSetRow.id == ArchetypeRow.set_id)
-        .where(ItemRow.dataset_id == dataset_id, ArchetypeSetRow.dataset_id == dataset_id)
-        .order_by(ItemRow.popularity.desc(), ItemRow.position)
+        .join(texts, texts.c.position == ItemRow.position)
+        .where(ItemRow.dataset_id == dataset_id)
+        .order_by(texts.c.texts.desc(), ItemRow.popularity.desc(), ItemRow.position)
         .limit(1)
     )

@@ -198,7 +198,7 @@ def items_of(workspace: Workspace, dataset: str, item_ids: Sequence[str]) -> lis
 
 
 def item_detail(workspace: Workspace, dataset: str, item_id: str | None = None) -> ItemDetail:
-    """One item with all its archetypes; without an id the most popular item that has one.
+    """One item with all its archetypes; without an id the item that has most of them.
 
     Raises NotFoundError for an unknown data set or item.
     """
