@@ -1,0 +1,116 @@
+"""The really started app, from another folder and on the filled workspace, and a headless Chromium to drive it.
+
+Both run in process groups of their own and are stopped with the tests. Chromium is Debian's; where it is missing it is
+installed if the process is root and CI or GENAIR_TEST_INSTALL is set, else the tests are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.workspaces import FilledWorkspace
+
+ENTRY = Path(__file__).resolve().parents[2] / "app" / "Home.py"
+STARTS_WITHIN = 60.0
+"""Seconds that a cold start may take on a busy machine."""
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture(scope="session")
+def app_url(filled_workspace: FilledWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of `streamlit run app/Home.py`, started in a folder that is not the project's."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "GENAIR_DATABASE_URL"}}
+    environment |= {
+        "HOME": str(elsewhere),
+        "GENAIR_WORKSPACE": str(filled_workspace.folder),
+        "STREAMLIT_SERVER_PORT": str(port),
+        "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
+        "STREAMLIT_SERVER_HEADLESS": "true",
+        "STREAMLIT_SERVER_ENABLE_AGENT_API": "true",
+    }
+    command = [str(Path(sys.executable).parent / "streamlit"), "run", str(ENTRY)]
+    log = elsewhere / "app.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command, cwd=elsewhere, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(f"{url}/_stcore/health", server, log)
+        yield url
+        assert "Traceback" not in log.read_text(), log.read_text()
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"the app did not answer:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium."""
+    program = shutil.which("chromium") or _install_chromium()
+    if program is None:
+        pytest.skip("NO CHROMIUM: `apt-get install chromium` (or GENAIR_TEST_INSTALL=1 as root) runs these tests")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS.split())
+        yield chromium
+        chromium.close()
+
+
+def _install_chromium() -> str | None:
+    wanted = os.environ.get("CI") or os.environ.get("GENAIR_TEST_INSTALL")
+    if not wanted or os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return None
+    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
+        done = subprocess.run(command, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, capture_output=True)
+        if done.returncode:
+            return None
+    return shutil.which("chromium")
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A desktop window."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    """A phone's window."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, color_scheme="dark")
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()

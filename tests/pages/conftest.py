@@ -1,0 +1,50 @@
+"""Pages run from the entry point, on an empty or on the filled workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from tests.workspaces import FilledWorkspace
+
+ENTRY = Path(__file__).resolve().parents[2] / "app" / "Home.py"
+OpenPage = Callable[..., AppTest]
+
+
+def _open(page: str, /, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app.switch_page(f"../pages/{page}.py")
+    for name, value in query.items():
+        app.query_params[name] = value
+    return check(app.run())
+
+
+def check(app: AppTest) -> AppTest:
+    """The page ran through: neither a traceback nor an error message."""
+    assert not app.exception, [element.value for element in app.exception]
+    assert not app.error, [element.value for element in app.error]
+    return app
+
+
+@pytest.fixture
+def empty_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
+    """Opens a page on an empty workspace."""
+    yield from _on(tmp_path / "empty", monkeypatch)
+
+
+@pytest.fixture
+def app(filled_workspace: FilledWorkspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
+    """Opens a page on the filled workspace: `app("items", q="optics")`."""
+    yield from _on(filled_workspace.folder, monkeypatch)
+
+
+def _on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
+    monkeypatch.setenv("GENAIR_WORKSPACE", str(folder))
+    monkeypatch.delenv("GENAIR_DATABASE_URL", raising=False)
+    st.cache_resource.clear()
+    yield _open
+    st.cache_resource.clear()
