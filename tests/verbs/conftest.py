@@ -22,7 +22,16 @@ def settings(tmp_path, models_dir, monkeypatch) -> Settings:
 
 @pytest.fixture
 def workspace(settings):
+    """A workspace on SQLite."""
     workspace = Workspace.open(settings)
+    yield workspace
+    workspace.close()
+
+
+@pytest.fixture
+def any_workspace(settings, store_url):
+    """A workspace on each back-end in turn."""
+    workspace = Workspace.open(settings.model_copy(update={"database_url": store_url}))
     yield workspace
     workspace.close()
 

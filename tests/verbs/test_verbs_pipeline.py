@@ -143,8 +143,12 @@ def represented(imported):
     return imported, represent(imported).representation
 
 
-def test_train_evaluate_recommend(represented):
-    workspace, representation = represented
+def test_the_whole_way_on_each_database(any_workspace, source):
+    workspace = any_workspace
+    verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop"))
+    generate(workspace, limit=5)
+    generate(workspace)
+    representation = represent(workspace).representation
     result = train(workspace, representation)
     assert result.state == "done" and result.epochs == 3 and 1 <= result.best_epoch <= 3
     for part in ("valid", "test"):
@@ -160,6 +164,14 @@ def test_train_evaluate_recommend(represented):
     assert len(best.items) == 4 and not {"b01", "b02"} & {one.item for one in best.items}
     assert [one.score for one in best.items] == sorted((one.score for one in best.items), reverse=True)
     assert all(one.title for one in best.items)
+
+    state = verbs.workspace_state(workspace).datasets[0]
+    assert [(one.model, one.items) for one in state.archetype_sets] == [("tiny-llama", 12)]
+    assert [run.run for run in state.ready_runs] == [result.run]
+    assert verbs.item_detail(workspace, "shop", "b12").archetypes[0].finish in ("eos", "length")
+    workspace.delete_dataset("shop")
+    assert verbs.workspace_state(workspace).datasets == []
+    assert not any(path.is_file() for path in workspace.folder.rglob("*") if "genair.db" not in path.name)
 
 
 def test_the_id_method_needs_no_representation(imported, represented):
