@@ -59,8 +59,9 @@ def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> st
     if workspace.settings.threads:
         torch.set_num_threads(workspace.settings.threads)
 
-    torch.manual_seed(config.seed)
-    model = _build(workspace, dataset, representation, config)
+    with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU, whatever they are trained on
+        torch.manual_seed(config.seed)
+        model = _build(workspace, dataset, representation, config)
     trainer = Trainer(model, dataset, workspace.negatives(owner.name), config, device=device)
     with _claim(workspace, owner, representation, config, trainer, str(device)) as run:
         try:
