@@ -168,6 +168,6 @@ with table:
     else:
         st.info("Nothing matches. Use fewer words, or take a filter back.", icon=":material/search_off:")
 with card:
-    detail = items.chosen(dataset)
+    detail = items.chosen(dataset, suggestion=result.items[0].item if result.items else None)
     if detail is not None:
         detail_card(dataset, detail)

@@ -45,7 +45,7 @@ def choose_run(dataset: verbs.DatasetState) -> verbs.RunResult:
 
     def shown(name: str) -> str:
         run = runs[name]
-        return f"{name} · {run.metrics['test']['full']['NDCG@10']:.4f} NDCG@10 · {run.created_at:%d %b %Y}"
+        return f"{name} · NDCG@10 {run.metrics['test']['full']['NDCG@10']:.4f} (test, all items) · {run.created_at:%d %b %Y}"
 
     run = runs[state.choice("Run", list(runs), "run", dataset.dataset, shown=shown)]
     vectors = plain(run.representation or "learnt by the run itself")

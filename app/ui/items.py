@@ -49,19 +49,20 @@ def table_columns() -> dict[str, object]:
     }
 
 
-def chosen(dataset: str) -> verbs.ItemDetail | None:
-    """The item that the URL names; without one the most popular item that has an archetype.
+def chosen(dataset: str, suggestion: str | None = None) -> verbs.ItemDetail | None:
+    """The item that the URL names; without one the suggestion, or else the item with most archetypes, which stays.
 
     An id that does not exist is named in a warning, and there is no item.
     """
     asked = state.recall("item", dataset)
     try:
-        detail = verbs.item_detail(services.workspace(), dataset, asked or None)
+        detail = verbs.item_detail(services.workspace(), dataset, asked or suggestion)
     except NotFoundError:
         st.warning("The item in the link does not exist in this dataset.", title="Unknown item", icon=":material/link_off:")
         st.text(f"Asked for: {one_line(asked)}")
         return None
-    state.keep("item", detail.item.item, dataset)
+    if suggestion is None:
+        state.keep("item", detail.item.item, dataset)
     return detail
 
 

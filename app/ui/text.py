@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|$~&])")
-_REPLACED_AFTER_PARSING = re.compile(r"([:.@<>/=-])")
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_FOUND_AFTER_PARSING = re.compile(r"(?<=:)(?=\S)|(?<=@)|(?<=www)(?=\.)|(?<=[-<>=~])(?=[-<>=~])", re.IGNORECASE)
 _WORD_JOINER = "\u2060"  # no width, no line break
 
 
@@ -17,10 +17,9 @@ def plain(text: str) -> str:
     r"""Markdown that shows exactly this text on one line: no emphasis, link, image, formula, colour, icon or HTML.
 
     Backslashes stop Markdown's own syntax. Links, emoji shortcodes and arrows are found after parsing, when backslashes
-    are gone; an invisible word joiner keeps those patterns from matching.
+    are gone; an invisible word joiner keeps just those patterns from matching.
     """
-    escaped = _MARKUP.sub(r"\\\1", " ".join(text.split()))
-    return _REPLACED_AFTER_PARSING.sub(rf"\\\1{_WORD_JOINER}", escaped)
+    return _PUNCTUATION.sub(r"\\\1", _FOUND_AFTER_PARSING.sub(_WORD_JOINER, " ".join(text.split())))
 
 
 def one_line(text: str, length: int = 90) -> str:

@@ -28,13 +28,13 @@ def test_from_home_to_recommendations_and_archetypes(page: Page, app_url: str) -
     settled(page, "GenAIR Studio")
     page.get_by_test_id("stMain").get_by_role("link", name="Browse items").first.click()
     settled(page, "Items")
-    expect(page).to_have_url(f"{app_url}/items?dataset=workshop&item=i0")
+    expect(page).to_have_url(f"{app_url}/items?dataset=workshop")
 
-    page.get_by_label("Search", exact=True).fill("adhes")
+    page.get_by_label("Search", exact=True).fill("glass")
     expect(page.get_by_text("2 items found")).to_be_visible()
     page.get_by_label("Look at an item of this page").click()
-    page.get_by_role("option", name="Adhesives").first.click()
-    expect(page.get_by_role("heading", level=3, name="Adhesives")).to_be_visible()
+    page.get_by_role("option", name="Glassware").first.click()
+    expect(page.get_by_role("heading", level=3, name="Glassware")).to_be_visible()
     page.get_by_role("button", name="Start a session with this").click()
 
     settled(page, "Recommend")
@@ -57,8 +57,7 @@ def test_from_home_to_recommendations_and_archetypes(page: Page, app_url: str) -
 def test_a_click_on_a_row_chooses_the_item(page: Page, app_url: str) -> None:
     page.goto(f"{app_url}/items?dataset=workshop&q=adhesives&item=i0")
     settled(page, "Items")
-    table = page.get_by_test_id("stDataFrame").locator("canvas").first
-    table.click(position={"x": 18, "y": 52})
+    page.get_by_test_id("stDataFrame").locator(".dvn-scroller").click(position={"x": 18, "y": 52})
     expect(page.get_by_role("heading", level=3, name="Adhesives")).to_be_visible()
     settled(page, "Items")
     assert "item=i0" not in page.url
@@ -70,7 +69,7 @@ def test_foreign_text_is_never_markup(page: Page, app_url: str, filled_workspace
         page.goto(f"{app_url}/{path}dataset=workshop&item={HOSTILE_ID}")
         settled(page, path.split("?")[0].title())
         main = page.get_by_test_id("stMain")
-        assert title[:60] in main.inner_text().replace("\u2060", "")
+        assert title[:45] in main.inner_text().replace("\u2060", "")
         for selector in ("script", "a[href*='e.example']", "img[src*='e.example']", ".katex", "main strong:text('bold')"):
             assert main.locator(selector).count() == 0, (path, selector)
     heading = page.goto(f"{app_url}/items?dataset=workshop&item={HOSTILE_ID}") and page.get_by_role("heading", level=3).first

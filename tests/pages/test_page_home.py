@@ -17,7 +17,7 @@ def test_an_empty_workspace_says_what_to_do(empty_app: OpenPage, page: str) -> N
     assert shown.code[0].value == ".venv/bin/python -m genair_engine import PATH --name NAME"
 
 
-def test_home_is_the_first_page(empty_app: OpenPage) -> None:  # noqa: ARG001
+def test_home_is_the_first_page(empty_app: OpenPage) -> None:
     assert AppTest.from_file(str(ENTRY), default_timeout=60).run().title[0].value == "GenAIR Studio"
 
 
@@ -33,7 +33,7 @@ def test_the_strip_tells_how_far_each_dataset_is(app: OpenPage) -> None:
 def test_a_workspace_that_cannot_be_opened_is_told_and_not_a_traceback(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    empty_app: OpenPage,  # noqa: ARG001
+    empty_app: OpenPage,
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("GENAIR_WORKSPACE", str(tmp_path / "file"))
