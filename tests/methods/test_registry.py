@@ -1,0 +1,48 @@
+"""The registry of methods: every one builds, scores any session, and refuses what does not fit."""
+
+import numpy as np
+import pytest
+import torch
+
+from genair_engine.catalog.dataset import Sequences
+from genair_engine.errors import InputError
+from genair_engine.methods import BACKBONES, METHODS, build_recommender
+from genair_engine.methods.recommender import TableScorer
+
+SMALL = {"n_items": 6, "dim": 8, "layers": 1, "max_len": 4}
+
+
+def build(method: str, backbone: str = "sasrec"):
+    torch.manual_seed(0)
+    representation = torch.randn(6, 5) if METHODS[method].needs_representation else None
+    return build_recommender(method, backbone, representation=representation, **SMALL)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_scores_any_session_the_same_alone_and_in_company(method, backbone):
+    scorer = TableScorer(build(method, backbone))
+    histories = Sequences.from_lists([[1, 2], [3], [6, 5, 4, 3, 2, 1]])
+    together = scorer.score(histories, np.array([0, 1, 2]))
+    assert together.shape == (3, 7) and torch.isfinite(together).all()
+    for user in range(3):
+        torch.testing.assert_close(scorer.score(histories, np.array([user]))[0], together[user])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_weights_round_trip_through_the_state_dict(method):
+    first, second = build(method), build(method)
+    with torch.no_grad():
+        for parameter in second.parameters():
+            parameter.zero_()
+    second.load_state_dict(first.state_dict())
+    histories = Sequences.from_lists([[1, 4]])
+    scores = [TableScorer(model).score(histories, np.array([0])) for model in (first, second)]
+    assert torch.equal(*scores)
+
+
+def test_a_representation_is_required_and_must_fit():
+    with pytest.raises(InputError, match="needs an item representation"):
+        build_recommender("genair", "sasrec", **SMALL)
+    with pytest.raises(InputError, match="7 rows for 6 items"):
+        build_recommender("genair", "sasrec", representation=torch.zeros(7, 5), **SMALL)
