@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.ui import guards, items, navigation
+from app.ui import guards, items, navigation, state
 from app.ui.text import count, is_demo, plain, title_of
 from genair_engine import verbs
 
@@ -81,7 +81,7 @@ if detail is None:
 
 st.subheader(plain(title_of(detail.item.title, detail.item.item)), anchor=False)
 items.facts(detail.item)
-with st.expander("What the models were told", icon=":material/description:"):
+with st.expander("Metadata", icon=":material/description:"):
     items.attributes(detail.attributes)
 
 texts = {text.archetypes: text for text in detail.archetypes}
@@ -117,5 +117,5 @@ st.page_link(
     navigation.RECOMMEND,
     label="Start a session with this item",
     icon=":material/auto_awesome:",
-    query_params={"dataset": dataset.dataset, "session": detail.item.item},
+    query_params={"dataset": dataset.dataset, "session": state.joined([detail.item.item])},
 )
