@@ -63,8 +63,12 @@ def next_step(state: verbs.DatasetState) -> None:
         guards.commands(*(f"generate {name} --model {model} --limit 64" for model in ("demo-llama", "demo-qwen")))
     elif not state.representations:
         writer = max(state.archetype_sets, key=lambda one: one.items)
-        st.caption("Next: turn metadata and archetypes into item vectors.")
-        guards.commands(f"represent {name} --model minilm --archetypes {writer.model}")
+        rest = [] if writer.items == state.items else [f"generate {name} --model {writer.model}"]
+        st.caption(
+            ("Next: let the language model write the rest, then turn" if rest else "Next: turn")
+            + " metadata and archetypes into item vectors."
+        )
+        guards.commands(*rest, f"represent {name} --model minilm --archetypes {writer.model}")
     elif not state.ready_runs:
         st.caption("Next: train a recommender on the item vectors.")
         guards.commands(f"train {name} --representation {state.representations[-1].representation} --epochs 20")
