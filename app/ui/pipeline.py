@@ -56,22 +56,35 @@ def strip(state: verbs.DatasetState) -> None:
 
 
 def next_step(state: verbs.DatasetState) -> None:
-    """The command for the first stage that is missing; nothing when the dataset is ready."""
+    """What to do next and its commands; nothing when the dataset is ready."""
+    what, commands = next_commands(state)
+    if commands:
+        st.caption(f"Next: {what}")
+        guards.commands(*commands)
+
+
+def next_commands(state: verbs.DatasetState) -> tuple[str, list[str]]:
+    """The first stage that is missing, in words and as commands."""
     name = state.dataset
-    if not any(one.items for one in state.archetype_sets) and not state.representations:
-        st.caption("Next: let a language model write archetypes. The demo models need no download.")
-        guards.commands(*(f"generate {name} --model {model} --limit 64" for model in ("demo-llama", "demo-qwen")))
-    elif not state.representations:
-        writer = max(state.archetype_sets, key=lambda one: one.items)
-        rest = [] if writer.items == state.items else [f"generate {name} --model {writer.model}"]
-        st.caption(
-            ("Next: let the language model write the rest, then turn" if rest else "Next: turn")
-            + " metadata and archetypes into item vectors."
+    if state.ready_runs:
+        return "", []
+    if state.representations:
+        newest = state.representations[-1].representation
+        return "train a recommender on the item vectors.", [f"train {name} --representation {newest} --epochs 20"]
+    if not any(one.items for one in state.archetype_sets):
+        models = ("demo-llama", "demo-qwen")
+        return (
+            "let a language model write archetypes. The demo models need no download.",
+            [f"generate {name} --model {model} --limit 64" for model in models],
         )
-        guards.commands(*rest, f"represent {name} --model minilm --archetypes {writer.model}")
-    elif not state.ready_runs:
-        st.caption("Next: train a recommender on the item vectors.")
-        guards.commands(f"train {name} --representation {state.representations[-1].representation} --epochs 20")
+    writer = max(state.archetype_sets, key=lambda one: one.items)
+    vectors = f"represent {name} --model minilm --archetypes {writer.model}"
+    if writer.items == state.items:
+        return "turn metadata and archetypes into item vectors.", [vectors]
+    return (
+        "let the language model write the rest, then turn metadata and archetypes into item vectors.",
+        [f"generate {name} --model {writer.model}", vectors],
+    )
 
 
 def _progress(run: verbs.RunResult) -> str:

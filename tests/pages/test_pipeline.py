@@ -1,0 +1,37 @@
+"""The next step that Home names is one that works."""
+
+import pytest
+
+from app.ui.pipeline import next_commands
+from genair_engine import verbs
+from genair_engine.verbs.browse import ArchetypeSetState, RepresentationState
+
+
+def state(written: int | None = None, represented: bool = False) -> verbs.DatasetState:
+    sets = [] if written is None else [ArchetypeSetState(archetypes="a1", model="demo-qwen", items=written)]
+    made = [RepresentationState(representation="minilm-1", model="minilm", archetypes_by=None, dims={"prefill": 4})]
+    return verbs.DatasetState(
+        dataset="shop",
+        users=5,
+        items=100,
+        interactions=30,
+        rejected=0,
+        archetype_sets=sets,
+        representations=made if represented else [],
+        runs=[],
+    )
+
+
+@pytest.mark.parametrize(
+    ("dataset", "commands"),
+    [
+        (state(), ["generate shop --model demo-llama --limit 64", "generate shop --model demo-qwen --limit 64"]),
+        (state(0), ["generate shop --model demo-llama --limit 64", "generate shop --model demo-qwen --limit 64"]),
+        (state(64), ["generate shop --model demo-qwen", "represent shop --model minilm --archetypes demo-qwen"]),
+        (state(100), ["represent shop --model minilm --archetypes demo-qwen"]),
+        (state(64, represented=True), ["train shop --representation minilm-1 --epochs 20"]),
+    ],
+)
+def test_first_missing_stage(dataset, commands):
+    what, found = next_commands(dataset)
+    assert found == commands and what.endswith(".")
