@@ -37,6 +37,8 @@ class Command:
 COMMANDS = {
     "import": Command(verbs.import_dataset, verbs.ImportRequest),
     "datasets": Command(verbs.datasets, verbs.DatasetsRequest),
+    "report": Command(verbs.report, verbs.ReportRequest),
+    "delete": Command(verbs.delete_dataset, verbs.DeleteRequest),
     "generate": Command(verbs.generate, verbs.GenerateRequest),
     "represent": Command(verbs.represent, verbs.RepresentRequest),
     "train": Command(verbs.train, verbs.TrainRequest),
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
+        print("interrupted; generate and train go on where they stopped when the same command is given", file=sys.stderr)
         return 130
     print(result.model_dump_json(indent=2) if options.json else "\n".join(result.lines()))
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,10 @@ def pick_device(device: str) -> torch.device:
         raise ModelError(f"There is no kind of device {device!r}: give auto, cpu, cuda or cuda:1.") from error
     if picked.type == "cuda" and not torch.cuda.is_available():
         raise ModelError("No CUDA GPU is available here: use the device auto or cpu.")
+    try:
+        torch.zeros(1, device=picked).item()
+    except (RuntimeError, NotImplementedError, AssertionError) as error:
+        raise ModelError(f"The device {device!r} cannot be used here: give auto, cpu, cuda or cuda:1.") from error
     return picked
 
 
@@ -47,13 +51,16 @@ def peak_memory(device: torch.device) -> Iterator[PeakMemory]:
         yield peak
         peak.megabytes = torch.cuda.max_memory_allocated(device) / 1e6
         return
-    process = Path("/proc/self")
-    if (process / "clear_refs").exists():
-        (process / "clear_refs").write_text("5")
-        yield peak
-        status = (process / "status").read_text().splitlines()
-        peak.megabytes = int(next(line for line in status if line.startswith("VmHWM")).split()[1]) * 1024 / 1e6
-        return
+    with suppress(OSError):  # not Linux, or /proc may not be written
+        Path("/proc/self/clear_refs").write_text("5")
     yield peak
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak.megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    peak.megabytes = _resident_peak() / 1e6
+
+
+def _resident_peak() -> int:
+    """Bytes. The kernel's VmHWM, which can be reset, where there is one."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

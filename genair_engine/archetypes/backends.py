@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from genair_engine.archetypes.sources import find_model
+from genair_engine.archetypes.sources import ModelSource
 from genair_engine.errors import ModelError
 
 BATCH_SIZE = 16  # of the public code
@@ -69,6 +68,16 @@ class LanguageModel(Protocol):
     @property
     def dim(self) -> int: ...
 
+    @property
+    def backend(self) -> str:
+        """What runs the model, e.g. "transformers"."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """Number format of weights and states, e.g. "float32": states of two formats are not mixed."""
+        ...
+
     def generate(
         self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
     ) -> list[Completion]:
@@ -109,26 +118,24 @@ class Encoder(Protocol):
         ...
 
 
-def load_language_model(model: str, models_dir: Path, device: str = "auto") -> LanguageModel:
-    """The causal LM of this name (see `sources.find_model`) on `device`: "auto" (a GPU if there is one), "cpu",
+def load_language_model(source: ModelSource, device: str = "auto") -> LanguageModel:
+    """The causal LM of a source (see `sources.find_model`) on `device`: "auto" (a GPU if there is one), "cpu",
     "cuda", …
 
     Raises ModelError where it cannot be found or loaded, or is an encoder; NonFiniteError where weights are NaN or
     infinite.
     """
-    source = find_model(model, models_dir)
     if source.is_encoder:
-        raise ModelError(f"{model!r} is a text encoder: it embeds texts but cannot write archetypes.")
+        raise ModelError(f"{source.model_id!r} is a text encoder: it embeds texts but cannot write archetypes.")
     from genair_engine.archetypes.transformers_backend import TransformersModel
 
     return TransformersModel(source, device)
 
 
-def load_encoder(model: str, models_dir: Path, device: str = "auto") -> Encoder:
-    """The sentence-transformers encoder of this name; `minilm` is all-MiniLM-L6-v2. Raises ModelError."""
-    source = find_model(model, models_dir)
+def load_encoder(source: ModelSource, device: str = "auto") -> Encoder:
+    """The sentence-transformers encoder of a source (see `sources.find_model`). Raises ModelError."""
     if not source.is_encoder:
-        raise ModelError(f"{model!r} is a language model, not a sentence-transformers encoder (it has no modules.json).")
+        raise ModelError(f"{source.model_id!r} is no sentence-transformers encoder (it has no modules.json).")
     from genair_engine.archetypes.encoder_backend import SentenceEncoder
 
     return SentenceEncoder(source, device)

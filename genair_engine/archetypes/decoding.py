@@ -90,9 +90,10 @@ class Decoder:
             if step == 0:
                 logits[:, self._eos] = -torch.inf
             tokens = next_tokens(logits, seen, draws[rows, step], sampling)
+            alive = alive & (step < budget[rows])
             at_end = alive & torch.isin(tokens, self._eos)
             ended[rows] |= at_end
-            alive = alive & ~at_end & (step < budget[rows])
+            alive = alive & ~at_end
             n_alive = int(alive.sum())
             if n_alive == 0:
                 break

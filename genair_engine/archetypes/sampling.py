@@ -1,6 +1,7 @@
 """Which token comes next: repetition penalty, temperature and nucleus (top-p) sampling, vectorised over a batch.
 
-The rules and their order are those of Hugging Face's `generate`. The random numbers are not: every item has its own
+The rules and their order are those of Hugging Face's `generate`, without its default top-k of 50, which neither the paper
+nor its sampling settings name. The random numbers are not: every item has its own
 stream, drawn from its own seed before the first step, and a token is found by inverting the nucleus' cumulative
 distribution at the item's number for that step, tokens in the vocabulary's order (not in the order of probability,
 where a change of rounding could swap near-equal tokens). So neither the batch that an item is in, nor its place

@@ -79,7 +79,7 @@ def find_model(model: str, models_dir: Path) -> ModelSource:
     if model in {"", ".", ".."}:
         raise ModelError(f"No model is named. {_advice(model, models_dir)}")
     for folder in (Path(model), models_dir / model):
-        if folder.is_dir():
+        if _is_folder(folder):
             return _checked(ModelSource(folder.resolve().name, folder.resolve()))
     if model == "minilm":
         return _packaged_minilm() or _from_hub("minilm", MINILM_HUB_ID, models_dir)
@@ -91,9 +91,11 @@ def find_model(model: str, models_dir: Path) -> ModelSource:
     return _from_hub(model, model, models_dir)
 
 
-def is_encoder(model: str, models_dir: Path) -> bool:
-    """Whether the model embeds texts rather than writes them; finds, and if need be downloads, it as `find_model`."""
-    return find_model(model, models_dir).is_encoder
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # no file name at all: too long, or with a NUL
+        return False
 
 
 def _checked(source: ModelSource) -> ModelSource:

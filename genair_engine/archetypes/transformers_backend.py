@@ -40,6 +40,8 @@ class TransformersModel:
         self._special_tokens = [str(token) for token in added if token.special]
         text_config = self._model.config.get_text_config()
         self.dim = int(text_config.hidden_size)
+        self.backend = "transformers"
+        self.precision = str(self._model.dtype).removeprefix("torch.")
         self._positions: int | None = getattr(text_config, "max_position_embeddings", None)
 
     def generate(

@@ -14,12 +14,16 @@ from genair_engine.catalog.dataset import IntArray, ItemArray, Sequences
 
 HashArray = npt.NDArray[np.uint64]
 
+COUNT = 100
+SEED = 0
+"""What every data set's negatives are drawn with at import; the protocol reports both."""
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _CELLS = 1 << 22
 """Array elements worked on at once: bounds the memory."""
 
 
-def draw_negatives(sequences: Sequences, users: IntArray, n_items: int, count: int = 100, seed: int = 0) -> ItemArray:
+def draw_negatives(sequences: Sequences, users: IntArray, n_items: int, count: int = COUNT, seed: int = SEED) -> ItemArray:
     """[n_eval, count] int32: distinct items of 1…n_items for each of `users`, none of them in the user's list.
 
     Uniform over the items outside the user's full list, held-out items included. A user with fewer than `count` such

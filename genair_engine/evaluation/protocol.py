@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from genair_engine.catalog.dataset import Dataset, IntArray, ItemArray, Sequences
+from genair_engine.catalog.negatives import COUNT, SEED
 from genair_engine.errors import InputError, NonFiniteError
 
 Part = Literal["valid", "test"]
@@ -33,8 +34,8 @@ class Protocol(BaseModel):
     split: Literal["leave-two-out"] = "leave-two-out"
     ties: Literal["half"] = Field("half", description="a tie with the target counts as half a rank")
     exclude_seen: bool = Field(True, description="items of the user's history do not compete (the target always does)")
-    negatives: int = Field(100, ge=1, description="negatives a user in the sampled protocol, drawn once, never interacted")
-    negatives_seed: int = Field(0, description="seed of these negatives")
+    negatives: int = Field(COUNT, ge=1, description="negatives a user in the sampled protocol, drawn once, never interacted")
+    negatives_seed: int = Field(SEED, description="seed of these negatives")
 
 
 class Scorer(typing.Protocol):

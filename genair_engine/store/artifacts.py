@@ -6,6 +6,7 @@ what has an artifact's name is an artifact. Whatever cannot be read or written i
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import os
@@ -51,6 +52,21 @@ def remove(folder: Path) -> None:
         if folder.exists():
             temporary = folder.rename(_beside(folder))
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Whether this process got the lock of a folder that is worked on; let go with the block, or with the process."""
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("w")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:

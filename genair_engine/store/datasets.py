@@ -86,6 +86,7 @@ def insert_items(
             "position": index + 1,
             "popularity": popularity[index],
             "popularity_group": groups[index],
+            "brand": row["brand"][:MAX_KEY],  # a column to filter by; the attributes keep the whole text
             "title_words": indexed_words(row["title"]),
             "other_words": indexed_words(row["brand"], row["categories"], row["item_id"], row["description"]),
         }
@@ -103,9 +104,8 @@ def insert_items(
 
 
 def _check_text(row: dict[str, Any]) -> None:
-    for name in ("item_id", "brand"):
-        if len(row[name]) > MAX_KEY:
-            raise InputError(f"Item {row['item_id'][:60]!r}: its {name} is longer than {MAX_KEY} characters.")
+    if len(row["item_id"]) > MAX_KEY:
+        raise InputError(f"Item {row['item_id'][:60]!r}: its id is longer than {MAX_KEY} characters.")
     texts = [*(row[name] for name in ITEM_COLUMNS[:-1]), *row["attributes"], *row["attributes"].values()]
     joined = "".join(texts)
     if "\0" in joined or not _encodable(joined):

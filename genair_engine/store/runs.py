@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from genair_engine.errors import NotFoundError
-from genair_engine.store.tables import DatasetRow, RepresentationRow, RunEpochRow, RunRow
+from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
 
 
 def find_representation(session: Session, dataset: DatasetRow, name: str) -> RepresentationRow:
@@ -58,8 +58,3 @@ def unfinished_runs(session: Session, dataset_id: int, config_key: str) -> Seque
         )
         .order_by(RunRow.created_at.desc())
     ).all()
-
-
-def epochs_of(session: Session, run_id: str) -> Sequence[RunEpochRow]:
-    """The epochs of a run in order."""
-    return session.scalars(select(RunEpochRow).where(RunEpochRow.run_id == run_id).order_by(RunEpochRow.epoch)).all()

@@ -30,6 +30,12 @@ class TrainingConfig(BaseModel):
     batch_size: int = Field(128, ge=1, le=65_536, description="users a step")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's learning rate")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Adam's L2 penalty")
+    averaging: float = Field(
+        0.99,
+        ge=0,
+        lt=1,
+        description="decay of the running average of the weights, which is what is validated and kept (0 = plain weights)",
+    )
     epochs: int = Field(200, ge=1, le=100_000, description="most epochs to train")
     patience: int = Field(
         10, ge=1, le=100_000, description="epochs without a better validation NDCG@10 (full ranking) before stopping"

@@ -1,5 +1,8 @@
 """The trainer: epochs, early stopping, and a state that resumes exactly where it stopped.
 
+What is validated and kept is a running average of the weights over steps (Polyak averaging, as in most modern training
+recipes; `averaging` 0 switches it off): it damps the noise of the last few batches, at no cost in serving.
+
 All randomness of an epoch (batch order, negatives, dropout) is seeded from (seed, epoch): the state needs no generator
 states, and a run resumed from a checkpoint equals an uninterrupted one bit by bit on the CPU.
 """
@@ -80,7 +83,8 @@ class Trainer:
         self.config = config
         self.protocol = protocol or Protocol()
         self.progress = Progress()
-        self.best = _copy(self.model)
+        self.average = _copy(self.model)
+        self.best = self.average
         train = dataset.split.train
         self.batches = BatchSource(train, config.batch_size, config.max_len)
         self.sampler = NegativeSampler(train, dataset.n_items, self.device) if config.loss != "ce" else None
@@ -108,20 +112,24 @@ class Trainer:
             if record.valid[STOPPING_METRIC] > self.progress.best_score:
                 self.progress.best_score = record.valid[STOPPING_METRIC]
                 self.progress.best_epoch = record.epoch
-                self.best = _copy(self.model)
+                self.best = {name: value.cpu().clone() for name, value in self.average.items()}
             if on_epoch is not None:
                 on_epoch(record)
         self.model.load_state_dict(self.best)
         return self.progress
 
     def validate(self) -> dict[str, float]:
-        """Full-ranking metrics on the validation items."""
+        """Full-ranking metrics of the averaged weights on the validation items."""
+        live = _copy(self.model)
+        self.model.load_state_dict(self.average)
         ranks = evaluate(TableScorer(self.model), self.dataset, self.negatives, "valid", self.protocol)
+        self.model.load_state_dict(live)
         return metrics(ranks.full)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors of a checkpoint: "model.*", "best.*" and "optimizer.*"; `progress` completes it."""
+        """Tensors of a checkpoint: "model.*", "average.*", "best.*" and "optimizer.*"; `progress` completes it."""
         tensors = {f"model.{name}": value for name, value in _copy(self.model).items()}
+        tensors |= {f"average.{name}": value for name, value in self.average.items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{slot}": value.clone() for slot, value in slots.items()}
@@ -129,11 +137,12 @@ class Trainer:
 
     def resume(self, tensors: dict[str, Tensor], progress: Progress) -> None:
         """Go on from `state()` and `progress` of a run with the same configuration and data."""
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}, "optimizer": {}}
         for name, value in tensors.items():
             part, key = name.split(".", 1)
             parts[part][key] = value
         self.model.load_state_dict(parts["model"])
+        self.average = {name: parts["average"][name].to(self.device) for name in self.model.state_dict()}
         self.best = parts["best"]
         slots: dict[int, dict[str, Tensor]] = {}
         for key, value in parts["optimizer"].items():
@@ -190,7 +199,13 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         self.optimizer.step()
+        self._average()
         return {name: value.detach() for name, value in (parts | {"total": total}).items()}
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        weights = self.model.state_dict()
+        torch._foreach_lerp_(list(self.average.values()), list(weights.values()), 1.0 - self.config.averaging)
 
     def _require_finite(self, sums: dict[str, Tensor], epoch: int, step: int) -> None:
         bad = [name for name, value in sums.items() if not torch.isfinite(value)]
@@ -203,4 +218,4 @@ class Trainer:
 
 
 def _copy(model: SequenceRecommender) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

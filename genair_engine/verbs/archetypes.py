@@ -1,8 +1,8 @@
 """The verb `generate`: a language model writes archetypes for a data set's items, and their states are kept with them.
 
 Work is saved as it goes: every few hundred items their states become an artifact and then their texts become rows, so an
-interrupted call loses little, and the same call again goes on where it stopped. A text depends on model, prompt, sampling
-and its own seed only, never on the order or the company in which it was written.
+interrupted call loses little, and the same call again goes on where it stopped. Every item draws from its own seed, so that
+its text depends on model, prompt and sampling and not on its order or company, up to rounding (see `archetypes.sampling`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from pydantic import Field
 from genair_engine import __version__
 from genair_engine.archetypes.backends import BATCH_SIZE, Completion, LanguageModel, Sampling, load_language_model
 from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.sources import find_model
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.errors import WorkspaceError
+from genair_engine.errors import InputError, WorkspaceError
 from genair_engine.store import artifacts
 from genair_engine.store.archetypes import find_set_by_key, written_positions
 from genair_engine.store.keys import archetype_key, new_id
@@ -41,7 +42,7 @@ class GenerateRequest(Request):
     limit: int | None = Field(None, ge=1, description="only the first so many items of the catalogue [items]")
     sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
     seed: int = Field(42, ge=0, le=2**31 - 1, description="every item draws from its own seed, made from this and its id")
-    batch_size: int = Field(BATCH_SIZE, ge=1, le=4096, description="items written at once; changes speed, not texts")
+    batch_size: int = Field(BATCH_SIZE, ge=1, le=4096, description="items written at once; changes speed and memory")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
 
 
@@ -70,24 +71,42 @@ def generate(workspace: Workspace, request: GenerateRequest, progress: Progress 
     """Write what is missing. Raises NotFoundError, ModelError, or NonFiniteError that names the first bad item."""
     dataset = workspace.load_dataset(request.dataset)
     row = workspace.dataset_row(request.dataset)
-    model = load_language_model(request.model, workspace.settings.models_dir, request.device)
-    archetypes = _open_set(workspace, row, model, request)
+    source = find_model(request.model, workspace.settings.models_dir)
+    model = load_language_model(source, request.device)
+    archetypes = _find_or_new_set(workspace, row, model, request)
+    with artifacts.locked(workspace.path(archetypes.folder)) as ours:
+        if not ours:
+            raise InputError(f"Another process is writing these archetypes of {row.name!r}: wait for it, or stop it.")
+        try:
+            return _write_missing(workspace, dataset, model, archetypes, request, progress)
+        finally:
+            _remove_if_nothing_was_saved(workspace, archetypes)
+
+
+def _write_missing(
+    workspace: Workspace,
+    dataset: Dataset,
+    model: LanguageModel,
+    archetypes: ArchetypeSetRow,
+    request: GenerateRequest,
+    progress: Progress,
+) -> GenerateResult:
     with workspace.reading() as session:
         there = written_positions(session, archetypes.id)
     wanted = range(1, min(request.limit or dataset.n_items, dataset.n_items) + 1)
     missing = [position for position in wanted if position not in there]
 
     started, tokens, written = time.perf_counter(), 0, 0
-    progress(0, len(missing), f"{request.model} writes archetypes")
+    progress(0, len(missing), f"{model.model_id} writes archetypes")
     for chunk in _completions(model, dataset, missing, request):
         _save(workspace, archetypes, chunk)
         written += len(chunk)
         tokens += sum(completion.generated_tokens for _, completion in chunk)
-        progress(written, len(missing), f"{request.model} writes archetypes")
+        progress(written, len(missing), f"{model.model_id} writes archetypes")
     return GenerateResult(
-        dataset=row.name,
+        dataset=dataset.name,
         archetypes=archetypes.id,
-        model=request.model,
+        model=model.model_id,
         prompt_version=PAPER.version,
         items=len(there) + written,
         written=written,
@@ -122,31 +141,36 @@ def states_of(folder: Path, n_items: int) -> tuple[npt.NDArray[np.float32], npt.
     return prefill, decoding, there
 
 
-def _open_set(workspace: Workspace, dataset: DatasetRow, model: LanguageModel, request: GenerateRequest) -> ArchetypeSetRow:
-    sampling = request.sampling.model_dump()
+def _find_or_new_set(
+    workspace: Workspace, dataset: DatasetRow, model: LanguageModel, request: GenerateRequest
+) -> ArchetypeSetRow:
+    """The set that this request has begun before, or a new one, which becomes a row with its first texts."""
+    sampling = {**request.sampling.model_dump(), "precision": model.precision}
     key = archetype_key(model.model_id, model.revision, PAPER.version, sampling, request.seed)
-    with workspace.session() as session:
+    with workspace.reading() as session:
         found = find_set_by_key(session, dataset.id, key)
-        if found is None:
-            name = new_id()
-            found = ArchetypeSetRow(
-                id=name,
-                dataset_id=dataset.id,
-                key=key,
-                model=model.model_id,
-                revision=model.revision,
-                backend="transformers",
-                prompt_version=PAPER.version,
-                prompt={"instruction": PAPER.instruction, "attribute": PAPER.attribute, "question": PAPER.question},
-                sampling=sampling,
-                seed=request.seed,
-                dim=model.dim,
-                code_version=__version__,
-                folder=f"archetypes/{dataset.name}-{model.model_id.replace('/', '--')}-{name}",
-            )
-            session.add(found)
-    workspace.path(found.folder).mkdir(parents=True, exist_ok=True)
-    return found
+    name = f"{dataset.id}-{key[:12]}"  # two processes that begin the same set meet at the same folder, and its lock
+    return found or ArchetypeSetRow(
+        id=name,
+        dataset_id=dataset.id,
+        key=key,
+        model=model.model_id,
+        revision=model.revision,
+        backend=model.backend,
+        prompt_version=PAPER.version,
+        prompt={"instruction": PAPER.instruction, "attribute": PAPER.attribute, "question": PAPER.question},
+        sampling=sampling,
+        seed=request.seed,
+        dim=model.dim,
+        code_version=__version__,
+        folder=f"archetypes/{dataset.name}-{model.model_id.replace('/', '--')[:60]}-{name}",
+    )
+
+
+def _remove_if_nothing_was_saved(workspace: Workspace, archetypes: ArchetypeSetRow) -> None:
+    folder = workspace.path(archetypes.folder)
+    if not any(folder.glob("states-*.safetensors")):
+        artifacts.remove(folder)
 
 
 def _completions(
@@ -182,6 +206,8 @@ def _save(workspace: Workspace, archetypes: ArchetypeSetRow, chunk: list[tuple[i
         },
     )
     with workspace.session() as session:
+        session.merge(archetypes)
+        session.flush()
         session.add_all(
             ArchetypeRow(
                 set_id=archetypes.id,

@@ -74,7 +74,7 @@ class SearchRequest(Request):
     sort: Literal["relevance", "popularity", "title", "brand"] = "relevance"
     descending: bool = True
     limit: int = Field(50, ge=1, le=1000)
-    offset: int = Field(0, ge=0)
+    offset: int = Field(0, ge=0, le=2**31 - 1)
 
     def filters(self) -> item_search.ItemFilter:
         return item_search.ItemFilter(self.brand, self.category, self.popularity_group, self.has_archetype_from)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from genair_engine.catalog.readers import ColumnMapping, read_dataset
 from genair_engine.errors import InputError
+from genair_engine.store.datasets import find_dataset, list_rejections
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
 from genair_engine.workspace import Workspace
 
@@ -55,7 +56,7 @@ class ImportResult(Result):
             f"Imported {self.dataset} ({self.format}): {self.users:,} users, {self.items:,} items, "
             f"{self.interactions:,} interactions; {self.rejected:,} records rejected.",
             *shown,
-            *([f"  … and {more:,} more (kept in the import report)."] if more > 0 else []),
+            *([f"  … and {more:,} more: `report {self.dataset}` shows them all."] if more > 0 else []),
         ]
 
 
@@ -108,6 +109,8 @@ class DatasetSummary(Record):
 
 
 class DatasetsResult(Result):
+    """The data sets of the workspace by name."""
+
     datasets: list[DatasetSummary]
 
     def lines(self) -> list[str]:
@@ -135,3 +138,55 @@ def datasets(workspace: Workspace, request: DatasetsRequest, progress: Progress 
             for row in workspace.dataset_rows()
         ]
     )
+
+
+class ReportRequest(Request):
+    """Show every record that an import left out, and why."""
+
+    dataset: str = positional("data set")
+
+
+class ReportResult(Result):
+    """All rejected records of a data set, in the order of the source."""
+
+    dataset: str
+    rejected: int
+    rejections: list[Rejected]
+
+    def lines(self) -> list[str]:
+        return [f"{self.rejected:,} records of {self.dataset} were rejected."] + [
+            f"{one.file}{'' if one.line is None else f', line {one.line}'}: {one.reason}: {one.record}"
+            for one in self.rejections
+        ]
+
+
+def report(workspace: Workspace, request: ReportRequest, progress: Progress = silent) -> ReportResult:  # noqa: ARG001
+    """The import report of a data set. Raises NotFoundError."""
+    with workspace.reading() as session:
+        row = find_dataset(session, request.dataset)
+        found = [
+            Rejected(file=one.file, line=one.line, reason=one.reason, record=one.record)
+            for one in list_rejections(session, row.id)
+        ]
+    return ReportResult(dataset=row.name, rejected=len(found), rejections=found)
+
+
+class DeleteRequest(Request):
+    """Delete a data set with its archetypes, representations and runs."""
+
+    dataset: str = positional("data set")
+
+
+class DeleteResult(Result):
+    """What is gone."""
+
+    deleted: str
+
+    def lines(self) -> list[str]:
+        return [f"Deleted {self.deleted} and everything made from it."]
+
+
+def delete_dataset(workspace: Workspace, request: DeleteRequest, progress: Progress = silent) -> DeleteResult:  # noqa: ARG001
+    """Remove a data set, rows and artifacts. Raises NotFoundError."""
+    workspace.delete_dataset(request.dataset)
+    return DeleteResult(deleted=request.dataset)

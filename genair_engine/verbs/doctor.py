@@ -36,6 +36,8 @@ class Check(Record):
 
 
 class DoctorResult(Result):
+    """healthy: no check is a problem."""
+
     healthy: bool
     checks: list[Check]
 

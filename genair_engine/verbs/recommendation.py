@@ -34,6 +34,8 @@ class RecommendedItem(Record):
 
 
 class RecommendResult(Result):
+    """The best next items after a session, best first."""
+
     run: str
     dataset: str
     session: list[str]

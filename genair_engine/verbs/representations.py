@@ -28,6 +28,9 @@ from genair_engine.verbs.archetypes import item_labels, states_of
 from genair_engine.verbs.base import Progress, Request, Result, positional, silent
 from genair_engine.workspace import Workspace
 
+LONGEST_STEM = 25
+"""Characters of a model's name in a representation's id."""
+
 ENCODE_CHUNK = 512
 """Texts between two reports of progress."""
 
@@ -106,12 +109,14 @@ def _generated(
     request: RepresentRequest,
     progress: Progress,  # noqa: ARG001 - loading states is quick
 ) -> tuple[States, ArchetypeSetRow]:
-    if request.archetypes not in (None, source.model_id):
-        raise InputError(
-            f"{source.model_id!r} is a language model and is represented by its own states; --archetypes is for encoders."
-        )
     with workspace.reading() as session:
-        archetypes = find_set(session, row.id, source.model_id)
+        archetypes = find_set(session, row.id, request.archetypes or source.model_id)
+        if archetypes.model != source.model_id or archetypes.revision != source.revision:
+            raise InputError(
+                f"{source.model_id!r} is a language model and is represented by its own states, but set {archetypes.id} was "
+                f"written by {archetypes.model!r}, revision {archetypes.revision[:12]} (here: {source.revision[:12]}). "
+                "Generate its archetypes, or use an encoder such as minilm."
+            )
         _require_all(written_positions(session, archetypes.id), dataset, archetypes.model)
     prefill, decoding, there = states_of(workspace.path(archetypes.folder), dataset.n_items)
     _require_all(set((np.flatnonzero(there) + 1).tolist()), dataset, archetypes.model)
@@ -136,7 +141,7 @@ def _encoded(
         _require_all(written.keys(), dataset, archetypes.model)
         texts["decoding"] = [written[position] for position in range(1, dataset.n_items + 1)]
     parts = _parts(request, list(texts))
-    encoder = load_encoder(source.model_id if source.model_id == "minilm" else request.model, workspace.settings.models_dir)
+    encoder = load_encoder(source)
     labels, states, done = item_labels(dataset.items), {}, 0
     for part in parts:
         rows = []
@@ -167,7 +172,7 @@ def _require_all(positions: Iterable[int], dataset: Dataset, model: str) -> None
         raise InputError(
             f"{model!r} has written archetypes for {there.sum():,} of the {dataset.n_items:,} items of {dataset.name!r}; the "
             f"first without one is {first}. A representation needs all: run `generate {dataset.name} --model {model}` "
-            "without --limit (it goes on where it stopped)."
+            "with the options of that set and without --limit: it goes on where it stopped."
         )
 
 
@@ -181,7 +186,7 @@ def _save(
     dims: dict[str, int],
     explained: dict[str, float],
 ) -> RepresentationRow:
-    name = f"{source.model_id.split('/')[-1].lower()}-{new_id()[:6]}"
+    name = f"{source.model_id.split('/')[-1].lower()[:LONGEST_STEM]}-{new_id()[:6]}"
     provenance: dict[str, Any] = {
         "dataset_hash": dataset.content_hash,
         "model_revision": source.revision,

@@ -6,7 +6,6 @@ interrupted, from its last complete epoch and with the same result as if it had 
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ import torch
 from genair_engine import __version__
 from genair_engine.catalog.dataset import Dataset, ItemArray
 from genair_engine.devices import peak_memory, pick_device
-from genair_engine.errors import GenairError, InputError
+from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Part, Protocol
 from genair_engine.evaluation.protocol import evaluate as rank_targets
@@ -69,26 +68,24 @@ def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> st
                 trainer.fit(lambda record: _keep_epoch(workspace, run, trainer, record, progress))
                 measured = _measure(trainer.model, dataset, trainer.negatives, trainer.protocol)
             _finish(workspace, run, trainer, measured, peak.megabytes)
-        except GenairError as error:
+        except NonFiniteError as error:
             _set_state(workspace, run, "failed", str(error))
             raise
-        except BaseException:
+        except BaseException:  # a busy database, a full disk, an interruption: the checkpoint is good, go on later
             _set_state(workspace, run, "stopped", None)
             raise
     return run.id
 
 
-def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress) -> None:
-    """Measure a finished run anew under the stored protocol and keep the metrics."""
+def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress) -> dict[str, dict[str, dict[str, float]]]:
+    """The metrics of a finished run, measured anew under its stored protocol; what the run itself holds stays."""
     run, owner, model = load_model(workspace, request.run, request.device)
     dataset = workspace.load_dataset(owner.name)
     progress(0, 1, "ranking")
     protocol = Protocol(**run.protocol)
     measured = _measure(model, dataset, workspace.negatives(owner.name), protocol)
-    with workspace.session() as session:
-        stored, _ = rows.find_run(session, run.id)
-        stored.metrics = measured
     progress(1, 1, "evaluated")
+    return measured
 
 
 def load_model(workspace: Workspace, name: str, device: str = "cpu") -> tuple[RunRow, DatasetRow, SequenceRecommender]:
@@ -144,7 +141,7 @@ def _claim(
         unfinished = list(rows.unfinished_runs(session, owner.id, key))
     for run in unfinished:
         folder = workspace.path(run.folder)
-        with _lock(folder) as locked:
+        with artifacts.locked(folder) as locked:
             if locked and (folder / "checkpoint.safetensors").exists():
                 _restore(folder, trainer)
                 _set_state(workspace, run, "training", None)
@@ -170,23 +167,10 @@ def _claim(
     )
     folder = workspace.path(run.folder)
     folder.mkdir(parents=True)
-    with _lock(folder):
+    with artifacts.locked(folder):
         with workspace.session() as session:
             session.add(run)
         yield run
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[bool]:
-    """Whether this process got the folder's lock; released at the end of the block, or with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def _keep_epoch(workspace: Workspace, run: RunRow, trainer: Trainer, record: EpochRecord, progress: Progress) -> None:
@@ -234,7 +218,7 @@ def _measure(
 
 def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: dict[str, Any], peak_mb: float) -> None:
     folder = workspace.path(run.folder)
-    weights = {name: tensor.numpy() for name, tensor in trainer.best.items()}
+    weights = {name: tensor.cpu().numpy() for name, tensor in trainer.best.items()}
     artifacts.save_arrays(folder / "model.safetensors", weights)
     with workspace.session() as session:
         stored, _ = rows.find_run(session, run.id)

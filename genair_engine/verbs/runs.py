@@ -88,11 +88,11 @@ def train(workspace: Workspace, request: TrainRequest, progress: Progress = sile
 
 
 def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress = silent) -> RunResult:
-    """Measure a finished run anew under its stored protocol and keep the metrics. Raises NotFoundError, InputError."""
+    """A finished run with its metrics measured anew under its stored protocol. Raises NotFoundError, InputError."""
     from genair_engine.verbs import run_training
 
-    run_training.evaluate(workspace, request, progress)
-    return run_result(workspace, request.run)
+    measured = run_training.evaluate(workspace, request, progress)
+    return run_result(workspace, request.run).model_copy(update={"metrics": measured})
 
 
 def run_result(workspace: Workspace, name: str) -> RunResult:

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from genair_engine.archetypes.backends import Completion, Sampling, load_language_model
 from genair_engine.archetypes.decoding import Decoder, left_pad, masked_mean
 from genair_engine.archetypes.sampling import uniforms
+from genair_engine.archetypes.sources import find_model
 from tests.tiny_language_models import PROMPTS, save_model
 
 SEEDS = [11, 12, 13, 14, 15]
@@ -101,7 +102,7 @@ def test_answers_end_at_any_eos_and_finished_rows_are_ignored(stopping_dir: Path
 @BOTH
 def test_batch_size_and_order_change_nothing(stopping_dir: Path, models_dir: Path, name: str, greedy: bool) -> None:
     folder = stopping_dir if name == "tiny-llama" else models_dir
-    model = load_language_model(name, folder, "cpu")
+    model = load_language_model(find_model(name, folder), "cpu")
     sampling = Sampling(max_new_tokens=30, greedy=greedy)
     alone = {i: c for batch in model.generate_batches(PROMPTS, SEEDS, sampling, 1) for i, c in batch}
     assert len({c.text for c in alone.values()}) == len(PROMPTS)
@@ -119,7 +120,7 @@ def assert_same(one: Completion, other: Completion) -> None:
 
 
 def test_a_seed_moves_its_own_item_only(models_dir: Path) -> None:
-    model = load_language_model("tiny-llama", models_dir, "cpu")
+    model = load_language_model(find_model("tiny-llama", models_dir), "cpu")
     sampling = Sampling(max_new_tokens=20)
     first = [c.text for c in model.generate(PROMPTS, SEEDS, sampling)]
     second = [c.text for c in model.generate(PROMPTS, [99, *SEEDS[1:]], sampling)]

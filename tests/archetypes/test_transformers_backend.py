@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from genair_engine.archetypes.backends import Sampling, load_encoder, load_language_model
 from genair_engine.archetypes.prompts import PAPER
-from genair_engine.archetypes.sources import find_model, is_encoder, list_models
+from genair_engine.archetypes.sources import find_model, list_models
 from genair_engine.archetypes.transformers_backend import TransformersModel
 from genair_engine.errors import InputError, ModelError, NonFiniteError
 from tests.tiny_language_models import PROMPTS, save_model, save_tokenizer
@@ -37,7 +37,7 @@ def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], obj
 
 
 def load(folder: Path) -> TransformersModel:
-    model = load_language_model(folder.name, folder.parent, "cpu")
+    model = load_language_model(find_model(folder.name, folder.parent), "cpu")
     assert isinstance(model, TransformersModel)
     return model
 
@@ -159,13 +159,13 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
 
 def test_a_misspelt_name_suggests_the_near_one(models_dir: Path) -> None:
     with pytest.raises(ModelError, match=r"no model 'tiny-lama'.*Did you mean tiny-llama"):
-        load_language_model("tiny-lama", models_dir)
+        load_language_model(find_model("tiny-lama", models_dir))
 
 
 def test_a_hub_model_that_cannot_be_reached(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match=r"'acme/tiny-llama'.*Hugging Face hub.*On this machine: tiny-llama, tiny-qwen"):
-        load_language_model("acme/tiny-llama", models_dir)
+        load_language_model(find_model("acme/tiny-llama", models_dir))
 
 
 def test_a_hub_model_that_was_downloaded(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def test_a_hub_model_that_was_downloaded(models_dir: Path, tmp_path: Path, monke
     shutil.copytree(models_dir / "tiny-llama", repository / "snapshots" / commit)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
-    model = load_language_model("acme/archetypes", tmp_path, "cpu")
+    model = load_language_model(find_model("acme/archetypes", tmp_path), "cpu")
     assert (model.model_id, model.revision, model.dim) == ("acme/archetypes", commit, 32)
     assert "acme/archetypes" in [source.model_id for source in list_models(tmp_path)]
 
@@ -187,7 +187,7 @@ def test_models_are_found_by_name_and_by_path(models_dir: Path) -> None:
     by_name, by_path = find_model("tiny-llama", models_dir), find_model(str(models_dir / "tiny-llama"), Path("nowhere"))
     assert by_name.model_id == by_path.model_id == "tiny-llama"
     assert by_name.revision == by_path.revision
-    assert not is_encoder("tiny-llama", models_dir)
+    assert not find_model("tiny-llama", models_dir).is_encoder
     listed = {source.model_id: source.kind for source in list_models(models_dir)}
     assert listed["tiny-llama"] == listed["tiny-qwen"] == "language model"
 
@@ -201,21 +201,21 @@ def test_revision_changes_with_the_weights_and_not_with_other_files(llama: Path)
 
 
 def test_a_language_model_is_no_encoder(models_dir: Path) -> None:
-    with pytest.raises(ModelError, match="not a sentence-transformers encoder"):
-        load_encoder("tiny-llama", models_dir)
+    with pytest.raises(ModelError, match="no sentence-transformers encoder"):
+        load_encoder(find_model("tiny-llama", models_dir))
 
 
 @pytest.mark.parametrize("device", ["gpu", "abacus"])
 def test_an_unknown_device(models_dir: Path, device: str) -> None:
     with pytest.raises(ModelError, match=f"no kind of device '{device}'"):
-        load_language_model("tiny-llama", models_dir, device)
+        load_language_model(find_model("tiny-llama", models_dir), device)
 
 
 @pytest.mark.parametrize("name", ["demo-llama", "demo-qwen"])
 def test_demo_models_write_the_same_whatever_the_batch(name: str) -> None:
     if not (MODELS_CACHE / name / "model.safetensors").is_file():
         pytest.skip(f"models_cache/{name} has not been built")
-    model = load_language_model(name, MODELS_CACHE, "cpu")
+    model = load_language_model(find_model(name, MODELS_CACHE), "cpu")
     titles = ["Digital Multimeter", "The Usual Suspects (1995)", "Nitrile Gloves, box of 100", "Unsold Spare Part"]
     prompts = [PAPER.render({"title": title, "brand": "Volta"}) for title in titles]
     for sampling in Sampling(max_new_tokens=40), Sampling(max_new_tokens=40, greedy=True):

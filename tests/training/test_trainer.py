@@ -100,13 +100,28 @@ def test_the_best_epoch_is_kept_and_patience_stops(tiny, monkeypatch):
     seen = []
 
     def validate(self):
-        seen.append({name: value.clone() for name, value in weights(self).items()})
+        seen.append({name: value.clone() for name, value in self.average.items()})
         return {trainer.STOPPING_METRIC: next(scores)}
 
     monkeypatch.setattr(Trainer, "validate", validate)
     progress = one.fit()
     assert (progress.best_epoch, progress.epochs_done) == (2, 5)  # an equal score is not a better one
     assert all(torch.equal(weights(one)[name], value) for name, value in seen[1].items())
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_the_running_average_of_the_weights(tiny, decay):
+    one = make(tiny, averaging=decay)
+    expected = {name: value.clone() for name, value in weights(one).items()}
+    for batch in one.batches.epoch(np.random.default_rng(0), torch.device("cpu")):
+        one.step(batch)
+        for name, value in weights(one).items():
+            expected[name] = decay * expected[name] + (1 - decay) * value
+    for name, value in one.average.items():
+        torch.testing.assert_close(value, expected[name])
+    before = {name: value.clone() for name, value in weights(one).items()}
+    one.validate()  # measures the average, and puts the weights back
+    assert all(torch.equal(weights(one)[name], value) for name, value in before.items())
 
 
 def test_one_step_has_the_loss_of_the_whole_table(tiny):

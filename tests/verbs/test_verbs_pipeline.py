@@ -5,10 +5,9 @@ import pytest
 
 from genair_engine import verbs
 from genair_engine.archetypes.backends import Sampling
-from genair_engine.errors import InputError, ModelError, NonFiniteError, NotFoundError
+from genair_engine.errors import InputError, ModelError, NonFiniteError, NotFoundError, WorkspaceError
 from genair_engine.store import artifacts
 from genair_engine.verbs import archetypes as archetypes_module
-from genair_engine.verbs import run_training
 from genair_engine.verbs.archetypes import item_seed, states_of
 from genair_engine.verbs.runs import run_result
 
@@ -117,13 +116,64 @@ def test_a_representation_needs_every_item(imported):
 
 
 def test_a_language_model_is_represented_by_its_own_states(imported):
-    generate(imported)
+    made = generate(imported)
     both = represent(imported, variance=1.0)
     assert set(both.dims) == {"prefill", "decoding"} and both.items == 12
     only = represent(imported, parts="decoding", components=3)
     assert only.dims == {"decoding": 3}
+    assert represent(imported, archetypes=made.archetypes, variance=1.0).dims == both.dims
+    generate(imported, model="tiny-qwen", limit=1)
     with pytest.raises(InputError, match="own states"):
         represent(imported, archetypes="tiny-qwen")
+
+
+def test_nothing_is_left_of_a_generation_that_wrote_nothing(imported, monkeypatch):
+    def fail(*_, **__):
+        raise NonFiniteError("states of item 'b01'")
+
+    monkeypatch.setattr("genair_engine.archetypes.transformers_backend.TransformersModel.generate_batches", fail)
+    with pytest.raises(NonFiniteError):
+        generate(imported)
+    assert verbs.workspace_state(imported).datasets[0].archetype_sets == []
+    assert not list((imported.folder / "archetypes").iterdir())
+
+
+def test_a_set_that_another_process_writes_is_left_alone(imported):
+    made = generate(imported, limit=2)
+    with artifacts.locked(imported.path(artifact_folder(imported, made.archetypes))) as ours:
+        assert ours
+        with pytest.raises(InputError, match="Another process"):
+            generate(imported)
+
+
+def test_report_and_delete(workspace, tmp_path):
+    (tmp_path / "interactions.csv").write_text("user,item,timestamp\n" + "a,x,1\na,y,2\na,z,3\n" + "a,z\n" * 7)
+    verbs.import_dataset(workspace, verbs.ImportRequest(path=tmp_path / "interactions.csv", name="shop"))
+    found = verbs.report(workspace, verbs.ReportRequest(dataset="shop"))
+    assert found.rejected == 7 and [one.line for one in found.rejections] == list(range(5, 12))
+    verbs.delete_dataset(workspace, verbs.DeleteRequest(dataset="shop"))
+    assert verbs.datasets(workspace, verbs.DatasetsRequest()).datasets == []
+    with pytest.raises(NotFoundError):
+        verbs.report(workspace, verbs.ReportRequest(dataset="shop"))
+
+
+def test_a_busy_database_stops_a_run_that_can_be_resumed(represented, monkeypatch):
+    workspace, representation = represented
+    save, calls = artifacts.save_arrays, []
+
+    def full_disk(path, *arguments, **options):
+        if path.name == "checkpoint.safetensors" and len(calls) == 1:
+            calls.append(path)
+            raise WorkspaceError("Cannot write: no space left on device")
+        calls.append(path)
+        save(path, *arguments, **options)
+
+    monkeypatch.setattr(artifacts, "save_arrays", full_disk)
+    with pytest.raises(WorkspaceError):
+        train(workspace, representation)
+    stopped = verbs.workspace_state(workspace).datasets[0].runs[0]
+    assert (stopped.state, stopped.epochs) == ("stopped", 1)
+    assert train(workspace, representation).run == stopped.run
 
 
 def test_a_state_that_is_not_finite_names_its_item(imported):
@@ -223,7 +273,7 @@ def test_a_run_that_another_process_trains_is_left_alone(represented):
     with pytest.raises(Interrupted):
         verbs.train(workspace, request, interrupt)
     busy = verbs.workspace_state(workspace).datasets[0].runs[0].run
-    with run_training._lock(workspace.path(f"runs/{busy}")) as locked:
+    with artifacts.locked(workspace.path(f"runs/{busy}")) as locked:
         assert locked
         assert verbs.train(workspace, request).run != busy
 
@@ -271,7 +321,7 @@ def test_an_encoder_embeds_metadata_and_texts(imported, monkeypatch):
     from genair_engine.verbs import representations
 
     monkeypatch.setattr(representations, "ENCODE_CHUNK", 5)
-    monkeypatch.setattr(representations, "load_encoder", lambda model, models_dir: Letters())
+    monkeypatch.setattr(representations, "load_encoder", lambda source: Letters())
     metadata = represent(imported, model="minilm", variance=1.0)
     assert set(metadata.dims) == {"prefill"} and metadata.archetypes is None
     both = represent(imported, model="minilm", archetypes="tiny-llama", variance=1.0)

@@ -37,7 +37,11 @@ def read_dataset(path: Path, name: str, format: str = "auto", mapping: ColumnMap
     Raises InputError where nothing usable is found; single bad records are rejected and reported instead.
     """
     path = Path(path)
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except (OSError, ValueError):  # no file name at all: too long, or with a NUL
+        exists = False
+    if not exists:
         raise InputError(f"{path} does not exist; give the folder of a dataset or one of its files.")
     if format != "auto" and format not in FORMATS:
         raise InputError(f"There is no format {format!r}; known: auto, {', '.join(FORMATS)}.")
