@@ -8,7 +8,6 @@ import streamlit as st
 from app.ui import guards, items, navigation, pipeline, popularity, services, state
 from app.ui.text import count, one_line, plain, title_of
 from genair_engine import verbs
-from genair_engine.errors import NotFoundError
 
 LONGEST_SESSION = 50
 SEARCH_RESULTS = 6
@@ -21,13 +20,9 @@ def session_items(dataset: str) -> list[verbs.Item]:
     if len(ids) > LONGEST_SESSION:
         st.warning(f"A session here has at most {LONGEST_SESSION} items; the last ones of the link are used.")
         ids = ids[-LONGEST_SESSION:]
-    found: list[verbs.Item] = []
-    unknown: list[str] = []
-    for item_id in ids:
-        try:
-            found += verbs.items_of(services.workspace(), dataset, [item_id])
-        except NotFoundError:
-            unknown.append(item_id)
+    known = verbs.known_items(services.workspace(), dataset, ids)
+    found = [known[item_id] for item_id in ids if item_id in known]
+    unknown = [item_id for item_id in ids if item_id not in known]
     if unknown:
         st.warning("The link names items that this dataset does not have:", title="Unknown items", icon=":material/link_off:")
         st.text(one_line(", ".join(unknown), 200))

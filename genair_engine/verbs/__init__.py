@@ -17,6 +17,7 @@ from genair_engine.verbs.browse import (
     archetype_snippets,
     item_detail,
     items_of,
+    known_items,
     search,
     workspace_state,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "import_dataset",
     "item_detail",
     "items_of",
+    "known_items",
     "load_recommender",
     "rank",
     "recommend",

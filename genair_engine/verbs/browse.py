@@ -188,13 +188,18 @@ def search(workspace: Workspace, request: SearchRequest) -> ItemList:
 
 def items_of(workspace: Workspace, dataset: str, item_ids: Sequence[str]) -> list[Item]:
     """The items of these source ids, in their order. Raises NotFoundError for the first that does not exist."""
-    with workspace.reading() as session:
-        row = find_dataset(session, dataset)
-        found = {one.item_id: one for one in items_with_ids(session, row.id, item_ids)}
+    found = known_items(workspace, dataset, item_ids)
     missing = next((item_id for item_id in item_ids if item_id not in found), None)
     if missing is not None:
         raise NotFoundError(f"item in {dataset!r}", missing, hint="Look items up on the Items page.")
-    return [_item(found[item_id]) for item_id in item_ids]
+    return [found[item_id] for item_id in item_ids]
+
+
+def known_items(workspace: Workspace, dataset: str, item_ids: Sequence[str]) -> dict[str, Item]:
+    """Those of the source ids that exist, with their items."""
+    with workspace.reading() as session:
+        row = find_dataset(session, dataset)
+        return {one.item_id: _item(one) for one in items_with_ids(session, row.id, item_ids)}
 
 
 def item_detail(workspace: Workspace, dataset: str, item_id: str | None = None) -> ItemDetail:

@@ -142,11 +142,14 @@ def _claim(
     for run in unfinished:
         folder = workspace.path(run.folder)
         with artifacts.locked(folder) as locked:
-            if locked and (folder / "checkpoint.safetensors").exists():
+            if not locked:
+                continue
+            if (folder / "checkpoint.safetensors").exists():
                 _restore(folder, trainer)
                 _set_state(workspace, run, "training", None)
                 yield run
                 return
+            _set_state(workspace, run, "stopped", None)  # killed in its first epoch: nothing to go on from
     name = f"{config.backbone}-{config.method}-{new_id()[:8]}"
     run = RunRow(
         id=name,
