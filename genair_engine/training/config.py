@@ -19,14 +19,14 @@ class TrainingConfig(BaseModel):
         description="ranking loss: ce = softmax over the whole catalogue, bce = one negative as in the public code, "
         "bpr = one negative, the paper's equation 17",
     )
-    alpha: float = Field(0.01, ge=0, le=10, description="weight of the calibration loss (0 switches it off)")
+    alpha: float = Field(0.1, ge=0, le=10, description="weight of the calibration loss (0 switches it off)")
     gamma: float = Field(3.0, ge=0, le=20, description="how much co-occurrence weakens repulsion (equation 11)")
     t: float = Field(2.0, gt=0, le=20, description="temperature of the repulsion kernel (equation 12)")
     max_len: int = Field(200, ge=1, le=10_000, description="longest history the model reads [items]")
     dim: int = Field(128, ge=4, le=4096, description="width of item vectors and states")
     layers: int = Field(2, ge=1, le=24, description="transformer blocks")
     heads: int = Field(1, ge=1, le=64, description="attention heads; must divide the width")
-    dropout: float = Field(0.5, ge=0, lt=1, description="dropout probability")
+    dropout: float = Field(0.4, ge=0, lt=1, description="dropout probability")
     batch_size: int = Field(128, ge=1, le=65_536, description="users a step")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's learning rate")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Adam's L2 penalty")
