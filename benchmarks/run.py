@@ -32,7 +32,7 @@ PAPER = {"max_len": 200, "batch_size": 128, "dim": 128, "layers": 2, "loss": "bc
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=["import", "speed", "quality"], choices=["import", "speed", "quality"])
-    parser.add_argument("--archetypes", default="demo-llama", help="language model that writes the archetypes")
+    parser.add_argument("--archetypes", default="demo-qwen", help="language model that writes the archetypes")
     options = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +65,9 @@ def prepare(workspace: Workspace, model: str) -> dict[str, str]:
     started = time.perf_counter()
     written = verbs.generate(
         workspace,
-        verbs.GenerateRequest(dataset="scientific", model=model, sampling=Sampling(max_new_tokens=200), batch_size=64),
+        verbs.GenerateRequest(
+            dataset="scientific", model=model, sampling=Sampling(greedy=True, max_new_tokens=200), batch_size=128
+        ),
     )
     seconds = time.perf_counter() - started
     print(f"\n{model} wrote {written.written:,} archetypes in {seconds:.0f} s ({written.tokens / seconds:,.0f} tokens/s).")
