@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def check(app: AppTest) -> AppTest:
     assert not app.exception, [element.value for element in app.exception]
     assert not app.error, [element.value for element in app.error]
     return app
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """AppTest makes the page's script the process's `__main__`; processes that later tests spawn would run it again."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 @pytest.fixture
