@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genair_engine.catalog.dataset import IntArray, Sequences
-from genair_engine.models import ItemTable, SASRec
+from genair_engine.models import Backbone, ItemTable
 
 
 class SequenceRecommender(nn.Module):
     """Item vectors → session states → scores. `items` and `backbone` share the width d."""
 
-    def __init__(self, items: ItemTable, backbone: SASRec) -> None:
+    def __init__(self, items: ItemTable, backbone: Backbone) -> None:
         super().__init__()
         self.items = items
         self.backbone = backbone
@@ -23,17 +23,20 @@ class SequenceRecommender(nn.Module):
         return self.items.n_items
 
     @property
-    def max_len(self) -> int:
-        return self.backbone.max_len
+    def reads(self) -> int:
+        """Most items of a session that a prediction can use."""
+        return self.backbone.reads
 
-    def states(self, sessions: Tensor, table: Tensor) -> Tensor:
-        """[B, T, d] states of `sessions` ([B, T] rows of `table`, padded with a zero row on the right)."""
-        return self.backbone(F.embedding(sessions, table))
+    def states(self, sessions: Tensor, table: Tensor, lengths: Tensor, masked: Tensor | None = None) -> Tensor:
+        """[B, T, d] states of `sessions` ([B, T] rows of `table`, the first `lengths` of them in use)."""
+        return self.backbone(F.embedding(sessions, table), lengths, masked)
 
     def last_states(self, sessions: Tensor, table: Tensor) -> Tensor:
-        """[B, d] state at every session's last item; a session must hold at least one."""
-        last = (sessions != 0).sum(dim=1) - 1
-        return self.states(sessions, table)[torch.arange(len(sessions), device=sessions.device), last]
+        """[B, d] the states that predict what comes next; `sessions`: [B, T] rows of `table`, padded with row 0.
+
+        Every session must hold at least one item.
+        """
+        return self.backbone.last(F.embedding(sessions, table), (sessions != 0).sum(dim=1))
 
 
 class TableScorer:
@@ -50,5 +53,5 @@ class TableScorer:
     @torch.inference_mode()
     def score(self, histories: Sequences, users: IntArray) -> Tensor:
         """[len(users), n_items + 1] float32 scores of every item as the next one; column 0 (padding) is meaningless."""
-        sessions = torch.from_numpy(histories.padded(users, self.model.max_len)).to(self.table.device)
+        sessions = torch.from_numpy(histories.padded(users, self.model.reads)).to(self.table.device)
         return (self.model.last_states(sessions, self.table) @ self.table.T).float()

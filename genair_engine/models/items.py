@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genair_engine.errors import NonFiniteError
@@ -30,14 +31,18 @@ class ItemTable(nn.Module, ABC):
 
 
 class IdItems(ItemTable):
-    """One free vector an item: what a sequential recommender without item content learns."""
+    """One free vector an item: what a sequential recommender without item content learns.
 
-    def __init__(self, n_items: int, dim: int) -> None:
+    initial: [n_items, dim] to start from (LLMInit), else random vectors of a length of about 1.
+    """
+
+    def __init__(self, n_items: int, dim: int, initial: Tensor | None = None) -> None:
         super().__init__()
         self.n_items = n_items
         self.embedding = nn.Embedding(n_items + 1, dim, padding_idx=0)
-        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
-        nn.init.zeros_(self.embedding.weight[0])
+        with torch.no_grad():
+            self.embedding.weight[0] = 0.0
+            self.embedding.weight[1:] = torch.randn(n_items, dim) * dim**-0.5 if initial is None else initial
 
     def vectors(self, ids: Tensor) -> Tensor:
         return self.embedding(ids)
@@ -79,3 +84,34 @@ class ProjectedItems(ItemTable):
     def vectors(self, ids: Tensor) -> Tensor:
         projected = self.projector(self.representation[ids])  # [m, d]
         return projected * (ids != 0).unsqueeze(1)  # p_θ(0) is not zero; padding must be
+
+
+class ResidualItems(ProjectedItems):
+    """e_i = p_θ(E_i) + z_i with a free z_i that starts at zero: content first, and what only behaviour tells on top.
+
+    An extension of ours (`genair-id`), not part of the paper: GenAIR has no free vectors. An item nobody has taken keeps
+    z = 0 and is ranked by its content alone.
+    """
+
+    def __init__(self, representation: Tensor, dim: int) -> None:
+        super().__init__(representation, dim)
+        self.residual = nn.Embedding(self.n_items + 1, dim, padding_idx=0)
+        nn.init.zeros_(self.residual.weight)
+
+    def vectors(self, ids: Tensor) -> Tensor:
+        return super().vectors(ids) + self.residual(ids)
+
+
+def leading_components(representation: Tensor, dim: int) -> Tensor:
+    """[n, dim] the first principal components of the rows ([n, D]), scaled to a root-mean-square length of 1.
+
+    What LLMInit starts from (methods.md 4.4, variant "pca"): the scale is that of random item vectors, so that only the
+    directions differ. Columns beyond the rank are zero. Computed in float64.
+    """
+    centred = (representation - representation.mean(dim=0)).double()
+    _, directions = torch.linalg.eigh(centred.T @ centred)  # ascending
+    directions = directions.flip(1)[:, :dim]
+    signs = directions.gather(0, directions.abs().argmax(dim=0, keepdim=True)).sign()  # the same on every machine
+    components = centred @ (directions * signs)
+    scale = components.square().sum(dim=1).mean().sqrt().clamp_min(torch.finfo(torch.float64).tiny)
+    return F.pad((components / scale).float(), (0, dim - components.shape[1]))

@@ -2,72 +2,46 @@
 
 Differences from the public code that GenAIR's paper used, all on purpose: attention is causal, padding is never attended
 to, and batches are as wide as their longest session instead of a fixed 200. Sessions are padded on the right: behind a
-causal mask a real position then never sees a pad, so that one mask serves both purposes.
+causal mask a real position then never sees a pad, so that one mask serves both purposes. `public_code` brings back what
+the public code does instead, for comparison only: no causal mask, so that in training the item to be predicted is among
+the inputs, and padding that takes its share of the attention.
 """
 
 from __future__ import annotations
 
 import math
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-class Block(nn.Module):
-    """One transformer block in SASRec's own order: the query is normalised, keys and values are not."""
-
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.dropout = dropout
-        self.query_norm = nn.LayerNorm(dim, eps=1e-8)
-        self.query = nn.Linear(dim, dim)
-        self.key_value = nn.Linear(dim, 2 * dim)
-        self.output = nn.Linear(dim, dim)
-        self.forward_norm = nn.LayerNorm(dim, eps=1e-8)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(dim, dim), nn.Dropout(dropout), nn.ReLU(), nn.Linear(dim, dim), nn.Dropout(dropout)
-        )
-
-    def attend(self, query: Tensor, context: Tensor) -> Tensor:
-        B, T, D = query.shape
-        q = self.query(query).view(B, T, self.heads, D // self.heads).transpose(1, 2)  # [B, heads, T, D/heads]
-        k, v = self.key_value(context).view(B, T, 2, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
-        return self.output(mixed.transpose(1, 2).reshape(B, T, D))
-
-    def forward(self, x: Tensor) -> Tensor:
-        q = self.query_norm(x)
-        h = self.forward_norm(q + self.attend(q, x))
-        return h + self.feed_forward(h)
+from genair_engine.models.attention import Block, visible_keys
+from genair_engine.models.backbone import Backbone, xavier
 
 
-class SASRec(nn.Module):
-    """Session states from item vectors.
+class SASRec(Backbone):
+    """heads must divide dim. layers: blocks. dropout: on inputs, attention weights and feed-forward."""
 
-    dim: width of item vectors and states. max_len: longest session, in items. heads must divide dim.
-    """
-
-    def __init__(self, dim: int = 128, layers: int = 2, heads: int = 1, dropout: float = 0.5, max_len: int = 200) -> None:
-        super().__init__()
-        self.dim = dim
-        self.max_len = max_len
+    def __init__(
+        self,
+        dim: int = 128,
+        max_len: int = 200,
+        layers: int = 2,
+        heads: int = 1,
+        dropout: float = 0.5,
+        public_code: bool = False,
+    ) -> None:
+        super().__init__(dim, max_len)
+        self.public_code = public_code
         self.positions = nn.Embedding(max_len, dim)
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(dim, eps=1e-8)
-        for parameter in self.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_normal_(parameter)
+        xavier(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, T, d] states; state t predicts item t + 1 and depends on items ≤ t only.
-
-        x: [B, T, d] item vectors, T ≤ max_len, oldest first, padded on the right (pads' states are meaningless).
-        """
-        x = x * math.sqrt(self.dim) + self.positions.weight[: x.shape[1]]
-        x = self.dropout(x)
+    def forward(self, x: Tensor, lengths: Tensor, masked: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """[B, T, d] states; state t predicts item t + 1 and (corrected form) depends on items ≤ t only."""
+        T = x.shape[1]
+        bias = visible_keys(lengths, T, padding_from=self.max_len) if self.public_code else None
+        x = self.dropout(x * math.sqrt(self.dim) + self.positions.weight[:T])
         for block in self.blocks:
-            x = block(x)
+            x = block(x, bias)
         return self.norm(x)

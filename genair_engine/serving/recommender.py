@@ -10,8 +10,7 @@ import torch
 
 from genair_engine.catalog.dataset import Sequences
 from genair_engine.errors import InputError
-from genair_engine.methods import SequenceRecommender
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.recommender import SequenceRecommender, TableScorer
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Recommender:
     def top_k(self, session: Sequence[int], k: int = 10, exclude_seen: bool = True) -> list[Recommendation]:
         """The k best next items, best first; ties go to the smaller index.
 
-        session: item indices 1…n_items, oldest first; only the model's last `max_len` items are read, all are excluded.
+        session: item indices 1…n_items, oldest first; only the last items that the model can use are read, all are excluded.
         exclude_seen: leave the session's own items out. Raises InputError on an empty session, an unknown index or k < 1.
         """
         if not session:

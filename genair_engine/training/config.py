@@ -2,32 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from genair_engine.methods.config import ModelConfig
+
+BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {"gru4rec": {"layers": 1}}
+"""Where a backbone's default is not the field's."""
+
+_PUBLIC_CODE: dict[str, Any] = {
+    "loss": "bce",
+    "kernel": "linear",
+    "gamma": 4.0,
+    "dropout": 0.5,
+    "averaging": 0.0,
+    "patience": 20,
+}
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "corrected": {"sasrec": {}, "bert4rec": {}, "gru4rec": {}},
+    "public-code": {
+        "sasrec": _PUBLIC_CODE | {"public_code_attention": True},
+        "bert4rec": _PUBLIC_CODE | {"public_code_attention": True},
+        "gru4rec": _PUBLIC_CODE | {"dropout": 0.0, "targets": "last"},
+    },
+}
+"""Values that a preset gives to fields which are not given, by backbone (methods.md 2 and 8).
+
+Not brought back: rows put into the item table at the wrong place, ties in favour of the target, GRU states that pass
+through padding. These are errors, not choices.
+"""
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(ModelConfig):
     """Everything that decides a run's result, besides the data set and the representation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    backbone: Literal["sasrec"] = Field("sasrec", description="sequence model that reads the item vectors")
-    method: Literal["genair", "id"] = Field("genair", description="where item vectors come from")
-    loss: Literal["ce", "bce", "bpr"] = Field(
-        "ce",
-        description="ranking loss: ce = softmax over the whole catalogue, bce = one negative as in the public code, "
-        "bpr = one negative, the paper's equation 17",
+    preset: Literal["corrected", "public-code"] = Field(
+        "corrected",
+        description="defaults for fields that are not given: public-code = as the paper's public code does it (bce, linear "
+        "calibration kernel, gamma 4, its attention), for comparison only",
     )
+    loss: Literal["ce", "sampled", "bce", "bpr"] = Field(
+        "ce",
+        description="ranking loss: ce = softmax over the whole catalogue, sampled = softmax over shared negatives, "
+        "bce = one negative as in the public code, bpr = one negative, the paper's equation 17",
+    )
+    negatives: int = Field(1024, ge=1, le=1_000_000, description="negatives a step shares with loss sampled [items]")
+    targets: Literal["all", "last"] = Field(
+        "all", description="positions that predict their next item: all of a history, or the last only (not for bert4rec)"
+    )
+    mask_probability: float = Field(0.6, gt=0, lt=1, description="share of items that bert4rec's cloze task hides")
     alpha: float = Field(0.1, ge=0, le=10, description="weight of the calibration loss (0 switches it off)")
     gamma: float = Field(3.0, ge=0, le=20, description="how much co-occurrence weakens repulsion (equation 11)")
     t: float = Field(2.0, gt=0, le=20, description="temperature of the repulsion kernel (equation 12)")
-    max_len: int = Field(200, ge=1, le=10_000, description="longest history the model reads [items]")
-    dim: int = Field(128, ge=4, le=4096, description="width of item vectors and states")
-    layers: int = Field(2, ge=1, le=24, description="transformer blocks")
-    heads: int = Field(1, ge=1, le=64, description="attention heads; must divide the width")
-    dropout: float = Field(0.4, ge=0, lt=1, description="dropout probability")
-    batch_size: int = Field(128, ge=1, le=65_536, description="users a step")
+    kernel: Literal["exp", "linear"] = Field(
+        "exp", description="calibration kernel: exp = equation 12 over distinct items, linear = the public code's"
+    )
+    window: int | None = Field(
+        None, ge=1, description="items at most this many positions apart count as taken together; by default any two"
+    )
+    count_once: bool = Field(False, description="a user counts a pair of items once, however often they were taken")
+    calibration_items: int | None = Field(
+        None, ge=2, description="most distinct items of a step that are calibrated; by default all"
+    )
+    batch_size: int = Field(128, ge=1, le=65_536, description="histories a step")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's learning rate")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Adam's L2 penalty")
     averaging: float = Field(
@@ -40,10 +78,35 @@ class TrainingConfig(BaseModel):
     patience: int = Field(
         10, ge=1, le=100_000, description="epochs without a better validation NDCG@10 (full ranking) before stopping"
     )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of matrix products while training: auto = bfloat16 on a GPU, float32 on the CPU"
+    )
     seed: int = Field(42, ge=0, le=2**31 - 1, description="seed of initial weights, batches, negatives and dropout")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, given: Any) -> Any:
+        """Defaults that depend on the backbone and the preset, for fields that are not given."""
+        if not isinstance(given, dict):
+            return given
+        backbone = given.get("backbone", "sasrec")
+        preset = PRESETS.get(given.get("preset", "corrected"), {}).get(backbone, {})
+        return BACKBONE_DEFAULTS.get(backbone, {}) | preset | given
+
     @model_validator(mode="after")
-    def _parts_fit(self) -> TrainingConfig:
-        if self.dim % self.heads:
-            raise ValueError(f"heads ({self.heads}) must divide dim ({self.dim})")
+    def _losses_fit(self) -> TrainingConfig:
+        if self.backbone == "bert4rec" and self.targets == "last":
+            raise ValueError("targets last does not fit bert4rec: its cloze task hides items anywhere in a history")
         return self
+
+    def deviations(self) -> list[str]:
+        """What of this configuration follows the public code where the paper or correctness says otherwise, in words."""
+        found = []
+        if self.public_code_attention:
+            causal = "no causal mask, " if self.backbone == "sasrec" else ""
+            found.append(f"{causal}padding takes part in attention")
+        if self.kernel == "linear":
+            found.append("linear calibration kernel over pairs with duplicates")
+        if self.targets == "last":
+            found.append("only the last item of a history is a target")
+        return found

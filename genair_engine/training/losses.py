@@ -1,14 +1,25 @@
-"""Ranking losses over the real positions of a batch.
+"""Ranking losses over the predicted positions of a batch.
 
 All take `states` [P, d] (one row for each predicted position) and return the mean over positions, a scalar. BPR and BCE
-compare the next item with one sampled negative; the softmax loss compares it with the whole catalogue. Numbers obtained
-with different losses are not comparable as "the same model": a run's loss is part of its name.
+compare the next item with one sampled negative; the softmax losses with negatives that a step shares, or with the whole
+catalogue. Numbers obtained with different losses are not comparable as "the same model": a run's loss is part of its name.
 """
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+BLOCK_SCORES = 8_000_000
+"""Scores that the softmax loss holds at once (32 MB of float32): bounds memory whatever the batch's and catalogue's size."""
+
+LEAST_ROWS = 64
+"""… but never fewer positions than this at once: every block reads the whole table."""
 
 
 def bpr(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
@@ -16,7 +27,7 @@ def bpr(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
 
     positives, negatives: [P, d] item vectors.
     """
-    return -F.logsigmoid((states * (positives - negatives)).sum(dim=1)).mean()
+    return -F.logsigmoid((states * (positives - negatives)).sum(dim=1).float()).mean()
 
 
 def bce(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
@@ -24,11 +35,57 @@ def bce(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
 
     positives, negatives: [P, d] item vectors.
     """
-    positive = (states * positives).sum(dim=1)
-    negative = (states * negatives).sum(dim=1)
+    positive = (states * positives).sum(dim=1).float()
+    negative = (states * negatives).sum(dim=1).float()
     return F.softplus(-positive).mean() + F.softplus(negative).mean()
 
 
+def sampled_softmax(states: Tensor, positives: Tensor, targets: Tensor, shared: Tensor, drawn: Tensor, n_items: int) -> Tensor:
+    """Softmax over the positive and K uniform negatives that all positions share (Jean et al. 2015).
+
+    positives: [P, d] vectors of the items `targets` ([P]); shared: [K, d] vectors of the items `drawn` ([K], from
+    1…n_items). A negative that is a position's own target does not compete there. ln((n_items − 1) / K) is added to the
+    negatives' scores, so that their sum estimates that of all other items and scores mean the same as under `softmax`.
+    """
+    positive = (states * positives).sum(dim=1, keepdim=True).float()
+    negative = (states @ shared.T).float() + math.log(max(n_items - 1, 1) / len(drawn))
+    negative = negative.masked_fill(drawn == targets.unsqueeze(1), -torch.inf)
+    return (torch.cat([positive, negative], dim=1).logsumexp(dim=1) - positive.squeeze(1)).mean()
+
+
 def softmax(states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy over the catalogue. table: [n_items + 1, d], row 0 (padding) never competes. targets: [P] ≥ 1."""
-    return F.cross_entropy(states @ table[1:].T, targets - 1)
+    """Cross-entropy over the catalogue. table: [n_items + 1, d], row 0 (padding) never competes. targets: [P] ≥ 1.
+
+    Computed in blocks of positions, gradients along with the loss, so that no more than `BLOCK_SCORES` scores exist at a
+    time and none are kept for the backward pass (the first derivative only).
+    """
+    return _BlockedSoftmax.apply(states, table[1:], targets - 1)  # type: ignore[no-untyped-call]
+
+
+class _BlockedSoftmax(torch.autograd.Function):
+    """∂L/∂scores = (softmax − one-hot) / P is known as soon as the scores are; both products follow at once."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+        count, rows = len(states), max(BLOCK_SCORES // len(items), LEAST_ROWS)
+        loss = torch.zeros((), device=states.device)
+        states_gradient, items_gradient = torch.empty_like(states), torch.zeros_like(items, dtype=torch.float32)
+        for start in range(0, count, rows):
+            block, wanted = states[start : start + rows], targets[start : start + rows].unsqueeze(1)
+            shares = torch.log_softmax((block @ items.T).float(), dim=1)
+            loss -= shares.gather(1, wanted).sum()
+            shares.exp_()
+            shares.scatter_add_(1, wanted, torch.full(wanted.shape, -1.0, device=shares.device))
+            shares = shares.to(states.dtype)
+            states_gradient[start : start + rows] = shares @ items
+            items_gradient += shares.T @ block
+        ctx.save_for_backward(states_gradient, items_gradient.to(items.dtype))
+        ctx.count = count
+        return loss / count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        states_gradient, items_gradient = ctx.saved_tensors
+        scale = gradient / ctx.count
+        return states_gradient * scale, items_gradient * scale, None

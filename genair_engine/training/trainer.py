@@ -15,21 +15,23 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from genair_engine.catalog.dataset import Dataset, ItemArray
 from genair_engine.errors import NonFiniteError
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Protocol, evaluate
-from genair_engine.methods import METHODS, SequenceRecommender
-from genair_engine.methods.recommender import TableScorer
-from genair_engine.training import losses
-from genair_engine.training.batches import Batch, BatchSource, NegativeSampler
-from genair_engine.training.calibration import Association, calibration_loss
+from genair_engine.methods.recommender import SequenceRecommender, TableScorer
+from genair_engine.training.batches import Batch
 from genair_engine.training.config import TrainingConfig
+from genair_engine.training.objective import Objective, batch_source
+from genair_engine.training.processes import Processes
 
 STOPPING_METRIC = "NDCG@10"
+
+CHECK_EVERY = 16
+"""Steps between two looks at the losses: reading a value waits for the device."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Trainer:
     """Trains `model` on the training part of `dataset`.
 
     negatives: the stored evaluation negatives ([n_eval, m]), for validation. protocol: how validation ranks are obtained.
+    processes: others that train the same model with the same arguments at the same time. On a GPU the backbone is
+    compiled, and matrix products are in bfloat16 unless the configuration says float32.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Trainer:
         config: TrainingConfig,
         protocol: Protocol | None = None,
         device: str | torch.device = "cpu",
+        processes: Processes | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.model = model.to(self.device)
@@ -82,14 +87,20 @@ class Trainer:
         self.negatives = negatives
         self.config = config
         self.protocol = protocol or Protocol()
+        self.processes = processes or Processes()
         self.progress = Progress()
         self.average = _copy(self.model)
         self.best = self.average
+        on_gpu = self.device.type == "cuda"
+        self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and on_gpu)
+        if on_gpu:
+            self.model.backbone.compile(dynamic=True)  # in place: names of weights stay
         train = dataset.split.train
-        self.batches = BatchSource(train, config.batch_size, config.max_len)
-        self.sampler = NegativeSampler(train, dataset.n_items, self.device) if config.loss != "ce" else None
-        calibrated = METHODS[config.method].calibrated and config.alpha > 0
-        self.association = Association(train, dataset.n_items) if calibrated else None
+        self.batches = batch_source(train, self.model, config)
+        rank, world = self.processes.rank, self.processes.world
+        self.objective: nn.Module = Objective(self.model, train, config, self.device, rank, world)
+        if world > 1:
+            self.objective = DistributedDataParallel(self.objective, broadcast_buffers=False)
         trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(trainable, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
@@ -119,12 +130,15 @@ class Trainer:
         return self.progress
 
     def validate(self) -> dict[str, float]:
-        """Full-ranking metrics of the averaged weights on the validation items."""
-        live = _copy(self.model)
-        self.model.load_state_dict(self.average)
-        ranks = evaluate(TableScorer(self.model), self.dataset, self.negatives, "valid", self.protocol)
-        self.model.load_state_dict(live)
-        return metrics(ranks.full)
+        """Full-ranking metrics of the averaged weights on the validation items; the first process's, in all."""
+        found: dict[str, float] = {}
+        if self.processes.first:
+            live = _copy(self.model)
+            self.model.load_state_dict(self.average)
+            ranks = evaluate(TableScorer(self.model), self.dataset, self.negatives, "valid", self.protocol)
+            self.model.load_state_dict(live)
+            found = metrics(ranks.full)
+        return self.processes.tell(found)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors of a checkpoint: "model.*", "average.*", "best.*" and "optimizer.*"; `progress` completes it."""
@@ -155,66 +169,67 @@ class Trainer:
     def _epoch(self, epoch: int) -> EpochRecord:
         self.model.train()
         rng = np.random.default_rng([self.config.seed, epoch])
-        sums: dict[str, Tensor] = {}
+        watch = _LossWatch(self.device)
         started = time.perf_counter()
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(int(rng.integers(2**62)))
+            torch.manual_seed(int(rng.integers(2**62)) + self.processes.rank)
             for step, batch in enumerate(self.batches.epoch(rng, self.device), start=1):
-                parts = self.step(batch)
-                for name, value in parts.items():
-                    sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
-                if step % 16 == 0 or step == len(self.batches):  # reading a value waits for the device: not every step
-                    self._require_finite(sums, epoch, step)
+                watch.add(self.step(batch))
+                if step % CHECK_EVERY == 0 or step == len(self.batches):
+                    self._require_finite(watch, epoch)
+        means = self.processes.mean(watch.sums / len(self.batches)).tolist()
         seconds = time.perf_counter() - started
-        means = {name: float(value) / len(self.batches) for name, value in sums.items()}
-        return EpochRecord(epoch, means, self.validate(), seconds)
+        return EpochRecord(epoch, dict(zip(watch.names, means, strict=True)), self.validate(), seconds)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One optimizer step on a batch; returns the detached loss parts."""
-        real = batch.targets != 0
-        targets = batch.targets[real]  # [P]
-        if self.sampler is None:
-            table = self.model.items.all_vectors()
-            states = self.model.states(batch.inputs, table)[real]  # [P, d]
-            rank = losses.softmax(states, table, targets)
-            unique = torch.unique(targets)
-            vectors = F.embedding(unique, table)
-        else:
-            # Only the items that this step touches are projected: inputs, positives, negatives.
-            drawn = self.sampler.draw(batch.users.repeat_interleave(real.sum(dim=1)))
-            needed, where = torch.unique(torch.cat([batch.inputs.flatten(), targets, drawn]), return_inverse=True)
-            table = self.model.items.vectors(needed)
-            rows, positive, negative = where.split([batch.inputs.numel(), len(targets), len(drawn)])
-            states = self.model.states(rows.view_as(batch.inputs), table)[real]
-            loss = losses.bpr if self.config.loss == "bpr" else losses.bce
-            rank = loss(states, F.embedding(positive, table), F.embedding(negative, table))
-            chosen = torch.unique(positive)
-            unique, vectors = needed[chosen], F.embedding(chosen, table)
-        parts = {"rank": rank}
-        if self.association is not None:
-            parts["calibration"] = calibration_loss(
-                vectors, self.association.between(unique), self.config.t, self.config.gamma
-            )
-        total = rank + self.config.alpha * parts["calibration"] if "calibration" in parts else rank
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            parts = self.objective(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        parts["total"].backward()
         self.optimizer.step()
         self._average()
-        return {name: value.detach() for name, value in (parts | {"total": total}).items()}
+        return {name: value.detach() for name, value in parts.items()}
 
     @torch.no_grad()
     def _average(self) -> None:
         weights = self.model.state_dict()
         torch._foreach_lerp_(list(self.average.values()), list(weights.values()), 1.0 - self.config.averaging)
 
-    def _require_finite(self, sums: dict[str, Tensor], epoch: int, step: int) -> None:
-        bad = [name for name, value in sums.items() if not torch.isfinite(value)]
-        if bad:
+    def _require_finite(self, watch: _LossWatch, epoch: int) -> None:
+        bad = watch.first_bad()
+        if bad is not None:
+            name, step = bad
             raise NonFiniteError(
-                f"Training diverged in epoch {epoch} at or shortly before step {step}: the {bad[0]} loss is not finite. "
+                f"Training diverged in epoch {epoch}, step {step} of {len(self.batches)}: the {name} loss is not finite. "
                 f"Try a smaller learning rate than {self.config.learning_rate} or a smaller alpha than "
                 f"{self.config.alpha}."
             )
+
+
+class _LossWatch:
+    """Sums of an epoch's losses, and the first step at which one was not finite, without waiting for the device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.names: list[str] = []
+        self.steps = 0
+        self.sums = torch.zeros(0, device=device)
+        self.bad = torch.zeros(0, dtype=torch.int64, device=device)  # step, 0 = none so far
+
+    def add(self, parts: dict[str, Tensor]) -> None:
+        values = torch.stack([value.float() for value in parts.values()])
+        if not self.names:
+            self.names = list(parts)
+            self.sums, self.bad = torch.zeros_like(values), torch.zeros_like(values, dtype=torch.int64)
+        self.steps += 1
+        self.sums += values
+        self.bad = torch.where((self.bad == 0) & ~torch.isfinite(values), self.steps, self.bad)
+
+    def first_bad(self) -> tuple[str, int] | None:
+        """The loss that stopped being finite first, and its step."""
+        found = [(name, step) for name, step in zip(self.names, self.bad.tolist(), strict=True) if step]
+        return min(found, key=lambda one: one[1]) if found else None
 
 
 def _copy(model: SequenceRecommender) -> dict[str, Tensor]:

@@ -22,8 +22,8 @@ from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Part, Protocol
 from genair_engine.evaluation.protocol import evaluate as rank_targets
-from genair_engine.methods import METHODS, SequenceRecommender, build_recommender
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.recommender import SequenceRecommender, TableScorer
+from genair_engine.methods.registry import METHODS, build_recommender
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
 from genair_engine.store.keys import content_key, new_id
@@ -107,18 +107,22 @@ def _build(
     vectors = None
     if representation is not None:
         arrays = artifacts.load_arrays(workspace.path(representation.folder) / "representation.safetensors")
-        vectors = torch.from_numpy(arrays["vectors"])
-    return build_recommender(
-        config.method,
-        config.backbone,
-        n_items=dataset.n_items,
-        representation=vectors,
-        dim=config.dim,
-        layers=config.layers,
-        heads=config.heads,
-        dropout=config.dropout,
-        max_len=config.max_len,
-    )
+        vectors = torch.from_numpy(arrays["vectors"][:, _columns(representation, config.parts)])
+    return build_recommender(config, dataset.n_items, vectors)
+
+
+def _columns(representation: RepresentationRow, parts: str) -> slice:
+    """The columns of the wanted parts: they stand side by side, in the order of `dims`. Raises InputError."""
+    if parts == "both":
+        return slice(None)
+    if parts not in representation.dims or len(representation.dims) < 2:
+        raise InputError(
+            f"Representation {representation.id} holds {' and '.join(representation.dims)}: parts {parts!r} needs one that "
+            "holds both prefill and decoding."
+        )
+    names = list(representation.dims)
+    before = sum(representation.dims[name] for name in names[: names.index(parts)])
+    return slice(before, before + representation.dims[parts])
 
 
 @contextmanager

@@ -6,16 +6,17 @@ import torch
 
 from genair_engine.catalog.dataset import Sequences
 from genair_engine.errors import InputError
-from genair_engine.methods import BACKBONES, METHODS, build_recommender
+from genair_engine.methods.config import ModelConfig
 from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.registry import BACKBONES, METHODS, build_recommender
 
-SMALL = {"n_items": 6, "dim": 8, "layers": 1, "max_len": 4}
+SMALL = {"dim": 8, "layers": 1, "max_len": 4}
 
 
 def build(method: str, backbone: str = "sasrec"):
     torch.manual_seed(0)
     representation = torch.randn(6, 5) if METHODS[method].needs_representation else None
-    return build_recommender(method, backbone, representation=representation, **SMALL)
+    return build_recommender(ModelConfig(method=method, backbone=backbone, **SMALL), 6, representation)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -43,6 +44,6 @@ def test_weights_round_trip_through_the_state_dict(method):
 
 def test_a_representation_is_required_and_must_fit():
     with pytest.raises(InputError, match="needs an item representation"):
-        build_recommender("genair", "sasrec", **SMALL)
+        build_recommender(ModelConfig(**SMALL), 6)
     with pytest.raises(InputError, match="7 rows for 6 items"):
-        build_recommender("genair", "sasrec", representation=torch.zeros(7, 5), **SMALL)
+        build_recommender(ModelConfig(**SMALL), 6, torch.zeros(7, 5))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from genair_engine.catalog.dataset import Sequences
 from genair_engine.errors import InputError
-from genair_engine.training.batches import BatchSource, NegativeSampler
+from genair_engine.training.batches import NegativeSampler, NextItemSource
 
 CPU = torch.device("cpu")
 
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
     st.integers(1, 9),
 )
 def test_an_epoch_is_every_transition_once(histories, batch_size, max_len):
-    source = BatchSource(Sequences.from_lists(histories), batch_size, max_len)
+    source = NextItemSource(Sequences.from_lists(histories), batch_size, max_len)
     seen = {}
     batches = list(source.epoch(np.random.default_rng(0), CPU))
     assert len(batches) == len(source)
@@ -39,7 +39,7 @@ def test_an_epoch_is_every_transition_once(histories, batch_size, max_len):
 
 
 def test_order_depends_on_the_seed_alone(tiny):
-    source = BatchSource(tiny.split.train, 3, 50)
+    source = NextItemSource(tiny.split.train, 3, 50)
 
     def order(seed):
         return [batch.users.tolist() for batch in source.epoch(np.random.default_rng(seed), CPU)]
@@ -50,7 +50,7 @@ def test_order_depends_on_the_seed_alone(tiny):
 
 def test_nothing_to_learn_is_said():
     with pytest.raises(InputError, match="two training interactions"):
-        BatchSource(Sequences.from_lists([[1], [2]]), 2, 5)
+        NextItemSource(Sequences.from_lists([[1], [2]]), 2, 5)
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 
 from genair_engine.catalog.negatives import draw_negatives
 from genair_engine.errors import NonFiniteError
-from genair_engine.methods import build_recommender
-from genair_engine.training import losses, trainer
+from genair_engine.methods.registry import build_recommender
+from genair_engine.training import losses, objective, trainer
 from genair_engine.training.calibration import calibration_loss
 from genair_engine.training.config import TrainingConfig
 from genair_engine.training.trainer import Progress, Trainer
@@ -20,17 +20,7 @@ def make(dataset, **changes) -> Trainer:
     config = TrainingConfig(**(SMALL | changes))
     torch.manual_seed(config.seed)
     rows = torch.randn(dataset.n_items, 6, generator=torch.Generator().manual_seed(9))
-    model = build_recommender(
-        config.method,
-        config.backbone,
-        n_items=dataset.n_items,
-        representation=None if config.method == "id" else rows,
-        dim=config.dim,
-        layers=config.layers,
-        heads=config.heads,
-        dropout=config.dropout,
-        max_len=config.max_len,
-    )
+    model = build_recommender(config, dataset.n_items, None if config.method == "id" else rows)
     negatives = draw_negatives(dataset.sequences, dataset.split.users, dataset.n_items, count=4)
     return Trainer(model, dataset, negatives, config)
 
@@ -130,15 +120,15 @@ def test_one_step_has_the_loss_of_the_whole_table(tiny):
         one = make(tiny, loss=loss, dropout=0.0, alpha=0.5)
         batch = next(one.batches.epoch(np.random.default_rng(0), torch.device("cpu")))
         drawn = torch.arange(int((batch.targets != 0).sum())) % tiny.n_items + 1
-        one.sampler.draw = lambda users, drawn=drawn: drawn
+        one.objective.sampler.draw = lambda users, drawn=drawn: drawn
         with torch.no_grad():
             table = one.model.items.all_vectors()
             real = batch.targets != 0
-            states = one.model.states(batch.inputs, table)[real]
+            states = one.model.states(batch.inputs, table, batch.lengths)[real]
             positives = F.embedding(batch.targets[real], table)
             rank = getattr(losses, loss)(states, positives, F.embedding(drawn, table))
             unique = torch.unique(batch.targets[real])
-            calibration = calibration_loss(table[unique], one.association.between(unique), 2.0, 3.0)
+            calibration = calibration_loss(table[unique], one.objective.association.between(unique), 2.0, 3.0)
         parts = one.step(batch)
         torch.testing.assert_close(parts["rank"], rank)
         torch.testing.assert_close(parts["calibration"], calibration)
@@ -149,8 +139,8 @@ def test_alpha_zero_computes_no_calibration(tiny, monkeypatch):
     def never(*_):
         raise AssertionError("calibration was computed")
 
-    monkeypatch.setattr(trainer, "calibration_loss", never)
-    monkeypatch.setattr(trainer, "Association", never)
+    monkeypatch.setattr(objective, "calibration_loss", never)
+    monkeypatch.setattr(objective, "Association", never)
     record = make(tiny, alpha=0.0, epochs=1).fit().history[0]
     assert record.losses["total"] == record.losses["rank"]
 
@@ -160,7 +150,7 @@ def test_divergence_names_step_and_cause(tiny, loss):
     one = make(tiny, loss=loss)
     with torch.no_grad():
         one.model.items.projector[0].weight[0, 0] = float("nan")
-    with pytest.raises(NonFiniteError, match=r"epoch 1 .* step 3: the rank loss is not finite"):
+    with pytest.raises(NonFiniteError, match=r"epoch 1, step 1 of 3: the rank loss is not finite"):
         one.fit()
 
 

@@ -1,0 +1,44 @@
+"""The typed configuration of a model: what it is made of, and nothing about how it is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class ModelConfig(BaseModel):
+    """Backbone, method and their sizes; with the data set, the representation and the weights it is the model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: Literal["sasrec", "bert4rec", "gru4rec"] = Field(
+        "sasrec", description="sequence model that reads the item vectors"
+    )
+    method: Literal["genair", "genair-id", "llminit", "id"] = Field(
+        "genair",
+        description="where item vectors come from: genair = representation behind a projector (the paper), genair-id = the "
+        "same plus a free vector an item (our extension), llminit = free vectors that start at the representation, id = free "
+        "vectors",
+    )
+    parts: Literal["both", "prefill", "decoding"] = Field(
+        "both", description="which parts of the representation are used (ablations w/o decoding, w/o prefill)"
+    )
+    dim: int = Field(128, ge=4, le=4096, description="width of item vectors and states")
+    layers: int = Field(2, ge=1, le=24, description="transformer blocks, or stacked GRUs")
+    heads: int = Field(1, ge=1, le=64, description="attention heads; must divide the width (gru4rec has none)")
+    dropout: float = Field(0.4, ge=0, lt=1, description="dropout probability")
+    max_len: int = Field(200, ge=2, le=10_000, description="longest history the model reads [items]")
+    public_code_attention: bool = Field(
+        False,
+        description="the public code's attention, for comparison only: sasrec without its causal mask (the answer is visible "
+        "in training), padding takes part",
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> ModelConfig:
+        if self.dim % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide dim ({self.dim})")
+        if self.public_code_attention and self.backbone == "gru4rec":
+            raise ValueError("public_code_attention is about attention, and gru4rec has none: leave it out")
+        return self
