@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genair_engine.catalog.dataset import Sequences
-from genair_engine.training.calibration import Association, calibration_loss
+from genair_engine.training import calibration
+from genair_engine.training.calibration import Association, calibration_loss, linear_calibration_loss, sample_at_most
 
 
 def unit_vectors(m: int, dim: int = 6, seed: int = 0) -> torch.Tensor:
@@ -45,6 +46,18 @@ def test_autograd_equals_the_gradient_of_proposition_3_1():
     torch.testing.assert_close(vectors.grad, tangential)
 
 
+def test_its_gradient_is_that_of_its_value():
+    vectors, association = torch.randn(6, 4, dtype=torch.float64, requires_grad=True), symmetric(6)
+    assert torch.autograd.gradcheck(lambda x: 3 * calibration_loss(x, association, 1.5, 2.0), vectors)
+
+
+def test_half_precision_around_it_changes_nothing():
+    vectors, association = torch.randn(9, 16), symmetric(9).float()
+    expected = calibration_loss(vectors, association)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(calibration_loss(vectors, association), expected, rtol=1e-6, atol=0)
+
+
 def test_without_gamma_it_is_plain_uniformity():
     vectors = unit_vectors(9)
     distances = torch.pdist(vectors) ** 2
@@ -69,21 +82,45 @@ def test_fewer_than_two_items_cost_nothing():
     assert loss.item() == 0 and lonely.grad.abs().max() == 0
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.lists(st.integers(1, 6), max_size=7), min_size=1, max_size=8))
-def test_association_equals_counting_pairs(histories):
-    n_items = 6
-    scores = Association(Sequences.from_lists(histories), n_items).scores.toarray()
+def counted(histories, n_items, window=None, count_once=False):
+    """S by going through every pair of events."""
     counts = np.zeros((n_items + 1, n_items + 1))
     for history in histories:
-        for a, b in itertools.combinations(history, 2):
-            if a != b:
-                counts[a, b] += 1
-                counts[b, a] += 1
-    if counts.max():
-        np.testing.assert_allclose(scores, np.log1p(counts) / np.log1p(counts.max()), rtol=1e-6)
-    else:
-        assert scores.max(initial=0) == 0
+        pairs = [
+            tuple(sorted((history[one], history[other])))
+            for one, other in itertools.combinations(range(len(history)), 2)
+            if history[one] != history[other] and (window is None or other - one <= window)
+        ]
+        for a, b in set(pairs) if count_once else pairs:
+            counts[a, b] += 1
+            counts[b, a] += 1
+    return np.log1p(counts) / np.log1p(counts.max()) if counts.max() else counts
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    histories=st.lists(st.lists(st.integers(1, 6), max_size=9), min_size=1, max_size=12),
+    window=st.none() | st.integers(1, 10),
+    count_once=st.booleans(),
+    block=st.sampled_from([1, 7, 1 << 22]),
+)
+def test_association_equals_counting_pairs(histories, window, count_once, block):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibration, "BLOCK_PAIRS", block)
+        scores = Association(Sequences.from_lists(histories), 6, window, count_once).scores.toarray()
+    np.testing.assert_allclose(scores, counted(histories, 6, window, count_once), rtol=1e-6)
+
+
+def test_blocks_hold_about_the_pairs_they_may(monkeypatch):
+    """Users stay whole and in order; a block is one user's pairs over the limit at most."""
+    monkeypatch.setattr(calibration, "BLOCK_PAIRS", 100)
+    lengths = np.random.default_rng(0).integers(0, 40, size=200)
+    train = Sequences.from_lists([range(1, length + 1) for length in lengths])
+    blocks = list(calibration._blocks(train, window=3))
+    assert np.array_equal(np.concatenate([block.lengths for block in blocks]), lengths)
+    pairs = [sum(min(3, later) for length in block.lengths for later in range(length)) for block in blocks]
+    most = sum(min(3, later) for later in range(39))
+    assert sum(pairs) > 50 * 100 and max(pairs) <= 100 + most
 
 
 def test_association_knows_training_interactions_only(tiny):
@@ -99,8 +136,68 @@ def test_association_knows_training_interactions_only(tiny):
     assert np.array_equal(Association(other.split.train, other.n_items).scores.toarray(), scores)
 
 
-def test_between_picks_the_submatrix(tiny):
-    association = Association(tiny.split.train, tiny.n_items)
-    items = torch.tensor([8, 1, 3, 12])
-    expected = association.scores.toarray()[np.ix_(items, items)]
-    np.testing.assert_array_equal(association.between(items).numpy(), expected)
+@settings(max_examples=60, deadline=None)
+@given(
+    histories=st.lists(st.lists(st.integers(1, 9), max_size=8), min_size=1, max_size=8),
+    asked=st.lists(st.lists(st.integers(1, 9), unique=True, max_size=9), min_size=1, max_size=4),
+)
+def test_between_picks_the_submatrix(histories, asked):
+    """Any items in any order, call after call."""
+    association = Association(Sequences.from_lists(histories), 9)
+    scores = association.scores.toarray()
+    for items in asked:
+        between = association.between(torch.tensor(items, dtype=torch.int64))
+        np.testing.assert_array_equal(between.numpy(), scores[np.ix_(items, items)])
+
+
+def test_an_item_with_many_partners_has_no_long_row():
+    """One item met by everyone: what a lookup reads stays small."""
+    association = Association(Sequences.from_lists([[1, other] for other in range(2, 1002)]), 1001)
+    assert association._starts.diff().max() == 1
+    assert association.between(torch.arange(1, 1002))[0].sum() == 1000
+
+
+@pytest.mark.parametrize("gamma", [0.0, 4.0])
+def test_linear_kernel_is_the_public_codes_mean_over_targets_with_duplicates(gamma):
+    items = torch.tensor([3, 0, 3, 5, 1, 0, 3, 2, 4])  # positive targets of a batch, as places in `vectors`
+    vectors, association = torch.randn(6, 4, dtype=torch.float64) * 3, symmetric(6)
+    vectors.requires_grad_()
+    unit = vectors / vectors.norm(dim=1, keepdim=True)
+    terms = [
+        torch.exp(-gamma * association[a, b]) * ((unit[a] - unit[b]) ** 2).sum()
+        for a, b in itertools.combinations(items.tolist(), 2)
+    ]
+    expected = -torch.stack(terms).mean()
+    loss = linear_calibration_loss(vectors, association, torch.bincount(items), gamma)
+    torch.testing.assert_close(loss, expected)
+    gradients = [torch.autograd.grad(value, vectors)[0] for value in (loss, expected)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_linear_kernel_of_one_item_is_zero():
+    for times in (1, 5):
+        loss = linear_calibration_loss(torch.ones(1, 4), torch.zeros(1, 1), torch.tensor([times]))
+        assert loss.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_sample_of_the_items_gives_an_unbiased_loss():
+    items, vectors, association = torch.arange(20), unit_vectors(20), symmetric(20)
+    generator = torch.Generator().manual_seed(3)
+    draws = []
+    for _ in range(3000):
+        kept = sample_at_most(items, 5, generator)
+        assert len(kept.unique()) == 5
+        draws.append(calibration_loss(vectors[kept], association[kept][:, kept]).item())
+    error = np.std(draws) / math.sqrt(len(draws))
+    assert abs(np.mean(draws) - calibration_loss(vectors, association).item()) < 4 * error
+    assert torch.equal(sample_at_most(items, 20), items)
+
+
+def test_a_sample_follows_torchs_seed():
+    items = torch.arange(100) * 2
+    samples = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        samples.append(sample_at_most(items, 10))
+    assert torch.equal(samples[0], samples[1]) and not torch.equal(samples[0], samples[2])
+    assert torch.isin(samples[0], items).all()
