@@ -30,8 +30,8 @@ def mrr(ranks: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64]:
 METRICS = {"HR": hit_rate, "NDCG": ndcg, "MRR": mrr}
 
 
-def metrics(ranks: npt.NDArray[np.float64], cutoffs: tuple[int, ...] = CUTOFFS) -> dict[str, float]:
-    """Means over users, keyed "HR@10", "NDCG@10", …; an empty array gives an empty dict (there is nothing to average)."""
-    if len(ranks) == 0:
+def metrics(ranks: npt.NDArray[np.float64] | None, cutoffs: tuple[int, ...] = CUTOFFS) -> dict[str, float]:
+    """Means over users, keyed "HR@10", "NDCG@10", …; nothing to average (no users, or ranks not taken) gives an empty dict."""
+    if ranks is None or len(ranks) == 0:
         return {}
     return {f"{name}@{k}": float(function(ranks, k).mean()) for name, function in METRICS.items() for k in cutoffs}

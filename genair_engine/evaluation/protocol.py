@@ -2,7 +2,8 @@
 
 Corrections to the public code (methods.md section 1): negatives are drawn once per user and shared by all methods and
 epochs; ties count half, so that a constant scorer ranks in the middle; NaN scores stop the evaluation; users without
-held-out items are not evaluated. Scores exist for one block of users at a time, never for users × items at once.
+held-out items are not evaluated. Scores exist for one block of users at a time, never for users × items at once, and a
+block is worked on in place while it is near the cache.
 """
 
 from __future__ import annotations
@@ -42,72 +43,131 @@ class Scorer(typing.Protocol):
     """Anything that scores the catalogue as the next item of a history."""
 
     def score(self, histories: Sequences, users: IntArray) -> Tensor:
-        """[len(users), n_items + 1] float scores for rows `users` of `histories`; column 0 is ignored."""
+        """[len(users), n_items + 1] float scores for rows `users` of `histories`; column 0 is ignored.
+
+        A fresh tensor every time: the evaluation overwrites it.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """Rank of every evaluated user's target, from 0; [n_eval] float64 each, half ranks where scores tie."""
+    """Rank of every evaluated user's target, from 0; [n_eval] float64, half ranks where scores tie.
+
+    full: among the whole catalogue. sampled: among the user's negatives; None when none were given.
+    lists: [n_eval, top] int32, each user's best items, best first and the smaller index first among ties; 0 where fewer
+    items compete; None when no lists were asked for. What competes is the same as for `full`: the target's rank is below
+    the list's length exactly where the target is in the list, ties aside.
+    """
 
     full: npt.NDArray[np.float64]
-    sampled: npt.NDArray[np.float64]
+    sampled: npt.NDArray[np.float64] | None = None
+    lists: ItemArray | None = None
 
 
-def evaluate(scorer: Scorer, dataset: Dataset, negatives: ItemArray, part: Part, protocol: Protocol) -> Ranks:
-    """Ranks of the held-out items of `part` under both protocols.
+def held_out(dataset: Dataset, part: Part) -> ItemArray:
+    """[n_eval] the targets of `part`, in the order of `Dataset.split.users`."""
+    return dataset.split.valid if part == "valid" else dataset.split.test
+
+
+@torch.inference_mode()
+def evaluate(
+    scorer: Scorer, dataset: Dataset, negatives: ItemArray | None, part: Part, protocol: Protocol, top: int = 0
+) -> Ranks:
+    """Ranks of the held-out items of `part` under both protocols, and each user's `top` best items where `top` > 0.
 
     The history is the training part for "valid", and training part plus validation item for "test".
-    negatives: [n_eval, m] items, 0 where a user has fewer candidates. Raises NonFiniteError that names the first user
-    whose scores are NaN or infinite.
+    negatives: [n_eval, m] items, 0 where a user has fewer candidates; None leaves the sampled protocol out. Raises
+    NonFiniteError that names the first user whose scores are NaN or infinite.
     """
     split = dataset.split
     if len(split.users) == 0:
         raise InputError(f"Dataset {dataset.name!r} has no user with three or more interactions: nothing to evaluate.")
-    if len(negatives) != len(split.users):
+    if negatives is not None and len(negatives) != len(split.users):
         raise InputError(f"Negatives are stored for {len(negatives)} users, the split evaluates {len(split.users)}.")
-    holdout = {"valid": 2, "test": 1}[part]
-    targets = split.valid if part == "valid" else split.test
-    drop = np.zeros(dataset.n_users, dtype=np.int64)
-    drop[split.users] = holdout
-    histories = dataset.sequences.without_last(drop)
+    targets = held_out(dataset, part)
+    histories = split.train if part == "valid" else _with_validation(dataset)
 
     block = max(1, MAX_BLOCK_SCORES // (dataset.n_items + 1))
-    full, sampled = np.empty(len(targets)), np.empty(len(targets))
+    full = np.empty(len(targets))
+    sampled = np.empty(len(targets)) if negatives is not None else None
+    lists = np.zeros((len(targets), top), dtype=np.int32) if top > 0 else None
     by_length = np.argsort(histories.lengths[split.users], kind="stable")  # blocks of equal length need little padding
     for start in range(0, len(targets), block):
         rows = by_length[start : start + block]
         users = split.users[rows]
         scores = scorer.score(histories, users)
         _require_finite(scores, dataset, users)
+        if sampled is not None and negatives is not None:
+            sampled[rows] = sampled_ranks(scores, targets[rows], negatives[rows])
         seen = histories.padded(users, max_len=int(histories.lengths[users].max())) if protocol.exclude_seen else None
-        full[rows] = full_ranks(scores, targets[rows], seen)
-        sampled[rows] = sampled_ranks(scores, targets[rows], negatives[rows])
-    return Ranks(full, sampled)
+        wanted = leave_out(scores, targets[rows], seen)
+        if lists is not None:
+            lists[rows] = top_items(scores, top)
+        full[rows] = full_ranks(scores, wanted)
+    return Ranks(full, sampled, lists)
 
 
-def full_ranks(scores: Tensor, targets: ItemArray, seen: IntArray | None = None) -> npt.NDArray[np.float64]:
-    """[B] rank of the target among all items. `scores` [B, n_items + 1]; `seen` [B, T] items that do not compete."""
+def leave_out(scores: Tensor, targets: ItemArray, seen: IntArray | None = None) -> Tensor:
+    """[B, 1] the targets' scores, after minus infinity was written over everything in `scores` that does not compete.
+
+    scores: [B, n_items + 1], changed in place. That is column 0 and the items `seen` ([B, T], 0 where there is none); the
+    target always competes.
+    """
     target = torch.from_numpy(targets.astype(np.int64)).to(scores.device).unsqueeze(1)
     wanted = scores.gather(1, target)
-    competing = scores.clone()
-    competing[:, 0] = -torch.inf
+    scores[:, 0] = -torch.inf
     if seen is not None:
-        competing.scatter_(1, torch.from_numpy(seen).to(scores.device), -torch.inf)
-    competing.scatter_(1, target, -torch.inf)  # the target does not compete with itself
-    return _rank(wanted, competing)
+        scores.scatter_(1, torch.from_numpy(seen).to(scores.device), -torch.inf)
+        scores.scatter_(1, target, wanted)
+    return wanted
+
+
+def full_ranks(scores: Tensor, wanted: Tensor) -> npt.NDArray[np.float64]:
+    """[B] rank of the targets, whose scores are `wanted` ([B, 1]), among the row's scores; `scores` is overwritten.
+
+    With s = sign(score − wanted) the number above plus half the number level is Σ (s + 1) / 2: one sum counts both. Two
+    different floats never differ by 0, and the sum is exact in float32 up to 2^24 items. The row holds the target itself
+    (s = 0) and the padding (s = −1).
+    """
+    n_items = scores.shape[1] - 1
+    balance = scores.sub_(wanted).sign_().sum(dim=1, dtype=torch.float32)
+    return (balance.double().cpu().numpy() + n_items) / 2
 
 
 def sampled_ranks(scores: Tensor, targets: ItemArray, negatives: ItemArray) -> npt.NDArray[np.float64]:
     """[B] rank of the target among its negatives ([B, m]; 0 marks an absent one)."""
     columns = torch.from_numpy(np.column_stack([targets, negatives]).astype(np.int64)).to(scores.device)
     chosen = scores.gather(1, columns)
-    return _rank(chosen[:, :1], chosen[:, 1:].masked_fill(columns[:, 1:] == 0, -torch.inf))
-
-
-def _rank(wanted: Tensor, competing: Tensor) -> npt.NDArray[np.float64]:
-    above = (competing > wanted).sum(dim=1)
-    level = (competing == wanted).sum(dim=1)
+    competing = chosen[:, 1:].masked_fill(columns[:, 1:] == 0, -torch.inf)
+    above = (competing > chosen[:, :1]).sum(dim=1)
+    level = (competing == chosen[:, :1]).sum(dim=1)
     return (above + 0.5 * level).double().cpu().numpy()
+
+
+def top_items(scores: Tensor, top: int) -> ItemArray:
+    """[B, top] the columns of the largest scores, best first, the smaller index first among ties; 0 where fewer compete.
+
+    scores: [B, n_items + 1], minus infinity where an item does not compete.
+    """
+    last = scores.topk(min(top, scores.shape[1]), dim=1).values[:, -1:]  # the smallest score in the list
+    last = last.clamp(min=torch.finfo(scores.dtype).min)
+    level = scores == last  # of the items that tie for the last places the first ones are enough
+    chosen = (scores > last) | (level & (level.cumsum(dim=1, dtype=torch.int32) <= top))
+    row, item = (index.cpu().numpy() for index in chosen.nonzero(as_tuple=True))
+    order = np.lexsort((item, -scores[chosen].cpu().numpy(), row))
+    first = np.searchsorted(row, np.arange(len(scores)))
+    place = np.arange(len(row)) - first[row]  # row is ascending before and after the sort
+    lists = np.zeros((len(scores), top), dtype=np.int32)
+    kept = place < top
+    lists[row[kept], place[kept]] = item[order][kept]
+    return lists
+
+
+def _with_validation(dataset: Dataset) -> Sequences:
+    """All but the last item of the evaluated users."""
+    drop = np.zeros(dataset.n_users, dtype=np.int64)
+    drop[dataset.split.users] = 1
+    return dataset.sequences.without_last(drop)
 
 
 def _require_finite(scores: Tensor, dataset: Dataset, users: IntArray) -> None:
