@@ -196,7 +196,7 @@ def _blocks(train: Sequences, window: int) -> Iterator[Sequences]:
 def _window_counts(train: Sequences, n_items: int, window: int, count_once: bool) -> sparse.csr_array:
     """[n_items + 1, n_items + 1] counts, the smaller item of a pair as the row."""
     last = train.offsets[train.users + 1] - 1
-    event = np.arange(len(train.items))
+    event = np.arange(len(train.items), dtype=np.int32)
     earlier, later = [event[:0]], [event[:0]]
     for offset in range(1, window + 1):
         event = event[event + offset <= last[event]]
@@ -210,7 +210,7 @@ def _window_counts(train: Sequences, n_items: int, window: int, count_once: bool
 
     # Rows of `met` are (user, item): where a user's repeats of a pair come together, and can be made to count once.
     owners, owner = np.unique(train.users * (n_items + 1) + train.items, return_inverse=True)
-    coordinates = (owner[low].astype(np.int32), train.items[high])
+    coordinates = (owner.astype(np.int32)[low], train.items[high])
     met = sparse.coo_array((np.ones(len(low), dtype=np.float32), coordinates), shape=(len(owners), n_items + 1)).tocsr()
     if count_once:
         met.data[:] = 1
