@@ -149,18 +149,36 @@ def top_items(scores: Tensor, top: int) -> ItemArray:
 
     scores: [B, n_items + 1], minus infinity where an item does not compete.
     """
-    last = scores.topk(min(top, scores.shape[1]), dim=1).values[:, -1:]  # the smallest score in the list
-    last = last.clamp(min=torch.finfo(scores.dtype).min)
-    level = scores == last  # of the items that tie for the last places the first ones are enough
-    chosen = (scores > last) | (level & (level.cumsum(dim=1, dtype=torch.int32) <= top))
-    row, item = (index.cpu().numpy() for index in chosen.nonzero(as_tuple=True))
-    order = np.lexsort((item, -scores[chosen].cpu().numpy(), row))
-    first = np.searchsorted(row, np.arange(len(scores)))
-    place = np.arange(len(row)) - first[row]  # row is ascending before and after the sort
+    floor = _list_floor(scores, top)
+    above = (scores > floor).cpu().numpy()
+    row, item = np.divmod(np.flatnonzero(above), above.shape[1])
+    short = np.flatnonzero(np.bincount(row, minlength=len(scores)) < top)
+    if len(short):  # their last places go to items that tie at the floor: of these the first ones are enough
+        index = torch.from_numpy(short).to(scores.device)
+        level = scores[index] == floor[index]
+        level &= level.cumsum(dim=1, dtype=torch.int32) <= top
+        among, tied = np.nonzero(level.cpu().numpy())
+        row, item = np.concatenate([row, short[among]]), np.concatenate([item, tied])
+    value = scores[torch.from_numpy(row).to(scores.device), torch.from_numpy(item).to(scores.device)].cpu().numpy()
+    order = np.lexsort((item, -value, row))
+    row, item = row[order], item[order]
+    place = np.arange(len(row)) - np.searchsorted(row, np.arange(len(scores)))[row]
     lists = np.zeros((len(scores), top), dtype=np.int32)
     kept = place < top
-    lists[row[kept], place[kept]] = item[order][kept]
+    lists[row[kept], place[kept]] = item[kept]
     return lists
+
+
+def _list_floor(scores: Tensor, top: int) -> Tensor:
+    """[B, 1] a score that at least `top` items reach (as far as so many compete), and few exceed.
+
+    The top-th largest of the maxima of stretches of items: one pass, where finding the top-th largest score takes many.
+    """
+    width = max(1, scores.shape[1] // (8 * top))
+    stretches = scores.shape[1] // width
+    maxima = scores[:, : stretches * width].unflatten(1, (stretches, width)).amax(dim=2)
+    floor = maxima.topk(min(top, stretches), dim=1).values[:, -1:]
+    return floor.clamp(min=torch.finfo(scores.dtype).min)  # an item that does not compete never reaches it
 
 
 def _with_validation(dataset: Dataset) -> Sequences:
