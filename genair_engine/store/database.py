@@ -3,6 +3,9 @@
 SQLite runs in WAL mode: readers never wait, writers queue. A transaction that reads first and writes later cannot
 queue (its snapshot would be stale), so writers take the lock at BEGIN: `writing(engine)`. Passwords never reach a
 message: errors name the database by `describe`.
+
+The revision of the schema is kept in a table of our own, because Optuna's studies live in the same database and keep
+theirs in `alembic_version`, Alembic's usual place, where ours was at first.
 """
 
 from __future__ import annotations
@@ -19,13 +22,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
 from genair_engine.errors import WorkspaceError
 from genair_engine.settings import REPOSITORY
 
 MIGRATIONS = REPOSITORY / "sql" / "migrations"
+VERSION_TABLE = "genair_schema_version"
+FORMER_VERSION_TABLE = "alembic_version"
 BUSY_SECONDS = 10
 ADVISORY_LOCK = 0x67656E616972  # "genair"; names the migration lock inside one PostgreSQL database
 
@@ -34,6 +39,19 @@ _alembic_lock = threading.Lock()  # Alembic's environment is global to the proce
 
 def connect(url: str) -> Engine:
     """An engine for `url` (nothing is opened yet). Raises WorkspaceError on a URL that is not usable."""
+    parsed, options = engine_options(url)
+    engine = create_engine(parsed, **options)
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def engine_options(url: str) -> tuple[URL, dict[str, Any]]:
+    """The URL with its driver and the options of an engine for it, for whoever makes one of their own (Optuna).
+
+    Raises WorkspaceError on a URL that is not usable.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -44,17 +62,10 @@ def connect(url: str) -> Engine:
     options: dict[str, Any] = {"json_serializer": partial(json.dumps, ensure_ascii=False, allow_nan=False)}
     match parsed.get_backend_name():
         case "sqlite" if parsed.database and parsed.database != ":memory:":
-            engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **options)
-            event.listen(engine, "connect", _prepare_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
-            return engine
+            return parsed, options | {"connect_args": {"timeout": BUSY_SECONDS}}
         case "postgresql" | "postgres":
-            return create_engine(
-                parsed.set(drivername="postgresql+psycopg"),
-                connect_args={"connect_timeout": BUSY_SECONDS},
-                pool_pre_ping=True,
-                **options,
-            )
+            options |= {"connect_args": {"connect_timeout": BUSY_SECONDS}, "pool_pre_ping": True}
+            return parsed.set(drivername="postgresql+psycopg"), options
         case other:
             raise WorkspaceError(
                 f"GENAIR_DATABASE_URL names {other!r}. Use a SQLite file (sqlite:////folder/genair.db) or PostgreSQL "
@@ -132,16 +143,37 @@ def upgrade(engine: Engine) -> None:
         with _alembic_lock, writing(engine).begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+            _move_version(connection, scripts)
             if _revision(connection, scripts) != scripts.get_current_head():
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
 
 
 def _revision(connection: Connection, scripts: ScriptDirectory) -> str | None:
-    found = MigrationContext.configure(connection).get_current_revision()
-    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+    found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if found is not None and found not in _known_revisions(scripts):
         raise WorkspaceError(
             f"The {describe(connection.engine.url)} was made by a newer version of GenAIR Studio (schema {found}). "
             "Update the code, or name another database in GENAIR_DATABASE_URL or folder in GENAIR_WORKSPACE."
         )
     return found
+
+
+def _known_revisions(scripts: ScriptDirectory) -> set[str]:
+    return {script.revision for script in scripts.walk_revisions()}
+
+
+def _move_version(connection: Connection, scripts: ScriptDirectory) -> None:
+    """Moves our revision from Alembic's usual table, where a database made by the first code has it, to our own.
+
+    A revision that is not ours stays: it is Optuna's. The emptied table goes, so that Optuna makes its own.
+    """
+    if not inspect(connection).has_table(FORMER_VERSION_TABLE):
+        return
+    former = set(connection.scalars(text(f"SELECT version_num FROM {FORMER_VERSION_TABLE}")))
+    ours = former & _known_revisions(scripts)
+    for revision in ours:
+        MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).stamp(scripts, revision)
+        connection.execute(text(f"DELETE FROM {FORMER_VERSION_TABLE} WHERE version_num = :found"), {"found": revision})
+    if ours and former == ours:
+        connection.execute(text(f"DROP TABLE {FORMER_VERSION_TABLE}"))

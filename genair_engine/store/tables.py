@@ -219,7 +219,11 @@ class RepresentationRow(Base):
 
 
 class RunRow(Base):
-    """One training run. state: training, done, failed or stopped; metrics: {split: {protocol: {"HR@10": …}}}."""
+    """One training run. state: training, done, failed or stopped.
+
+    metrics: {part: {protocol: {"HR@10": …}, "groups": …, "beyond": …}} (`verbs.runs.RunResult`). efficiency: the fields of
+    `training.efficiency.InferenceFlops`; {} for runs made before it was measured.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (CheckConstraint("state IN ('training', 'done', 'failed', 'stopped')", name="state"),)
@@ -245,6 +249,7 @@ class RunRow(Base):
     device: Mapped[str]
     protocol: Mapped[dict[str, Any]] = mapped_column(default=dict)
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    efficiency: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     code_version: Mapped[str]
     folder: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

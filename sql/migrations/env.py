@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from alembic import context
 
+from genair_engine.store.database import VERSION_TABLE
 from genair_engine.store.tables import Base
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=Base.metadata, version_table=VERSION_TABLE
+)
 with context.begin_transaction():
     context.run_migrations()

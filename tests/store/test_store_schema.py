@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from genair_engine.errors import WorkspaceError
@@ -28,7 +30,7 @@ def test_migrations_build_the_tables(store_url: str) -> None:
     engine = database.connect(store_url)
     database.upgrade(engine)
     with engine.connect() as connection:
-        options = {"compare_type": True, "include_object": is_mapped}
+        options = {"compare_type": True, "include_object": is_mapped, "version_table": database.VERSION_TABLE}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata) == []
         checks = {check["name"] for check in inspect(connection).get_check_constraints("runs")}
     assert checks == {"ck_runs_state"}
@@ -47,15 +49,20 @@ def _open_and_close(folder: Path, url: str, barrier: multiprocessing.synchronize
     Workspace.open(Settings(workspace=folder, database_url=url)).close()
 
 
-def test_processes_may_open_a_new_workspace_at_once(store_url: str, tmp_path: Path) -> None:
+def open_at_once(url: str, folder: Path) -> list[int | None]:
+    """Exit codes of three processes that open the workspace at the same moment."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(3)
-    processes = [context.Process(target=_open_and_close, args=(tmp_path, store_url, barrier)) for _ in range(3)]
+    processes = [context.Process(target=_open_and_close, args=(folder, url, barrier)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+    return [process.exitcode for process in processes]
+
+
+def test_processes_may_open_a_new_workspace_at_once(store_url: str, tmp_path: Path) -> None:
+    assert open_at_once(store_url, tmp_path) == [0, 0, 0]
     workspace = Workspace.open(Settings(workspace=tmp_path, database_url=store_url))
     assert workspace.dataset_rows() == []
     workspace.close()
@@ -63,9 +70,67 @@ def test_processes_may_open_a_new_workspace_at_once(store_url: str, tmp_path: Pa
 
 def test_newer_schema_is_refused(store_workspace: Workspace) -> None:
     with store_workspace.session() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        session.execute(text("UPDATE genair_schema_version SET version_num = '9999'"))
     with pytest.raises(WorkspaceError, match="newer version of GenAIR Studio \\(schema 9999\\)"):
         database.upgrade(store_workspace.engine)
+
+
+def as_the_first_code_left_it(engine: Engine) -> None:
+    """A database at revision 0001, which is kept in Alembic's usual table."""
+    config = Config()
+    config.set_main_option("script_location", str(database.MIGRATIONS))
+    with database.writing(engine).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text("DROP TABLE genair_schema_version"))
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
+        row = "(id, name, format, created_at, content_hash, n_users, n_items, n_interactions, n_rejected, provenance, folder)"
+        values = "(1, 'shop', 'tables', '2026-11-01 12:00:00', '', 0, 0, 0, 0, '{}', 'datasets/shop')"
+        connection.execute(text(f"INSERT INTO datasets {row} VALUES {values}"))
+
+
+def versions(engine: Engine) -> dict[str, list[str]]:
+    with engine.connect() as connection:
+        tables = {"genair_schema_version", "alembic_version"} & set(inspect(connection).get_table_names())
+        return {name: list(connection.scalars(text(f"SELECT version_num FROM {name}"))) for name in tables}
+
+
+def test_a_database_of_the_first_code_is_taken_over(store_url: str, tmp_path: Path) -> None:
+    engine = database.connect(store_url)
+    as_the_first_code_left_it(engine)
+    workspace = Workspace.open(Settings(workspace=tmp_path / "workspace", database_url=store_url))
+    assert [row.name for row in workspace.dataset_rows()] == ["shop"]
+    workspace.close()
+    assert versions(engine) == {"genair_schema_version": ["0002"]}
+    database.upgrade(engine)
+    assert versions(engine) == {"genair_schema_version": ["0002"]}
+    engine.dispose()
+
+
+def test_processes_may_open_a_database_of_the_first_code_at_once(store_url: str, tmp_path: Path) -> None:
+    engine = database.connect(store_url)
+    as_the_first_code_left_it(engine)
+    assert open_at_once(store_url, tmp_path) == [0, 0, 0]
+    assert versions(engine) == {"genair_schema_version": ["0002"]}
+    engine.dispose()
+
+
+def test_optuna_lives_in_the_same_database(store_workspace: Workspace) -> None:
+    import optuna
+
+    url, options = database.engine_options(store_workspace.settings.database)
+    storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
+    optuna.create_study(study_name="search", storage=storage).enqueue_trial({"alpha": 0.1})
+    theirs = versions(store_workspace.engine)["alembic_version"]
+    database.upgrade(store_workspace.engine)
+    assert versions(store_workspace.engine) == {"genair_schema_version": ["0002"], "alembic_version": theirs}
+    with storage.engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+            assert connection.scalar(text("PRAGMA busy_timeout")) == 10_000
+    assert optuna.load_study(study_name="search", storage=storage).trials[0].state == optuna.trial.TrialState.WAITING
+    storage.engine.dispose()
 
 
 def test_failed_migration_leaves_nothing(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
