@@ -15,7 +15,7 @@ from genair_engine.methods.recommender import SequenceRecommender
 from genair_engine.methods.registry import METHODS
 from genair_engine.training import losses
 from genair_engine.training.batches import Batch, BatchSource, ClozeSource, NegativeSampler, NextItemSource
-from genair_engine.training.calibration import Association, calibration_loss
+from genair_engine.training.calibration import Association, calibration_loss, linear_calibration_loss, sample_at_most
 from genair_engine.training.config import TrainingConfig
 
 
@@ -48,8 +48,9 @@ class Objective(nn.Module):
         self.rank, self.world = rank, world
         self.sampler = NegativeSampler(train, model.n_items, device) if config.loss in ("bce", "bpr") else None
         self.row = torch.arange(model.n_items + 1, device=device)  # where an item's vector stands in this step's table
-        calibrated = METHODS[config.method].calibrated and config.alpha > 0
-        self.association = Association(train, model.n_items) if calibrated else None
+        self.association = None
+        if METHODS[config.method].calibrated and config.alpha > 0:
+            self.association = Association(train, model.n_items, config.window, config.count_once, device)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars "rank", "total" and, where it is on, "calibration"."""
@@ -94,8 +95,15 @@ class Objective(nn.Module):
         return pairwise(states, positives, negatives)
 
     def _calibration(self, targets: Tensor, table: Tensor) -> Tensor:
+        """L_cal over the distinct targets of the batch; the public code's over all of them."""
         assert self.association is not None
-        items = torch.unique(targets)
+        items, times = torch.unique(targets, return_counts=True)
+        gamma = self.config.gamma
+        if self.config.kernel == "linear":
+            with torch.autocast(table.device.type, enabled=False):
+                vectors = F.embedding(self.row[items], table).float()
+                return linear_calibration_loss(vectors, self.association.between(items), times, gamma)
+        if self.config.calibration_items is not None:
+            items = sample_at_most(items, self.config.calibration_items)
         vectors = F.embedding(self.row[items], table)
-        with torch.autocast(vectors.device.type, enabled=False):  # distances of close items need all digits
-            return calibration_loss(vectors.float(), self.association.between(items), self.config.t, self.config.gamma)
+        return calibration_loss(vectors, self.association.between(items), self.config.t, gamma)

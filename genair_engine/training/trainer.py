@@ -135,7 +135,7 @@ class Trainer:
         if self.processes.first:
             live = _copy(self.model)
             self.model.load_state_dict(self.average)
-            ranks = evaluate(TableScorer(self.model), self.dataset, self.negatives, "valid", self.protocol)
+            ranks = evaluate(TableScorer(self.model), self.dataset, None, "valid", self.protocol)
             self.model.load_state_dict(live)
             found = metrics(ranks.full)
         return self.processes.tell(found)
