@@ -45,7 +45,7 @@ class Block(nn.Module):
         if bias is not None and bias.shape[-1] > T:  # the key that stands for the public code's padding
             context = F.pad(context, (0, 0, 0, bias.shape[-1] - T))
         q = self.query(query).view(B, T, self.heads, D // self.heads).transpose(1, 2)  # [B, heads, T, D/heads]
-        k, v = self.key_value(context).view(B, -1, 2, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
+        k, v = self.key_value(context).view(B, context.shape[1], 2, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
         bias = None if bias is None else bias.to(q.dtype)
         mixed = F.scaled_dot_product_attention(q, k, v, bias, dropout_p=dropout, is_causal=bias is None)
