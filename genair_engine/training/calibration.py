@@ -23,8 +23,8 @@ from torch import Tensor
 
 from genair_engine.catalog.dataset import Sequences
 
-BLOCK_PAIRS = 1 << 22
-"""Windowed counting holds about this many pairs at once (some 150 MB)."""
+BLOCK_PAIRS = 1 << 20
+"""Windowed counting holds about this many pairs at once (90 bytes each)."""
 
 
 class Association:
@@ -88,7 +88,7 @@ class Association:
         column = self._places.index_select(0, self._columns.index_select(0, entry))  # 0: an item that was not asked for
         self._places[items] = 0
         value = self._values.index_select(0, entry)
-        # Row and column 0 take what was not asked for: cheaper than filtering it out, which would also wait for the device.
+        # Row and column 0 take what was not asked for: cheaper than filtering it out.
         row += 1
         framed = self._values.new_zeros((m + 1) ** 2)
         framed.scatter_(0, row * (m + 1) + column, value).scatter_(0, column * (m + 1) + row, value)
