@@ -47,14 +47,10 @@ def list_runs(session: Session, dataset_id: int) -> Sequence[RunRow]:
     ).all()
 
 
-def unfinished_runs(session: Session, dataset_id: int, config_key: str) -> Sequence[RunRow]:
-    """Runs of exactly this configuration that did not reach their end, newest first."""
+def runs_of_key(session: Session, dataset_id: int, config_key: str, states: Sequence[str]) -> Sequence[RunRow]:
+    """Runs of exactly this configuration that are in one of these states, newest first."""
     return session.scalars(
         select(RunRow)
-        .where(
-            RunRow.dataset_id == dataset_id,
-            RunRow.config_key == config_key,
-            RunRow.state.in_(("training", "stopped")),
-        )
-        .order_by(RunRow.created_at.desc())
+        .where(RunRow.dataset_id == dataset_id, RunRow.config_key == config_key, RunRow.state.in_(states))
+        .order_by(RunRow.created_at.desc(), RunRow.id)
     ).all()

@@ -2,6 +2,9 @@
 
 After every epoch the checkpoint becomes an artifact and the epoch a row. The same request again resumes a run that was
 interrupted, from its last complete epoch and with the same result as if it had never stopped (on the CPU, bit by bit).
+
+Under torchrun all processes train the run together: the first one claims it, tells the others whether to go on from its
+checkpoint, and is the only one that writes. A process that fails leaves, and torchrun then ends the others.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +20,10 @@ import numpy as np
 import torch
 
 from genair_engine import __version__
-from genair_engine.catalog.dataset import Dataset, ItemArray
+from genair_engine.catalog.dataset import Dataset
 from genair_engine.devices import peak_memory, pick_device
 from genair_engine.errors import InputError, NonFiniteError
-from genair_engine.evaluation.metrics import metrics
-from genair_engine.evaluation.protocol import Part, Protocol
-from genair_engine.evaluation.protocol import evaluate as rank_targets
+from genair_engine.evaluation.protocol import Protocol
 from genair_engine.methods.recommender import SequenceRecommender, TableScorer
 from genair_engine.methods.registry import METHODS, build_recommender
 from genair_engine.store import artifacts
@@ -30,43 +32,89 @@ from genair_engine.store.keys import content_key, new_id
 from genair_engine.store.tables import DatasetRow, RepresentationRow, RunEpochRow, RunRow
 from genair_engine.training import trainer as training
 from genair_engine.training.config import TrainingConfig
+from genair_engine.training.efficiency import InferenceFlops, inference_flops, trainable_parameters
+from genair_engine.training.processes import joined
 from genair_engine.training.trainer import EpochRecord, Trainer
 from genair_engine.verbs.base import Progress
+from genair_engine.verbs.measure import RANKS, Measured, measure, save_ranks
 from genair_engine.verbs.runs import EvaluateRequest, TrainRequest
 from genair_engine.workspace import Workspace
 
 
+@dataclass(frozen=True)
+class Job:
+    """A run as it was asked for: all that its result depends on. device: in words, with the number of processes."""
+
+    owner: DatasetRow
+    representation: RepresentationRow | None
+    config: TrainingConfig
+    device: str
+
+    @property
+    def key(self) -> str:
+        """Equal for two runs that would come out equal."""
+        representation = self.representation.id if self.representation else None
+        return content_key([self.owner.content_hash, representation, self.config.model_dump(), self.device, __version__])
+
+
+def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> Job:
+    """What a request asks for, checked; trains nothing.
+
+    Raises NotFoundError, ModelError for a device that is not there, InputError where method and representation do not fit.
+    """
+    config, method = request.config(), METHODS[request.method]
+    device = pick_device(request.device)
+    owner = workspace.dataset_row(request.dataset)
+    named = request.representation
+    with workspace.reading() as session:
+        representation = rows.find_representation(session, owner, named) if named is not None else None
+    if method.needs_representation and representation is None:
+        raise InputError(f"Method {config.method!r} needs --representation: make one with `represent {owner.name} …`.")
+    if not method.needs_representation and representation is not None:
+        raise InputError(f"Method {config.method!r} uses no representation: leave --representation out.")
+    if representation is not None:
+        _columns(representation, config.parts)
+    if len(workspace.load_dataset(request.dataset).split.users) == 0:
+        raise InputError(f"{owner.name!r} has no user with three interactions: nothing to validate on.")
+    return Job(owner, representation, config, str(device) if processes == 1 else f"{processes} × {device.type}")
+
+
 def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> str:
-    """Train, keep the best epoch's weights, and evaluate them on validation and test items.
+    """Train, keep the best epoch's weights, and evaluate them on validation and test items; returns the run's id.
 
     Raises InputError where method and representation do not fit, NonFiniteError when training diverges; the run is then
     marked as failed with the reason.
     """
-    dataset = workspace.load_dataset(request.dataset)
-    config = request.config()
-    device = pick_device(request.device)
-    with workspace.reading() as session:
-        owner = workspace.dataset_row(request.dataset)
-        named = request.representation
-        representation = rows.find_representation(session, owner, named) if named is not None else None
-    if METHODS[config.method].needs_representation and representation is None:
-        raise InputError(f"Method {config.method!r} needs --representation: make one with `represent {owner.name} …`.")
-    if not METHODS[config.method].needs_representation and representation is not None:
-        raise InputError(f"Method {config.method!r} uses no representation: leave --representation out.")
-    if len(dataset.split.users) == 0:
-        raise InputError(f"{owner.name!r} has no user with three interactions: nothing to validate on.")
     if workspace.settings.threads:
         torch.set_num_threads(workspace.settings.threads)
+    with joined() as processes:
+        job = plan(workspace, request, processes.world)
+        dataset = workspace.load_dataset(request.dataset)
+        with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU, whatever they are trained on
+            torch.manual_seed(job.config.seed)
+            model = _build(workspace, dataset, job.representation, job.config)
+        flops = inference_flops(model)
+        negatives, device = workspace.negatives(job.owner.name), processes.device(pick_device(request.device))
+        trainer = Trainer(model, dataset, negatives, job.config, device=device, processes=processes)
+        if processes.first:
+            return processes.tell(_lead(workspace, job, trainer, flops, progress))
+        folder, resumed = processes.tell(("", False))
+        if resumed:
+            _restore(workspace.path(folder), trainer)
+        trainer.fit()
+        return processes.tell("")
 
-    with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU, whatever they are trained on
-        torch.manual_seed(config.seed)
-        model = _build(workspace, dataset, representation, config)
-    trainer = Trainer(model, dataset, workspace.negatives(owner.name), config, device=device)
-    with _claim(workspace, owner, representation, config, trainer, str(device)) as run:
+
+def _lead(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlops, progress: Progress) -> str:
+    """Trains as the process that keeps the run; returns the run's id."""
+    with _claim(workspace, job, trainer, flops) as (run, resumed):
         try:
-            with peak_memory(device) as peak:
+            trainer.processes.tell((run.folder, resumed))
+            if resumed:
+                _restore(workspace.path(run.folder), trainer)
+            with peak_memory(trainer.device) as peak:
                 trainer.fit(lambda record: _keep_epoch(workspace, run, trainer, record, progress))
-                measured = _measure(trainer.model, dataset, trainer.negatives, trainer.protocol)
+                measured = measure(TableScorer(trainer.model), trainer.dataset, trainer.negatives, trainer.protocol)
             _finish(workspace, run, trainer, measured, peak.megabytes)
         except NonFiniteError as error:
             _set_state(workspace, run, "failed", str(error))
@@ -77,15 +125,19 @@ def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> st
     return run.id
 
 
-def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress) -> dict[str, dict[str, dict[str, float]]]:
-    """The metrics of a finished run, measured anew under its stored protocol; what the run itself holds stays."""
+def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress) -> dict[str, dict[str, Any]]:
+    """The metrics of a finished run, measured anew under its stored protocol; what the run itself holds stays.
+
+    Only the ranks of single users are added to a run that has none yet.
+    """
     run, owner, model = load_model(workspace, request.run, request.device)
     dataset = workspace.load_dataset(owner.name)
     progress(0, 1, "ranking")
-    protocol = Protocol(**run.protocol)
-    measured = _measure(model, dataset, workspace.negatives(owner.name), protocol)
+    measured = measure(TableScorer(model), dataset, workspace.negatives(owner.name), Protocol(**run.protocol))
+    if not (workspace.path(run.folder) / RANKS).exists():
+        save_ranks(workspace.path(run.folder), measured)
     progress(1, 1, "evaluated")
-    return measured
+    return measured.metrics
 
 
 def load_model(workspace: Workspace, name: str, device: str = "cpu") -> tuple[RunRow, DatasetRow, SequenceRecommender]:
@@ -126,32 +178,22 @@ def _columns(representation: RepresentationRow, parts: str) -> slice:
 
 
 @contextmanager
-def _claim(
-    workspace: Workspace,
-    owner: DatasetRow,
-    representation: RepresentationRow | None,
-    config: TrainingConfig,
-    trainer: Trainer,
-    device: str,
-) -> Iterator[RunRow]:
-    """The unfinished run of this configuration, brought back to where it stopped, or else a new one; held by a lock.
+def _claim(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlops) -> Iterator[tuple[RunRow, bool]]:
+    """The unfinished run of this configuration and True, or else a new one and False; held by a lock.
 
     The lock belongs to the process and vanishes with it: a run that another live process trains is never touched.
     """
-    key = content_key(
-        [owner.content_hash, representation.id if representation else None, config.model_dump(), device, __version__]
-    )
+    owner, representation, config = job.owner, job.representation, job.config
     with workspace.reading() as session:
-        unfinished = list(rows.unfinished_runs(session, owner.id, key))
+        unfinished = list(rows.runs_of_key(session, owner.id, job.key, ("training", "stopped")))
     for run in unfinished:
         folder = workspace.path(run.folder)
         with artifacts.locked(folder) as locked:
             if not locked:
                 continue
             if (folder / "checkpoint.safetensors").exists():
-                _restore(folder, trainer)
                 _set_state(workspace, run, "training", None)
-                yield run
+                yield run, True
                 return
             _set_state(workspace, run, "stopped", None)  # killed in its first epoch: nothing to go on from
     name = f"{config.backbone}-{config.method}-{new_id()[:8]}"
@@ -164,10 +206,11 @@ def _claim(
         loss=config.loss,
         seed=config.seed,
         config=config.model_dump(),
-        config_key=key,
+        config_key=job.key,
         state="training",
-        trainable_parameters=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
-        device=device,
+        trainable_parameters=trainable_parameters(trainer.model),
+        efficiency=asdict(flops),
+        device=job.device,
         protocol=trainer.protocol.model_dump(),
         code_version=__version__,
         folder=f"runs/{name}",
@@ -177,7 +220,7 @@ def _claim(
     with artifacts.locked(folder):
         with workspace.session() as session:
             session.add(run)
-        yield run
+        yield run, False
 
 
 def _keep_epoch(workspace: Workspace, run: RunRow, trainer: Trainer, record: EpochRecord, progress: Progress) -> None:
@@ -211,29 +254,18 @@ def _restore(folder: Path, trainer: Trainer) -> None:
     trainer.resume(tensors, progress)
 
 
-def _measure(
-    model: SequenceRecommender, dataset: Dataset, negatives: ItemArray, protocol: Protocol
-) -> dict[str, dict[str, dict[str, float]]]:
-    scorer = TableScorer(model)
-    measured: dict[str, dict[str, dict[str, float]]] = {}
-    parts: tuple[Part, ...] = ("valid", "test")
-    for part in parts:
-        ranks = rank_targets(scorer, dataset, negatives, part, protocol)
-        measured[part] = {"full": metrics(ranks.full), f"sampled{protocol.negatives}": metrics(ranks.sampled)}
-    return measured
-
-
-def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: dict[str, Any], peak_mb: float) -> None:
+def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: Measured, peak_mb: float) -> None:
     folder = workspace.path(run.folder)
     weights = {name: tensor.cpu().numpy() for name, tensor in trainer.best.items()}
     artifacts.save_arrays(folder / "model.safetensors", weights)
+    save_ranks(folder, measured)
     with workspace.session() as session:
         stored, _ = rows.find_run(session, run.id)
         stored.state, stored.error = "done", None
         stored.epochs_done, stored.best_epoch = trainer.progress.epochs_done, trainer.progress.best_epoch
         stored.seconds_per_epoch = float(np.median([record.seconds for record in trainer.progress.history]))
         stored.peak_memory_mb = peak_mb
-        stored.metrics = measured
+        stored.metrics = measured.metrics
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
 
 

@@ -4,21 +4,12 @@ import numpy as np
 import pytest
 
 from genair_engine import verbs
-from genair_engine.archetypes.backends import Sampling
 from genair_engine.errors import InputError, ModelError, NonFiniteError, NotFoundError, WorkspaceError
 from genair_engine.store import artifacts
 from genair_engine.verbs import archetypes as archetypes_module
 from genair_engine.verbs.archetypes import item_seed, states_of
 from genair_engine.verbs.runs import run_result
-
-SHORT = Sampling(max_new_tokens=6)
-SMALL = {"dim": 8, "layers": 1, "batch_size": 4, "epochs": 3, "max_len": 10, "device": "cpu"}
-
-
-@pytest.fixture
-def imported(workspace, source):
-    verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop"))
-    return workspace
+from tests.verbs_workspaces import SHORT, SMALL
 
 
 def generate(workspace, model="tiny-llama", **options):
@@ -185,12 +176,6 @@ def test_a_state_that_is_not_finite_names_its_item(imported):
     with pytest.raises(NonFiniteError, match=r"'b07' \(Safety Goggles"):
         represent(imported)
     assert verbs.workspace_state(imported).datasets[0].representations == []
-
-
-@pytest.fixture
-def represented(imported):
-    generate(imported)
-    return imported, represent(imported).representation
 
 
 def test_the_whole_way_on_each_database(any_workspace, source):

@@ -1,0 +1,72 @@
+"""What a run keeps and shows: metrics of groups, ranks of single users, costs, and where it follows the public code."""
+
+import numpy as np
+import pytest
+
+from genair_engine import verbs
+from genair_engine.evaluation.metrics import metrics
+from genair_engine.store.runs import find_run
+from genair_engine.verbs.measure import RANKS, load_ranks
+from genair_engine.verbs.runs import run_result
+from tests.verbs_workspaces import SMALL
+
+
+def train(workspace, **options):
+    return verbs.train(workspace, verbs.TrainRequest(dataset="shop", method="id", **(SMALL | options)))
+
+
+def test_ranks_of_single_users_give_the_metrics_of_the_run(imported, tiny):
+    run = train(imported)
+    ranks = load_ranks(imported.path(f"runs/{run.run}"), run.run)
+    assert ranks.keys() == {"valid.full", "valid.sampled100", "test.full", "test.sampled100"}
+    for name, values in ranks.items():
+        part, protocol = name.split(".")
+        assert len(values) == len(tiny.split.users) and np.all(values * 2 % 1 == 0)
+        assert metrics(values) == run.metrics[part][protocol]
+
+
+def test_metrics_of_groups_and_lists(imported, tiny):
+    run = train(imported)
+    for part in ("valid", "test"):
+        for protocol in ("full", "sampled100"):
+            for kind in ("popularity", "history"):
+                groups = run.metrics[part]["groups"][kind][protocol]
+                assert sum(group["users"] for group in groups.values()) == len(tiny.split.users)
+                total = sum(group["users"] * group["HR@10"] for group in groups.values() if group["users"])
+                assert total == pytest.approx(len(tiny.split.users) * run.metrics[part][protocol]["HR@10"])
+        assert 0 < run.metrics[part]["beyond"]["coverage@10"] <= 1
+    shown = "\n".join(run.lines())
+    assert "coverage@10" in shown and "MFLOPs for a session of 10 items" in shown and "groups" not in shown
+    backbone = 12 * 10 * 8**2 + 4 * 10**2 * 8
+    assert run.efficiency == {"length": 10, "session": backbone + 2 * 8 * 12, "table": 0}
+
+
+def test_a_run_of_an_earlier_version_is_shown_and_gets_its_ranks_when_it_is_evaluated(imported):
+    run = train(imported)
+    file = imported.path(f"runs/{run.run}") / RANKS
+    before = file.read_bytes()
+    file.unlink()
+    with imported.session() as session:
+        row, _ = find_run(session, run.run)
+        row.metrics = {part: {"full": run.metrics[part]["full"]} for part in ("valid", "test")}
+        row.config = {name: value for name, value in row.config.items() if name not in ("preset", "kernel", "targets")}
+        row.efficiency = {}
+    old = run_result(imported, run.run)
+    assert old.deviations == [] and len(old.lines()) == len(run.lines()) - 4
+    again = verbs.evaluate(imported, verbs.EvaluateRequest(run=run.run, device="cpu"))
+    assert again.metrics == run.metrics and file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"preset": "public-code"}, "Preset public-code, not as in the paper: no causal mask"),
+        ({"kernel": "linear"}, "not as in the paper: linear calibration kernel"),
+        ({}, None),
+    ],
+)
+def test_what_follows_the_public_code_is_always_shown(imported, options, said):
+    run = train(imported, epochs=1, **options)
+    shown = "\n".join(run.lines())
+    assert said in shown if said else "not as in the paper" not in shown
+    assert bool(run.deviations) == bool(said)
