@@ -62,9 +62,7 @@ class ProjectedItems(ItemTable):
 
     def __init__(self, representation: Tensor, dim: int) -> None:
         super().__init__()
-        bad = ~torch.isfinite(representation).all(dim=1)
-        if bad.any():
-            raise NonFiniteError(f"The representation of item index {int(bad.nonzero()[0]) + 1} is not finite.")
+        _require_finite(representation)
         self.n_items = len(representation)
         padding = representation.new_zeros(1, representation.shape[1])
         self.register_buffer("representation", torch.cat([padding, representation]).float(), persistent=False)
@@ -106,12 +104,20 @@ def leading_components(representation: Tensor, dim: int) -> Tensor:
     """[n, dim] the first principal components of the rows ([n, D]), scaled to a root-mean-square length of 1.
 
     What LLMInit starts from (methods.md 4.4, variant "pca"): the scale is that of random item vectors, so that only the
-    directions differ. Columns beyond the rank are zero. Computed in float64.
+    directions differ. Columns beyond the rank are zero. Computed in float64. Raises NonFiniteError on NaN or infinity.
     """
-    centred = (representation - representation.mean(dim=0)).double()
+    _require_finite(representation)
+    rows = representation.double()
+    centred = rows - rows.mean(dim=0)
     _, directions = torch.linalg.eigh(centred.T @ centred)  # ascending
     directions = directions.flip(1)[:, :dim]
     signs = directions.gather(0, directions.abs().argmax(dim=0, keepdim=True)).sign()  # the same on every machine
     components = centred @ (directions * signs)
     scale = components.square().sum(dim=1).mean().sqrt().clamp_min(torch.finfo(torch.float64).tiny)
     return F.pad((components / scale).float(), (0, dim - components.shape[1]))
+
+
+def _require_finite(representation: Tensor) -> None:
+    bad = ~torch.isfinite(representation).all(dim=1)
+    if bad.any():
+        raise NonFiniteError(f"The representation of item index {int(bad.nonzero()[0]) + 1} is not finite.")
