@@ -44,11 +44,12 @@ def sampled_softmax(states: Tensor, positives: Tensor, targets: Tensor, shared: 
     """Softmax over the positive and K uniform negatives that all positions share (Jean et al. 2015).
 
     positives: [P, d] vectors of the items `targets` ([P]); shared: [K, d] vectors of the items `drawn` ([K], from
-    1…n_items). A negative that is a position's own target does not compete there. ln((n_items − 1) / K) is added to the
-    negatives' scores, so that their sum estimates that of all other items and scores mean the same as under `softmax`.
+    1…n_items). A negative that is a position's own target does not compete there. ln(n_items / K) is added to the others'
+    scores: each item is expected K / n_items times, so that their sum estimates that of all other items without bias, and
+    scores mean the same as under `softmax`.
     """
     positive = (states * positives).sum(dim=1, keepdim=True).float()
-    negative = (states @ shared.T).float() + math.log(max(n_items - 1, 1) / len(drawn))
+    negative = (states @ shared.T).float() + math.log(n_items / len(drawn))
     negative = negative.masked_fill(drawn == targets.unsqueeze(1), -torch.inf)
     return (torch.cat([positive, negative], dim=1).logsumexp(dim=1) - positive.squeeze(1)).mean()
 

@@ -1,9 +1,10 @@
-"""Ranking losses against their formulas, and padding that never competes."""
+"""Ranking losses against their formulas, value and gradient; padding that never competes."""
 
 import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from genair_engine.training import losses
 
@@ -14,6 +15,21 @@ NEGATIVES = torch.tensor([[-1.0, 0.2], [0.0, 2.0]])
 
 def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
+
+
+def problem(positions: int = 23, n_items: int = 17, dim: int = 6) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """States, table with a padding row that would win every softmax, and targets that repeat."""
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(positions, dim, generator=generator)
+    table = 2 * torch.randn(n_items + 1, dim, generator=generator)
+    table[0] = 50.0
+    return states, table, torch.randint(1, n_items + 1, (positions,), generator=generator)
+
+
+def with_gradients(loss, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    inputs = tuple(one.clone().requires_grad_() for one in inputs)
+    value = loss(*inputs)
+    return value.detach(), *torch.autograd.grad(3.0 * value, inputs)  # 3: a gradient that is not 1 arrives from above
 
 
 def test_bpr():
@@ -28,14 +44,120 @@ def test_bce():
     assert losses.bce(STATES, POSITIVES, NEGATIVES).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_softmax_ignores_padding():
-    table = torch.tensor([[100.0, 100.0], [0.3, 0.1], [1.0, 1.0], [-1.0, 0.2]])  # row 0 would win every softmax
-    targets = torch.tensor([1, 2])
-    scores = (STATES @ table[1:].T).double()
-    expected = -torch.log_softmax(scores, dim=1)[[0, 1], [0, 1]].mean()
-    assert losses.softmax(STATES, table, targets).item() == pytest.approx(expected.item(), rel=1e-5)
+@pytest.mark.parametrize("rows", [1, 4, 23, 64])
+def test_blocked_softmax_is_cross_entropy_in_value_and_gradient(monkeypatch, rows):
+    """Whatever the block: one position, a last block that is not full, exactly all positions, more than there are."""
+    states, table, targets = problem()
+    monkeypatch.setattr(losses, "LEAST_ROWS", 1)
+    monkeypatch.setattr(losses, "BLOCK_SCORES", rows * 17)
+    found = with_gradients(lambda s, t: losses.softmax(s, t, targets), states, table)
+    expected = with_gradients(lambda s, t: F.cross_entropy(s @ t[1:].T, targets - 1), states.double(), table.double())
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-6)
+    assert found[2][0].abs().max() == 0  # padding
+
+
+def test_a_block_bounds_the_scores_that_exist_at_once(monkeypatch):
+    states, table, targets = problem()
+    shapes = []
+    original = torch.log_softmax
+    monkeypatch.setattr(torch, "log_softmax", lambda scores, dim: shapes.append(tuple(scores.shape)) or original(scores, dim))
+    monkeypatch.setattr(losses, "BLOCK_SCORES", 100)
+    monkeypatch.setattr(losses, "LEAST_ROWS", 2)
+    losses.softmax(states, table, targets)
+    assert shapes == [(5, 17)] * 4 + [(3, 17)]
+    shapes.clear()
+    monkeypatch.setattr(losses, "LEAST_ROWS", 16)
+    losses.softmax(states, table, targets)
+    assert shapes == [(16, 17), (7, 17)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_blocked_softmax_in_bfloat16_autocast(monkeypatch, dtype):
+    """Products in bfloat16 (a table in float32, or in bfloat16 as a projector makes it); sums over positions in float32."""
+    states, table, targets = problem(positions=200)
+    monkeypatch.setattr(losses, "LEAST_ROWS", 8)
+    monkeypatch.setattr(losses, "BLOCK_SCORES", 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = with_gradients(lambda s, t: losses.softmax(s, t.to(dtype), targets), states, table)
+    expected = with_gradients(lambda s, t: F.cross_entropy(s @ t[1:].T, targets - 1), states, table)
+    assert found[0].dtype == torch.float32 and found[0].item() == pytest.approx(expected[0].item(), rel=0.01)
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        assert one.dtype == torch.float32 and (one - other).norm() < 0.02 * other.norm()
+
+
+def test_blocked_softmax_is_what_a_float64_difference_says():
+    states, table, targets = problem(positions=3, n_items=4, dim=2)
+    _, gradient, _ = with_gradients(lambda s, t: losses.softmax(s, t, targets), states, table)
+    for index in range(3):
+        for axis in range(2):
+            step = torch.zeros(3, 2, dtype=torch.float64)
+            step[index, axis] = 1e-5
+            above, below = (
+                F.nll_loss(torch.log_softmax((states.double() + sign * step) @ table[1:].double().T, 1), targets - 1)
+                for sign in (1, -1)
+            )
+            assert gradient[index, axis].item() == pytest.approx(3 * (above - below).item() / 2e-5, abs=1e-4)
+
+
+def test_sampled_softmax_is_its_formula():
+    """−s⁺ + ln(exp s⁺ + (n / K) Σ exp s⁻) over the drawn negatives that are not the target, repeats counted."""
+    states, table, targets = problem(positions=5, n_items=9)
+    drawn = torch.tensor([4, 2, 4, 9, int(targets[0]), int(targets[3])])
+    loss = losses.sampled_softmax(states, table[targets], targets, table[drawn], drawn, 9)
+    total = 0.0
+    for state, target in zip(states.double(), targets.tolist(), strict=True):
+        others = [item for item in drawn.tolist() if item != target]
+        positive = math.exp(state @ table[target].double())
+        negative = sum(math.exp(state @ table[item].double()) for item in others)
+        total += math.log(positive + 9 / len(drawn) * negative) - math.log(positive)
+    assert loss.item() == pytest.approx(total / 5, rel=1e-5)
+
+
+def test_sampled_softmax_over_every_item_once_is_the_softmax():
+    states, table, targets = problem()
+    drawn = torch.randperm(17, generator=torch.Generator().manual_seed(1)) + 1
+    sampled = with_gradients(
+        lambda s, t: losses.sampled_softmax(s, t[targets], targets, t[drawn], drawn, 17), states, table
+    )
+    full = with_gradients(lambda s, t: losses.softmax(s, t, targets), states, table)
+    for one, other in zip(sampled, full, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_sampled_denominator_is_unbiased():
+    """Over many draws the mean of exp(loss) · exp(s⁺), the estimated denominator, is that of the softmax (5 sigma)."""
+    states, table, _ = problem(positions=1, n_items=4)
+    table, states = table / 4, states / 2
+    target = torch.tensor([2])
+    generator = torch.Generator().manual_seed(2)
+    estimates = []
+    for _ in range(4000):
+        drawn = torch.randint(1, 5, (3,), generator=generator)
+        loss = losses.sampled_softmax(states, table[target], target, table[drawn], drawn, 4)
+        estimates.append((loss + (states @ table[2])).exp().item())
+    estimates = torch.tensor(estimates, dtype=torch.float64)
+    expected = (states @ table[1:].T).exp().sum().item()
+    error = estimates.std().item() / len(estimates) ** 0.5
+    assert error < 0.02 * expected  # else this test could not fail
+    assert estimates.mean().item() == pytest.approx(expected, abs=5 * error)
+
+
+def test_a_target_among_its_own_negatives_does_not_compete():
+    states, table, _ = problem(positions=2)
+    targets, drawn = torch.tensor([3, 5]), torch.tensor([3, 3])
+    loss = losses.sampled_softmax(states[:1], table[targets[:1]], targets[:1], table[drawn], drawn, 17)
+    assert loss.item() == 0.0  # nothing competes with item 3
+    assert losses.sampled_softmax(states, table[targets], targets, table[drawn], drawn, 17).item() > 0
 
 
 def test_extreme_scores_stay_finite():
     states, vectors = torch.full((1, 2), 1e4), torch.full((1, 2), 1e4)
-    assert torch.isfinite(losses.bpr(states, -vectors, vectors)) and torch.isfinite(losses.bce(states, -vectors, vectors))
+    target, table = torch.tensor([1]), torch.stack([torch.zeros(2), torch.full((2,), -1e4), torch.full((2,), 1e4)])
+    found = (
+        losses.bpr(states, -vectors, vectors),
+        losses.bce(states, -vectors, vectors),
+        losses.softmax(states, table, target),
+        losses.sampled_softmax(states, -vectors, target, table[2:], torch.tensor([2]), 2),
+    )
+    assert all(torch.isfinite(loss) and loss > 1e4 for loss in found)
