@@ -35,7 +35,9 @@ def linear(x: np.ndarray, w: Weights, name: str) -> np.ndarray:
     return w[f"{name}.weight"] @ x + w[f"{name}.bias"]
 
 
-def block(slots: list[np.ndarray], w: Weights, name: str, heads: int, sees: Callable[[int], Sequence[int]]) -> list[np.ndarray]:
+def block(
+    slots: list[np.ndarray], w: Weights, name: str, heads: int, sees: Callable[[int], Sequence[int]]
+) -> list[np.ndarray]:
     """q = LN(x); h = LN(q + MHA(q, x, x)); h + FFN(h). sees: the slots whose keys take part for the query of a slot."""
     size = len(slots[0]) // heads
     keys_values = [linear(x, w, f"{name}.key_value") for x in slots]
@@ -57,7 +59,12 @@ def block(slots: list[np.ndarray], w: Weights, name: str, heads: int, sees: Call
 
 
 def transformer(
-    items: np.ndarray, w: Weights, heads: int, causal: bool, masked: Sequence[int] = (), slots_of_public_code: int | None = None
+    items: np.ndarray,
+    w: Weights,
+    heads: int,
+    causal: bool,
+    masked: Sequence[int] = (),
+    slots_of_public_code: int | None = None,
 ) -> np.ndarray:
     """[T, d] states of one session of item vectors [T, d]. masked: positions that hold the mask token instead.
 

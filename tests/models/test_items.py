@@ -129,7 +129,9 @@ def test_leading_components_are_those_of_the_singular_value_decomposition(n, wid
     np.testing.assert_allclose(np.diag(gram), expected**2, rtol=1e-4, atol=1e-5 * n)  # in order, and scaled
     np.testing.assert_allclose(gram - np.diag(np.diag(gram)), 0.0, atol=1e-5 * n)  # orthogonal columns
     assert np.sqrt((found**2).sum(axis=1).mean()) == pytest.approx(1.0, rel=1e-4)
-    separate = [k for k in range(kept) if singular[k] > 0 and np.abs(np.delete(singular, k) / singular[k] - 1).min(initial=1) > 0.05]
+    separate = [
+        k for k in range(kept) if singular[k] > 0 and np.abs(np.delete(singular, k) / singular[k] - 1).min(initial=1) > 0.05
+    ]
     for k in (k for k in separate if expected[k] > 1e-3):  # directions that are not a matter of taste
         overlap = abs(left[:, k] @ found[:, k]) / np.linalg.norm(found[:, k])
         assert overlap == pytest.approx(1.0, abs=1e-3)

@@ -117,9 +117,7 @@ def test_sampled_softmax_is_its_formula():
 def test_sampled_softmax_over_every_item_once_is_the_softmax():
     states, table, targets = problem()
     drawn = torch.randperm(17, generator=torch.Generator().manual_seed(1)) + 1
-    sampled = with_gradients(
-        lambda s, t: losses.sampled_softmax(s, t[targets], targets, t[drawn], drawn, 17), states, table
-    )
+    sampled = with_gradients(lambda s, t: losses.sampled_softmax(s, t[targets], targets, t[drawn], drawn, 17), states, table)
     full = with_gradients(lambda s, t: losses.softmax(s, t, targets), states, table)
     for one, other in zip(sampled, full, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
