@@ -3,6 +3,9 @@
 Options, their help and their checks come from the verbs' request types; nothing is declared twice. A result goes to
 stdout, as text or (with --json) as one JSON object and nothing else; progress and errors go to stderr. Exit code 1 is an
 error that the user can read, 2 a command line that makes no sense, 130 an interruption (what was done is kept).
+
+Under torchrun (`python -m torch.distributed.run --standalone --nproc-per-node 4 -m genair_engine train …`) every process
+runs the verb, and only the first one prints the result.
 """
 
 from __future__ import annotations
@@ -65,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; generate and train go on where they stopped when the same command is given", file=sys.stderr)
         return 130
-    print(result.model_dump_json(indent=2) if options.json else "\n".join(result.lines()))
+    if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0":
+        print(result.model_dump_json(indent=2) if options.json else "\n".join(result.lines()))
     return 0
 
 
