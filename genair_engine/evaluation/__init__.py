@@ -1,1 +1,1 @@
-"""Evaluation: ranks under the full-ranking and the sampled protocol, and the metrics of these ranks."""
+"""Evaluation: ranks under the full-ranking and the sampled protocol, their metrics, by group and beyond accuracy; significance."""

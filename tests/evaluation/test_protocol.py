@@ -206,3 +206,18 @@ def test_scores_made_in_inference_mode_can_be_ranked(tiny):
     scores = pseudo_random(tiny.n_items)
     expected = evaluate(FixedScorer(scores), tiny, None, "test", Protocol())
     assert evaluate(Inference(scores), tiny, None, "test", Protocol()).full.tolist() == expected.full.tolist()
+
+
+@pytest.mark.parametrize("top", [1, 3, 5, 8])
+def test_lists_where_almost_everything_ties(top):
+    """As with neighbourhood methods: three items have a score, all others 0; one user's list is full before the zeros."""
+    scores = torch.zeros(3, 401)
+    scores[0, [399, 57, 58]] = torch.tensor([1.0, 3.0, 1.0])
+    scores[1, 100:110] = 2.0
+    scores[:, 0] = scores[2, :5] = -torch.inf
+    expected = [
+        [57, 58, 399, 1, 2, 3, 4, 5],
+        [*range(100, 108)],
+        [*range(5, 13)],
+    ]
+    assert top_items(scores, top).tolist() == [row[:top] for row in expected]
