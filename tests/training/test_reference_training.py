@@ -1,0 +1,116 @@
+"""Whole runs of the engine against a second, small implementation: each step's loss, the scores and the metrics after it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from genair_engine.catalog.dataset import Dataset, Sequences
+from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.registry import build_recommender
+from genair_engine.training.config import TrainingConfig
+from genair_engine.training.trainer import Trainer
+from tests.training.reference_training import MASK, Reference, Row, ranking_metrics
+
+N_ITEMS, MAX_LEN, EPOCHS = 40, 5, 6
+
+
+@pytest.fixture(scope="module")
+def sequences() -> list[list[int]]:
+    """Histories that go around the catalogue in small steps, from 1 to 11 items: some are cut, some not evaluated."""
+    rng = np.random.default_rng(5)
+    made = [((rng.integers(N_ITEMS) + rng.integers(1, 4, 1 + row % 11).cumsum()) % N_ITEMS + 1).tolist() for row in range(33)]
+    assert {len(one) for one in made} == set(range(1, 12))
+    return made
+
+
+def dataset(sequences: list[list[int]]) -> Dataset:
+    items = pd.DataFrame({"item_id": [f"i{item}" for item in range(1, N_ITEMS + 1)]})
+    return Dataset("small", items, Sequences.from_lists(sequences), [f"u{user}" for user in range(len(sequences))])
+
+
+def recorded_run(data: Dataset, config: TrainingConfig):
+    """The engine's run: weights at the start, (batch, negatives, losses) of every step, weights and metrics at the end."""
+    torch.manual_seed(1)
+    trainer = Trainer(build_recommender(config, data.n_items), data, np.zeros((len(data.split.users), 1), np.int32), config)
+    start = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    steps, drawn = [], []
+    draw, step = trainer.objective._draw, trainer.step
+
+    def remembering_draw(users):
+        drawn.append(draw(users))
+        return drawn[-1]
+
+    def remembering_step(batch):
+        steps.append((batch, step(batch), drawn.pop().tolist()))
+        return steps[-1][1]
+
+    trainer.objective._draw, trainer.step = remembering_draw, remembering_step
+    end = {}
+    progress = trainer.fit(lambda record: end.update(trainer.state()))
+    trainer.model.load_state_dict({name[6:]: value for name, value in end.items() if name.startswith("model.")})
+    return trainer, start, steps, progress.history
+
+
+def next_items(histories: list[list[int]], users: list[int]) -> list[Row]:
+    return [Row(histories[user][:-1][-MAX_LEN:], histories[user][1:][-MAX_LEN:]) for user in users]
+
+
+def cloze(batch) -> list[Row]:
+    """What was hidden is the engine's choice; whether it is hidden well is tested with the batches."""
+    rows = []
+    for length, inputs, targets, masked in zip(batch.lengths, batch.inputs, batch.targets, batch.masked, strict=True):
+        shown = [MASK if hidden else item for item, hidden in zip(inputs.tolist(), masked.tolist(), strict=True)]
+        rows.append(Row(shown[:length], targets.tolist()[:length]))
+    return rows
+
+
+@pytest.mark.parametrize(
+    "backbone, loss",
+    [("sasrec", "ce"), ("sasrec", "bce"), ("sasrec", "sampled"), ("gru4rec", "ce"), ("gru4rec", "bpr"), ("bert4rec", "ce"),
+     ("bert4rec", "bce")],
+)  # fmt: skip
+def test_a_run_agrees_with_an_independent_implementation(sequences, backbone, loss):
+    config = TrainingConfig(
+        backbone=backbone, loss=loss, method="id", dim=8, layers=2, heads=1 if backbone == "gru4rec" else 2, dropout=0.0,
+        max_len=MAX_LEN, batch_size=7, learning_rate=0.02, averaging=0.0, epochs=EPOCHS, negatives=11,
+    )  # fmt: skip
+    data = dataset(sequences)
+    trainer, start, steps, history = recorded_run(data, config)
+    reference = Reference(start, backbone, MAX_LEN, config.heads, config.learning_rate)
+
+    training = [one[:-2] if len(one) >= 3 else one for one in sequences]
+    learned = {user for user, one in enumerate(training) if len(one) >= 2}
+    assert len(steps) == EPOCHS * -(-len(learned) * (2 if backbone == "bert4rec" else 1) // 7)
+    for epoch in range(EPOCHS):
+        of_epoch = steps[epoch * len(steps) // EPOCHS : (epoch + 1) * len(steps) // EPOCHS]
+        assert {user for batch, _, _ in of_epoch for user in batch.users.tolist()} == learned
+        expected = []
+        for batch, losses, drawn in of_epoch:
+            rows = cloze(batch) if backbone == "bert4rec" else next_items(training, batch.users.tolist())
+            expected.append(reference.step(rows, loss, drawn))
+            assert losses["rank"].item() == pytest.approx(expected[-1], rel=2e-4)
+        assert history[epoch].losses["rank"] == pytest.approx(np.mean(expected), rel=2e-4)
+    assert history[-1].losses["rank"] < 0.95 * history[0].losses["rank"]  # it did train
+
+    evaluated = [user for user, one in enumerate(sequences) if len(one) >= 3]
+    assert data.split.users.tolist() == evaluated
+    reads = MAX_LEN - 1 if backbone == "bert4rec" else MAX_LEN
+    scores = [reference.scores(training[user], reads) for user in evaluated]
+    found = TableScorer(trainer.model).score(data.split.train, data.split.users).double()
+    torch.testing.assert_close(found[:, 1:], torch.stack(scores)[:, 1:], rtol=2e-3, atol=2e-3)
+    targets = [sequences[user][-2] for user in evaluated]
+    expected = ranking_metrics(scores, [training[user] for user in evaluated], targets, k=10)
+    assert 0 < expected["NDCG@10"] < 1
+    for name, value in expected.items():
+        assert history[-1].valid[name] == pytest.approx(value, abs=1e-9)  # ranks are whole numbers: the same ones
+
+
+def test_the_reference_would_notice_a_leak(sequences):
+    """Of the same weights, the public code's SASRec (no causal mask) has another loss from the first step on."""
+    base = {"method": "id", "dim": 8, "heads": 2, "dropout": 0.0, "max_len": MAX_LEN, "batch_size": 7, "epochs": 1}
+    _, start, steps, _ = recorded_run(dataset(sequences), TrainingConfig(**base, public_code_attention=True))
+    reference = Reference(start, "sasrec", MAX_LEN, 2, 1e-3)
+    training = [one[:-2] if len(one) >= 3 else one for one in sequences]
+    expected = reference.step(next_items(training, steps[0][0].users.tolist()), "ce", [])
+    assert abs(steps[0][1]["rank"].item() / expected - 1) > 1e-3
