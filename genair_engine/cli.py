@@ -46,6 +46,7 @@ COMMANDS = {
     "represent": Command(verbs.represent, verbs.RepresentRequest),
     "train": Command(verbs.train, verbs.TrainRequest),
     "evaluate": Command(verbs.evaluate, verbs.EvaluateRequest),
+    "compare": Command(verbs.compare, verbs.CompareRequest),
     "recommend": Command(verbs.recommend, verbs.RecommendRequest),
     "doctor": Command(verbs.doctor, verbs.DoctorRequest, on_settings=True),
 }
@@ -115,7 +116,7 @@ def _add_option(parser: argparse.ArgumentParser, path: str, field: FieldInfo) ->
     if field.annotation is bool:
         parser.add_argument(*flags, dest=path, action="store_true", default=argparse.SUPPRESS, help=help_text)
         return
-    if not field.is_required() and default not in (None, {}, ""):
+    if not field.is_required() and default not in (None, {}, [], ""):
         help_text += f" (default: {default})"
     if typing.get_origin(field.annotation) is dict:
         parser.add_argument(*flags, dest=path, action="append", metavar="KEY=VALUE", default=argparse.SUPPRESS, help=help_text)
@@ -164,7 +165,8 @@ def _request(model: type[BaseModel], options: dict[str, Any]) -> BaseModel:
         return model(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = "--" + str(first["loc"][-1]).replace("_", "-") + ": " if first["loc"] else ""
+        named = [part for part in first["loc"] if isinstance(part, str)]  # the others are places in a list
+        where = "--" + named[-1].replace("_", "-") + ": " if named else ""
         raise InputError(f"{where}{first['msg']}.") from None
 
 

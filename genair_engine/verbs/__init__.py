@@ -21,6 +21,7 @@ from genair_engine.verbs.browse import (
     search,
     workspace_state,
 )
+from genair_engine.verbs.compare import CompareRequest, CompareResult, compare
 from genair_engine.verbs.datasets import (
     DatasetsRequest,
     DatasetsResult,
@@ -49,6 +50,8 @@ from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, e
 
 __all__ = [
     "ArchetypeText",
+    "CompareRequest",
+    "CompareResult",
     "DatasetState",
     "DatasetsRequest",
     "DatasetsResult",
@@ -79,6 +82,7 @@ __all__ = [
     "TrainRequest",
     "WorkspaceState",
     "archetype_snippets",
+    "compare",
     "datasets",
     "delete_dataset",
     "doctor",

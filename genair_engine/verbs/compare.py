@@ -1,0 +1,189 @@
+"""The verb `compare`: two groups of runs on one data set, paired over users and over seeds.
+
+A group is usually one configuration trained with several seeds. What the two kinds of pairs answer is said in
+`evaluation.significance`, which does the arithmetic; this module finds the runs' ranks and refuses what does not compare.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from genair_engine.errors import InputError
+from genair_engine.store import runs as rows
+from genair_engine.store.tables import DatasetRow, RunRow
+from genair_engine.verbs.base import Progress, Record, Request, Result, silent
+from genair_engine.workspace import Workspace
+
+
+class CompareRequest(Request):
+    """Compare two groups of runs, usually one configuration each over several seeds."""
+
+    a: list[str] = Field(min_length=1, description="runs of the first group")
+    b: list[str] = Field(min_length=1, description="runs of the second group")
+    metric: str = Field("NDCG@10", pattern=r"^(HR|NDCG|MRR)@[1-9]\d{0,5}$", description="HR@K, NDCG@K or MRR@K, for any K")
+    protocol: Literal["full", "sampled"] = Field("full", description="full ranking, or the stored negatives")
+    part: Literal["valid", "test"] = Field("test", description="held-out items that were ranked")
+    confidence: float = Field(0.95, gt=0, lt=1, description="of the bootstrap interval")
+
+
+class RunGroup(Record):
+    """Mean and standard deviation of the metric over the group's runs (sd: n − 1 in the denominator, None for one run)."""
+
+    runs: list[str]
+    seeds: list[int]
+    what: str
+    mean: float
+    sd: float | None
+
+
+class PairedTest(Record):
+    """A − B over n pairs, as `evaluation.significance.Comparison`; note says what could not be tested, and why."""
+
+    n: int
+    difference: float
+    t: float | None
+    p_t: float | None
+    interval: tuple[float, float] | None
+    p_bootstrap: float | None
+    note: str
+
+
+class CompareResult(Result):
+    """users: per-user metrics, averaged over the runs of a group. seeds: means of runs with the same seed; None with fewer
+    than two such pairs. difference: mean of A minus mean of B.
+    """
+
+    dataset: str
+    metric: str
+    protocol: str
+    part: str
+    confidence: float
+    a: RunGroup
+    b: RunGroup
+    difference: float
+    users: PairedTest
+    seeds: PairedTest | None
+    notes: list[str]
+
+    def lines(self) -> list[str]:
+        head = f"{self.metric}, {self.part} items of {self.dataset}, {self.protocol}:"
+        groups = [
+            f"  {name}  {group.mean:.4f}{'' if group.sd is None else f' ± {group.sd:.4f}'}  {group.what}, "
+            f"{len(group.runs)} run{'s' * (len(group.runs) > 1)} (seed {', '.join(map(str, group.seeds))})"
+            for name, group in (("A", self.a), ("B", self.b))
+        ]
+        relative = f" ({self.difference / self.b.mean:+.1%})" if self.b.mean else ""
+        tests = [self._test("users", self.users)] + ([self._test("seeds", self.seeds)] if self.seeds else [])
+        return [head, *groups, f"  A − B = {self.difference:+.4f}{relative}", *tests, *(f"  {note}" for note in self.notes)]
+
+    def _test(self, over: str, test: PairedTest) -> str:
+        parts = [f"  over {test.n:,} {over}: {test.difference:+.4f}"]
+        if test.p_t is not None:
+            parts.append(f"two-sided paired t-test p = {test.p_t:.2g}")
+        if test.interval is not None and test.p_bootstrap is not None:
+            low, high = test.interval
+            parts.append(f"bootstrap {self.confidence:.0%} interval {low:+.4f} … {high:+.4f}, p = {test.p_bootstrap:.2g}")
+        return "; ".join(parts) + (f". {test.note}" if test.note else "")
+
+
+def compare(
+    workspace: Workspace,
+    request: CompareRequest,
+    progress: Progress = silent,  # noqa: ARG001 - done in a moment
+) -> CompareResult:
+    """Means of both groups, their difference, and whether it could be chance: over users, and over seeds where they match.
+
+    Raises NotFoundError, and InputError for runs of different data sets or protocols, unfinished ones, a run that is in both
+    groups, two runs of one seed in a group, and runs that have no ranks of single users.
+    """
+    from genair_engine.evaluation import significance
+    from genair_engine.evaluation.metrics import METRICS
+    from genair_engine.verbs.measure import load_ranks, sampled_name
+
+    with workspace.reading() as session:
+        found = {name: rows.find_run(session, name) for name in request.a + request.b}
+    dataset, protocol = _common_ground(request, found)
+    name = "full" if request.protocol == "full" else sampled_name(protocol["negatives"])
+    metric, k = request.metric.split("@")
+
+    def per_user(run: str) -> Any:
+        ranks = load_ranks(workspace.path(found[run][0].folder), run)[f"{request.part}.{name}"]
+        return METRICS[metric](ranks, int(k))
+
+    values = {run: per_user(run) for run in found}
+    groups = [[found[run][0] for run in names] for names in (request.a, request.b)]
+    a, b = (_group(group, [float(values[run.id].mean()) for run in group]) for group in groups)
+    users = significance.over_users(
+        [values[run] for run in request.a], [values[run] for run in request.b], confidence=request.confidence
+    )
+    common = sorted(set(a.seeds) & set(b.seeds))
+    seeds = None
+    if len(common) >= 2:
+        of_seed = [{run.seed: float(values[run.id].mean()) for run in group} for group in groups]
+        pairs = [[means[seed] for seed in common] for means in of_seed]
+        seeds = _test(significance.over_seeds(pairs[0], pairs[1], confidence=request.confidence))
+    notes = [f"Group {name} mixes configurations." for name, group in zip("AB", groups, strict=True) if _mixed(group)]
+    if seeds is None:
+        notes.append(f"Over seeds nothing can be tested: that needs two seeds that both groups have, here are {len(common)}.")
+    return CompareResult(
+        dataset=dataset,
+        metric=request.metric,
+        protocol=name,
+        part=request.part,
+        confidence=request.confidence,
+        a=a,
+        b=b,
+        difference=a.mean - b.mean,
+        users=_test(users),
+        seeds=seeds,
+        notes=notes,
+    )
+
+
+def _common_ground(request: CompareRequest, found: dict[str, tuple[RunRow, DatasetRow]]) -> tuple[str, dict[str, Any]]:
+    """The data set's name and the protocol that all runs share. Raises InputError where they do not."""
+    twice = sorted(run for run in found if (request.a + request.b).count(run) > 1)
+    if twice:
+        raise InputError(f"Run {twice[0]} is given twice: every run belongs to one group, once.")
+    for run, _ in found.values():
+        if run.state != "done":
+            raise InputError(f"Run {run.id} is {run.state}: only finished runs can be compared.")
+    datasets = {owner.id: owner.name for _, owner in found.values()}
+    if len(datasets) > 1:
+        raise InputError(f"The runs are on different data sets ({', '.join(sorted(datasets.values()))}): they do not compare.")
+    protocols = [run.protocol for run, _ in found.values()]
+    if any(protocol != protocols[0] for protocol in protocols):
+        differing = sorted(name for name in protocols[0] if any(one.get(name) != protocols[0][name] for one in protocols))
+        raise InputError(f"The runs were evaluated by different protocols ({', '.join(differing)}): they do not compare.")
+    for names in (request.a, request.b):
+        seeds = [found[run][0].seed for run in names]
+        if len(set(seeds)) < len(seeds):
+            raise InputError(f"Runs {', '.join(names)} share a seed: a group has one run a seed.")
+    return next(iter(datasets.values())), protocols[0]
+
+
+def _group(group: list[RunRow], means: list[float]) -> RunGroup:
+    import numpy as np
+
+    first = group[0]
+    return RunGroup(
+        runs=[run.id for run in group],
+        seeds=[run.seed for run in group],
+        what=f"{first.backbone} with {first.method}, loss {first.loss}",
+        mean=float(np.mean(means)),
+        sd=float(np.std(means, ddof=1)) if len(means) > 1 else None,
+    )
+
+
+def _mixed(group: list[RunRow]) -> bool:
+    """Whether the runs differ in more than their seed."""
+    settings = [
+        (run.representation_id, {name: value for name, value in run.config.items() if name != "seed"}) for run in group
+    ]
+    return any(setting != settings[0] for setting in settings)
+
+
+def _test(comparison: Any) -> PairedTest:
+    return PairedTest(**{name: getattr(comparison, name) for name in PairedTest.model_fields})
