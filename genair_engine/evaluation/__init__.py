@@ -1,1 +1,1 @@
-"""Evaluation: ranks under the full-ranking and the sampled protocol, their metrics, by group and beyond accuracy; significance."""
+"""Evaluation: ranks under both protocols, their metrics, also by group and beyond accuracy, and paired significance."""
