@@ -28,6 +28,12 @@ class ModelConfig(BaseModel):
     layers: int = Field(2, ge=1, le=24, description="transformer blocks, or stacked GRUs")
     heads: int = Field(1, ge=1, le=64, description="attention heads; must divide the width (gru4rec has none)")
     dropout: float = Field(0.4, ge=0, lt=1, description="dropout probability")
+    projector_dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability inside the projector (paper: none)")
+    shortcut: bool = Field(
+        False,
+        description="add the last item's own vector, times a learned factor, to the session's state (our extension; not for "
+        "bert4rec)",
+    )
     max_len: int = Field(200, ge=2, le=10_000, description="longest history the model reads [items]")
     public_code_attention: bool = Field(
         False,
@@ -41,4 +47,6 @@ class ModelConfig(BaseModel):
             raise ValueError(f"heads ({self.heads}) must divide dim ({self.dim})")
         if self.public_code_attention and self.backbone == "gru4rec":
             raise ValueError("public_code_attention is about attention, and gru4rec has none: leave it out")
+        if self.shortcut and self.backbone == "bert4rec":
+            raise ValueError("shortcut does not fit bert4rec: the position that predicts holds a mask token, not an item")
         return self

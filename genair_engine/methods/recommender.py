@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,13 +12,32 @@ from genair_engine.catalog.dataset import IntArray, Sequences
 from genair_engine.models import Backbone, ItemTable
 
 
-class SequenceRecommender(nn.Module):
-    """Item vectors → session states → scores. `items` and `backbone` share the width d."""
+class Shortcut(nn.Module):
+    """a √d · dropout(x), with a scalar a that starts at 1."""
 
-    def __init__(self, items: ItemTable, backbone: Backbone) -> None:
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.dim = dim
+        self.factor = nn.Parameter(torch.ones(()))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(x) * (self.factor * math.sqrt(self.dim))
+
+
+class SequenceRecommender(nn.Module):
+    """Item vectors → session states → scores. `items` and `backbone` share the width d.
+
+    shortcut: None, or the dropout probability of a direct way around the backbone (an extension of ours): a state becomes
+    h_t + a √d e_t with the last item's vector e_t and a learned a. What comes next is often simply similar to the last item,
+    and the backbone need not learn to copy it.
+    """
+
+    def __init__(self, items: ItemTable, backbone: Backbone, shortcut: float | None = None) -> None:
         super().__init__()
         self.items = items
         self.backbone = backbone
+        self.shortcut = None if shortcut is None else Shortcut(backbone.dim, shortcut)
 
     @property
     def n_items(self) -> int:
@@ -29,14 +50,20 @@ class SequenceRecommender(nn.Module):
 
     def states(self, sessions: Tensor, table: Tensor, lengths: Tensor, masked: Tensor | None = None) -> Tensor:
         """[B, T, d] states of `sessions` ([B, T] rows of `table`, the first `lengths` of them in use)."""
-        return self.backbone(F.embedding(sessions, table), lengths, masked)
+        x = F.embedding(sessions, table)
+        states = self.backbone(x, lengths, masked)
+        return states if self.shortcut is None else states + self.shortcut(x)
 
     def last_states(self, sessions: Tensor, table: Tensor) -> Tensor:
         """[B, d] the states that predict what comes next; `sessions`: [B, T] rows of `table`, padded with row 0.
 
         Every session must hold at least one item.
         """
-        return self.backbone.last(F.embedding(sessions, table), (sessions != 0).sum(dim=1))
+        x, lengths = F.embedding(sessions, table), (sessions != 0).sum(dim=1)
+        states = self.backbone.last(x, lengths)
+        if self.shortcut is None:
+            return states
+        return states + self.shortcut(x[torch.arange(len(x), device=x.device), lengths - 1])
 
 
 class TableScorer:

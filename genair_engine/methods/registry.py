@@ -22,14 +22,14 @@ from genair_engine.models.items import leading_components
 class Method:
     """How a method makes item vectors, and whether it calibrates them.
 
-    items: (n_items, dim, representation [n_items, D] or None) → ItemTable.
+    items: (n_items, configuration, representation [n_items, D] or None) → ItemTable.
     """
 
     name: str
     purpose: str
     needs_representation: bool
     calibrated: bool
-    items: Callable[[int, int, Tensor | None], ItemTable]
+    items: Callable[[int, ModelConfig, Tensor | None], ItemTable]
 
 
 def _given(representation: Tensor | None, n_items: int) -> Tensor:
@@ -48,28 +48,28 @@ METHODS = {
             purpose="archetype representation behind a trainable projector, with behavioural calibration (WWW 2026)",
             needs_representation=True,
             calibrated=True,
-            items=lambda n_items, dim, rows: ProjectedItems(_given(rows, n_items), dim),
+            items=lambda n_items, c, rows: ProjectedItems(_given(rows, n_items), c.dim, c.projector_dropout),
         ),
         Method(
             name="genair-id",
             purpose="GenAIR plus a free vector an item that starts at zero; an extension of ours, not in the paper",
             needs_representation=True,
             calibrated=True,
-            items=lambda n_items, dim, rows: ResidualItems(_given(rows, n_items), dim),
+            items=lambda n_items, c, rows: ResidualItems(_given(rows, n_items), c.dim, c.projector_dropout),
         ),
         Method(
             name="llminit",
             purpose="free vectors that start at the representation's leading components (baseline of the paper)",
             needs_representation=True,
             calibrated=False,
-            items=lambda n_items, dim, rows: IdItems(n_items, dim, leading_components(_given(rows, n_items), dim)),
+            items=lambda n_items, c, rows: IdItems(n_items, c.dim, leading_components(_given(rows, n_items), c.dim)),
         ),
         Method(
             name="id",
             purpose="one free vector an item; the baseline without item content",
             needs_representation=False,
             calibrated=False,
-            items=lambda n_items, dim, _: IdItems(n_items, dim),
+            items=lambda n_items, c, _: IdItems(n_items, c.dim),
         ),
     )
 }
@@ -86,5 +86,5 @@ def build_recommender(config: ModelConfig, n_items: int, representation: Tensor 
 
     Raises InputError where the parts do not fit, NonFiniteError for a representation that is not finite.
     """
-    items = METHODS[config.method].items(n_items, config.dim, representation)
-    return SequenceRecommender(items, BACKBONES[config.backbone](config))
+    items = METHODS[config.method].items(n_items, config, representation)
+    return SequenceRecommender(items, BACKBONES[config.backbone](config), config.dropout if config.shortcut else None)

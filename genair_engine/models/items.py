@@ -53,14 +53,15 @@ class ProjectedItems(ItemTable):
 
     representation: [n_items, D] float; row k belongs to item k + 1. Never trained, and not part of the state dict: a
         checkpoint holds what training changed, the representation is an artifact of its own.
-    The projector is Linear(D, 256) → LayerNorm → GELU → Linear(256, dim). Raises NonFiniteError on NaN or infinity.
+    The projector is Linear(D, 256) → LayerNorm → GELU → dropout (none in the paper) → Linear(256, dim). Raises
+    NonFiniteError on NaN or infinity.
     """
 
     HIDDEN = 256
 
     representation: Tensor
 
-    def __init__(self, representation: Tensor, dim: int) -> None:
+    def __init__(self, representation: Tensor, dim: int, dropout: float = 0.0) -> None:
         super().__init__()
         _require_finite(representation)
         self.n_items = len(representation)
@@ -72,6 +73,7 @@ class ProjectedItems(ItemTable):
             nn.GELU(),
             nn.Linear(self.HIDDEN, dim),
         )
+        self.dropout = nn.Dropout(dropout)
         # Vectors start at a length of about 1, so that first scores are of order 1 whatever the width: a softmax over
         # thousands of items that starts with scores of order d spends its first epochs on unlearning them.
         last = self.projector[-1]
@@ -80,7 +82,8 @@ class ProjectedItems(ItemTable):
         nn.init.zeros_(last.bias)
 
     def vectors(self, ids: Tensor) -> Tensor:
-        projected = self.projector(self.representation[ids])  # [m, d]
+        hidden = self.projector[:-1](self.representation[ids])
+        projected = self.projector[-1](self.dropout(hidden))  # [m, d]
         return projected * (ids != 0).unsqueeze(1)  # p_θ(0) is not zero; padding must be
 
 
@@ -91,8 +94,8 @@ class ResidualItems(ProjectedItems):
     z = 0 and is ranked by its content alone.
     """
 
-    def __init__(self, representation: Tensor, dim: int) -> None:
-        super().__init__(representation, dim)
+    def __init__(self, representation: Tensor, dim: int, dropout: float = 0.0) -> None:
+        super().__init__(representation, dim, dropout)
         self.residual = nn.Embedding(self.n_items + 1, dim, padding_idx=0)
         nn.init.zeros_(self.residual.weight)
 

@@ -67,7 +67,14 @@ class TrainingConfig(ModelConfig):
     )
     batch_size: int = Field(128, ge=1, le=65_536, description="histories a step")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's learning rate")
-    weight_decay: float = Field(0.0, ge=0, le=1, description="Adam's L2 penalty")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant",
+        description="of the learning rate: cosine rises over the first epoch and falls to zero at the last one of `epochs`",
+    )
+    weight_decay: float = Field(0.0, ge=0, le=10, description="Adam's decoupled weight decay (AdamW)")
+    residual_decay: float = Field(
+        0.0, ge=0, le=100, description="decoupled weight decay of the free vectors that genair-id adds"
+    )
     averaging: float = Field(
         0.99,
         ge=0,

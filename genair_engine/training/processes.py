@@ -56,6 +56,13 @@ class Processes:
             values = values / self.world
         return values
 
+    def least(self, values: Tensor) -> Tensor:
+        """The smallest of the processes' values, element by element, in all of them."""
+        if self.world > 1:
+            values = values.clone()
+            distributed.all_reduce(values, distributed.ReduceOp.MIN)
+        return values
+
 
 @contextmanager
 def joined() -> Iterator[Processes]:

@@ -9,6 +9,7 @@ states, and a run resumed from a checkpoint equals an uninterrupted one bit by b
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,7 @@ from genair_engine.errors import NonFiniteError
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Protocol, evaluate
 from genair_engine.methods.recommender import SequenceRecommender, TableScorer
+from genair_engine.models import ResidualItems
 from genair_engine.training.batches import Batch
 from genair_engine.training.config import TrainingConfig
 from genair_engine.training.objective import Objective, batch_source
@@ -101,8 +103,7 @@ class Trainer:
         self.objective: nn.Module = Objective(self.model, train, config, self.device, rank, world)
         if world > 1:
             self.objective = DistributedDataParallel(self.objective, broadcast_buffers=False)
-        trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.Adam(trainable, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        self.optimizer = torch.optim.AdamW(_decay_groups(self.model, config), lr=config.learning_rate, fused=True)
 
     @property
     def finished(self) -> bool:
@@ -174,6 +175,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(int(rng.integers(2**62)) + self.processes.rank)
             for step, batch in enumerate(self.batches.epoch(rng, self.device), start=1):
+                self._set_learning_rate(epoch - 1 + step / len(self.batches))
                 watch.add(self.step(batch))
                 if step % CHECK_EVERY == 0 or step == len(self.batches):
                     self._require_finite(watch, epoch)
@@ -191,13 +193,21 @@ class Trainer:
         self._average()
         return {name: value.detach() for name, value in parts.items()}
 
+    def _set_learning_rate(self, epochs: float) -> None:
+        """For the step that completes this many epochs; a function of nothing else, so that a resumed run is the same."""
+        factor = 1.0
+        if self.config.schedule == "cosine":
+            factor = min(1.0, epochs) * (1 + math.cos(math.pi * epochs / self.config.epochs)) / 2
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * factor
+
     @torch.no_grad()
     def _average(self) -> None:
         weights = self.model.state_dict()
         torch._foreach_lerp_(list(self.average.values()), list(weights.values()), 1.0 - self.config.averaging)
 
     def _require_finite(self, watch: _LossWatch, epoch: int) -> None:
-        bad = watch.first_bad()
+        bad = watch.first_bad(self.processes)
         if bad is not None:
             name, step = bad
             raise NonFiniteError(
@@ -210,26 +220,37 @@ class Trainer:
 class _LossWatch:
     """Sums of an epoch's losses, and the first step at which one was not finite, without waiting for the device."""
 
+    NEVER = 2**62
+
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.names: list[str] = []
         self.steps = 0
         self.sums = torch.zeros(0, device=device)
-        self.bad = torch.zeros(0, dtype=torch.int64, device=device)  # step, 0 = none so far
+        self.bad = torch.zeros(0, dtype=torch.int64, device=device)  # step, NEVER = none so far
 
     def add(self, parts: dict[str, Tensor]) -> None:
         values = torch.stack([value.float() for value in parts.values()])
         if not self.names:
             self.names = list(parts)
-            self.sums, self.bad = torch.zeros_like(values), torch.zeros_like(values, dtype=torch.int64)
+            self.sums, self.bad = torch.zeros_like(values), torch.full_like(values, self.NEVER, dtype=torch.int64)
         self.steps += 1
         self.sums += values
-        self.bad = torch.where((self.bad == 0) & ~torch.isfinite(values), self.steps, self.bad)
+        self.bad = torch.where(torch.isfinite(values), self.bad, self.bad.clamp(max=self.steps))
 
-    def first_bad(self) -> tuple[str, int] | None:
-        """The loss that stopped being finite first, and its step."""
-        found = [(name, step) for name, step in zip(self.names, self.bad.tolist(), strict=True) if step]
+    def first_bad(self, processes: Processes) -> tuple[str, int] | None:
+        """The loss that stopped being finite first, in whichever process, and its step: the same answer in all of them."""
+        steps = processes.least(self.bad).tolist()
+        found = [(name, step) for name, step in zip(self.names, steps, strict=True) if step < self.NEVER]
         return min(found, key=lambda one: one[1]) if found else None
+
+
+def _decay_groups(model: SequenceRecommender, config: TrainingConfig) -> list[dict[str, object]]:
+    """Trainable parameters by their weight decay."""
+    residual = list(model.items.residual.parameters()) if isinstance(model.items, ResidualItems) else []
+    rest = [p for p in model.parameters() if p.requires_grad and all(p is not one for one in residual)]
+    groups = ((rest, config.weight_decay), (residual, config.residual_decay))
+    return [{"params": parameters, "weight_decay": decay} for parameters, decay in groups if parameters]
 
 
 def _copy(model: SequenceRecommender) -> dict[str, Tensor]:
