@@ -37,16 +37,18 @@ class Block(nn.Module):
 
 
 class PublicCodeShape(nn.Module):
-    """Two blocks over fixed-width batches with a projector on every position."""
+    """Two blocks, or one GRU, over fixed-width batches with a projector on every position."""
 
-    def __init__(self, representation: Tensor, dataset: Dataset, calibrated: bool) -> None:
+    def __init__(self, representation: Tensor, dataset: Dataset, calibrated: bool, backbone: str = "sasrec") -> None:
         super().__init__()
+        self.backbone = backbone
         padded = torch.cat([torch.zeros(1, representation.shape[1]), representation])
         self.items = nn.Embedding.from_pretrained(padded, freeze=True)
         width = representation.shape[1]
         self.projector = nn.Sequential(nn.Linear(width, 256), nn.LayerNorm(256), nn.GELU(), nn.Linear(256, HIDDEN))
         self.positions = nn.Embedding(WIDTH + 1, HIDDEN)
-        self.blocks = nn.ModuleList([Block(), Block()])
+        self.blocks = nn.ModuleList([Block(), Block()] if backbone != "gru4rec" else [])
+        self.gru = nn.GRU(HIDDEN, HIDDEN, bias=False, batch_first=True)
         self.norm = nn.LayerNorm(HIDDEN)
         scores = Association(dataset.split.train, dataset.n_items).scores.tocoo() if calibrated else None
         self.pairs = (
@@ -56,11 +58,14 @@ class PublicCodeShape(nn.Module):
         )
 
     def loss(self, inputs: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-        x = self.projector(self.items(inputs)) * HIDDEN**0.5 + self.positions.weight[:WIDTH]
-        x = F.dropout(x, 0.5) * (inputs != 0).unsqueeze(2)
-        for block in self.blocks:
-            x = block(x) * (inputs != 0).unsqueeze(2)
-        states = self.norm(x)
+        x = self.projector(self.items(inputs))
+        if self.backbone == "gru4rec":
+            states, inputs, positives, negatives = self.gru(x)[0][:, -1:], inputs[:, -1:], positives[:, -1:], negatives[:, -1:]
+        else:
+            x = F.dropout(x * HIDDEN**0.5 + self.positions.weight[:WIDTH], 0.5) * (inputs != 0).unsqueeze(2)
+            for block in self.blocks:
+                x = block(x) * (inputs != 0).unsqueeze(2)
+            states = self.norm(x)
         real = positives != 0
         up = (states * self.projector(self.items(positives))).sum(2)[real]
         down = (states * self.projector(self.items(negatives))).sum(2)[real]
@@ -80,8 +85,11 @@ class PublicCodeShape(nn.Module):
         return -(weights * distance).mean()
 
 
-def batches(dataset: Dataset, count: int, seed: int = 0) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """`count` random batches of 128 users, left-padded to 200 positions: inputs, positives, negatives."""
+def batches(dataset: Dataset, count: int, seed: int = 0, cloze: bool = False) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """`count` random batches of 128 users, left-padded to 200 positions: inputs, positives, negatives.
+
+    cloze: six in ten items are predicted where they stand, as in half of BERT4Rec's batches; the other half hides one.
+    """
     random = np.random.default_rng(seed)
     train = dataset.split.train
     made = []
@@ -90,7 +98,12 @@ def batches(dataset: Dataset, count: int, seed: int = 0) -> list[tuple[Tensor, T
         for row, user in enumerate(users):
             kept = train[user][-WIDTH - 1 :]
             rows[row, WIDTH + 1 - len(kept) :] = kept
-        positives = rows[:, 1:] * (rows[:, :-1] != 0)
+        if cloze:
+            rows[:, :-1] = rows[:, 1:]
+            hidden = (random.random(rows[:, 1:].shape) < 0.6) if len(made) % 2 else np.arange(WIDTH) == WIDTH - 1
+            positives = rows[:, 1:] * hidden
+        else:
+            positives = rows[:, 1:] * (rows[:, :-1] != 0)
         negatives = random.integers(1, dataset.n_items + 1, positives.shape)
         made.append(tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in (rows[:, :-1], positives, negatives)))
     return made

@@ -63,6 +63,8 @@ def choose_run(dataset: verbs.DatasetState) -> verbs.RunResult:
             f"{config['backbone']} with {config['method']}, loss {config['loss']}, seed {config['seed']}, best of "
             f"{count(run.epochs, 'epoch')}: {run.best_epoch}; item vectors: {vectors}."
         )
+        if run.deviations:
+            st.caption(f"Preset {config.get('preset', 'corrected')}, not as in the paper: {'; '.join(run.deviations)}.")
     return run
 
 

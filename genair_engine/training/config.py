@@ -107,8 +107,12 @@ class TrainingConfig(ModelConfig):
         return self
 
     def deviations(self) -> list[str]:
-        """What of this configuration follows the public code where the paper or correctness says otherwise, in words."""
+        """Where this configuration is not the paper's model in its correct form, in words: the public code's ways, and ours."""
         found = []
+        if self.method == "genair-id":
+            found.append("a free vector an item beside the projector (extension)")
+        if self.shortcut:
+            found.append("a shortcut from the last item to the state (extension)")
         if self.public_code_attention:
             causal = "no causal mask, " if self.backbone == "sasrec" else ""
             found.append(f"{causal}padding takes part in attention")
