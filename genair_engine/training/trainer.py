@@ -91,8 +91,6 @@ class Trainer:
         self.protocol = protocol or Protocol()
         self.processes = processes or Processes()
         self.progress = Progress()
-        self.average = _copy(self.model)
-        self.best = self.average
         on_gpu = self.device.type == "cuda"
         self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and on_gpu)
         if on_gpu:
@@ -102,7 +100,9 @@ class Trainer:
         rank, world = self.processes.rank, self.processes.world
         self.objective: nn.Module = Objective(self.model, train, config, self.device, rank, world)
         if world > 1:
-            self.objective = DistributedDataParallel(self.objective, broadcast_buffers=False)
+            self.objective = DistributedDataParallel(self.objective, forward_sync_buffers=False)
+        self.average = _copy(self.model)  # from here on all processes hold the first one's weights
+        self.best = self.average
         self.optimizer = torch.optim.AdamW(_decay_groups(self.model, config), lr=config.learning_rate, fused=True)
 
     @property

@@ -159,3 +159,25 @@ def test_extreme_scores_stay_finite():
         losses.sampled_softmax(states, -vectors, target, table[2:], torch.tensor([2]), 2),
     )
     assert all(torch.isfinite(loss) and loss > 1e4 for loss in found)
+
+
+def test_seen_items_do_not_compete_and_the_target_always_does(monkeypatch):
+    """Against cross-entropy over the scores with the seen columns at minus infinity, in value and gradient."""
+    monkeypatch.setattr(losses, "BLOCK_SCORES", 1)
+    monkeypatch.setattr(losses, "LEAST_ROWS", 2)
+    random = torch.Generator().manual_seed(3)
+    states = torch.randn(3, 4, generator=random, requires_grad=True)
+    table = torch.randn(7, 4, generator=random, requires_grad=True)
+    histories = torch.tensor([[2, 5, 3], [6, 0, 0]])
+    seen = losses.Seen(histories, torch.tensor([0, 0, 1]), torch.tensor([0, 1, 0]))
+    targets = torch.tensor([5, 2, 4])  # the second is in its own history: a repeated item
+    scores = states @ table[1:].T
+    hidden = torch.zeros(3, 6, dtype=torch.bool)
+    hidden[0, 1] = hidden[1, 4] = hidden[2, 5] = True
+    expected = torch.nn.functional.cross_entropy(scores.masked_fill(hidden, -torch.inf), targets - 1)
+    found = losses.softmax(states, table, targets, seen)
+    torch.testing.assert_close(found, expected)
+    for one, other in zip(
+        torch.autograd.grad(found, [states, table]), torch.autograd.grad(expected, [states, table]), strict=True
+    ):
+        torch.testing.assert_close(one, other)
