@@ -47,6 +47,9 @@ class TrainingConfig(ModelConfig):
         description="ranking loss: ce = softmax over the whole catalogue, sampled = softmax over shared negatives, "
         "bce = one negative as in the public code, bpr = one negative, the paper's equation 17",
     )
+    exclude_seen: bool = Field(
+        False, description="with loss ce: items of the history so far do not compete, as in full ranking"
+    )
     negatives: int = Field(1024, ge=1, le=1_000_000, description="negatives a step shares with loss sampled [items]")
     targets: Literal["all", "last"] = Field(
         "all", description="positions that predict their next item: all of a history, or the last only (not for bert4rec)"
@@ -104,10 +107,12 @@ class TrainingConfig(ModelConfig):
     def _losses_fit(self) -> TrainingConfig:
         if self.backbone == "bert4rec" and self.targets == "last":
             raise ValueError("targets last does not fit bert4rec: its cloze task hides items anywhere in a history")
+        if self.exclude_seen and self.loss != "ce":
+            raise ValueError(f"exclude_seen is for loss ce, not for {self.loss}, whose negatives are drawn: leave it out")
         return self
 
     def deviations(self) -> list[str]:
-        """Where this configuration is not the paper's model in its correct form, in words: the public code's ways, and ours."""
+        """Where this is not the paper's model in its correct form, in words: the public code's ways, and our extensions."""
         found = []
         if self.method == "genair-id":
             found.append("a free vector an item beside the projector (extension)")

@@ -8,6 +8,7 @@ catalogue. Numbers obtained with different losses are not comparable as "the sam
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -54,31 +55,56 @@ def sampled_softmax(states: Tensor, positives: Tensor, targets: Tensor, shared: 
     return (torch.cat([positive, negative], dim=1).logsumexp(dim=1) - positive.squeeze(1)).mean()
 
 
-def softmax(states: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Items that do not compete where a position is predicted: those of its history so far.
+
+    histories: [B, T] items, 0 where none. row: [P] a position's history. until: [P] the last place of it that counts.
+    """
+
+    histories: Tensor
+    row: Tensor
+    until: Tensor
+
+    def items(self, positions: slice) -> Tensor:
+        """[p, T] items that do not compete at these positions, 0 where none."""
+        places = torch.arange(self.histories.shape[1], device=self.row.device)
+        return self.histories[self.row[positions]] * (places <= self.until[positions].unsqueeze(1))
+
+
+def softmax(states: Tensor, table: Tensor, targets: Tensor, seen: Seen | None = None) -> Tensor:
     """Cross-entropy over the catalogue. table: [n_items + 1, d], row 0 (padding) never competes. targets: [P] ≥ 1.
+
+    seen: what does not compete either (the target always does): full ranking without seen items asks nothing about them.
 
     Computed in blocks of positions, gradients along with the loss, so that no more than `BLOCK_SCORES` scores exist at a
     time and none are kept for the backward pass (the first derivative only).
     """
-    return _BlockedSoftmax.apply(states, table[1:], targets - 1)  # type: ignore[no-untyped-call]
+    return _BlockedSoftmax.apply(states, table[1:], targets - 1, seen)  # type: ignore[no-untyped-call]
 
 
 class _BlockedSoftmax(torch.autograd.Function):
     """∂L/∂scores = (softmax − one-hot) / P is known as soon as the scores are; both products follow at once."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+    def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor, seen: Seen | None) -> Tensor:
         count, rows = len(states), max(BLOCK_SCORES // len(items), LEAST_ROWS)
         loss = torch.zeros((), device=states.device)
         states_gradient, items_gradient = torch.empty_like(states), torch.zeros_like(items, dtype=torch.float32)
         for start in range(0, count, rows):
-            block, wanted = states[start : start + rows], targets[start : start + rows].unsqueeze(1)
-            shares = torch.log_softmax((block @ items.T).float(), dim=1)
+            positions = slice(start, start + rows)
+            block, wanted = states[positions], targets[positions].unsqueeze(1)
+            scores = (block @ items.T).float()
+            if seen is not None:
+                own = scores.gather(1, wanted)
+                hidden = seen.items(positions) - 1
+                scores.scatter_(1, torch.where(hidden < 0, wanted, hidden), -torch.inf).scatter_(1, wanted, own)
+            shares = torch.log_softmax(scores, dim=1)
             loss -= shares.gather(1, wanted).sum()
             shares.exp_()
             shares.scatter_add_(1, wanted, torch.full(wanted.shape, -1.0, device=shares.device))
             shares = shares.to(states.dtype)
-            states_gradient[start : start + rows] = shares @ items
+            states_gradient[positions] = shares @ items
             items_gradient += shares.T @ block
         ctx.save_for_backward(states_gradient, items_gradient.to(items.dtype))
         ctx.count = count
@@ -86,7 +112,7 @@ class _BlockedSoftmax(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         states_gradient, items_gradient = ctx.saved_tensors
         scale = gradient / ctx.count
-        return states_gradient * scale, items_gradient * scale, None
+        return states_gradient * scale, items_gradient * scale, None, None

@@ -60,7 +60,7 @@ class Objective(nn.Module):
         drawn = self._draw(part.users.repeat_interleave(predicted.sum(dim=1)))
         table = self._project(part.inputs, batch.targets, drawn)
         states = self.model.states(self.row[part.inputs], table, part.lengths, part.masked)[predicted]  # [P, d]
-        loss = self._rank_loss(states, targets, drawn, table)
+        loss = self._rank_loss(states, targets, drawn, table, self._seen(part, predicted))
         if self.world > 1:
             loss = loss * (self.world * len(targets) / (batch.targets != 0).sum())
         if self.association is None:
@@ -83,11 +83,20 @@ class Objective(nn.Module):
         self.row[needed] = torch.arange(len(needed), device=needed.device)
         return self.model.items.vectors(needed)
 
-    def _rank_loss(self, states: Tensor, targets: Tensor, drawn: Tensor, table: Tensor) -> Tensor:
+    def _seen(self, part: Batch, predicted: Tensor) -> losses.Seen | None:
+        """What does not compete: the history up to each position, or all that the cloze task shows."""
+        if not self.config.exclude_seen:
+            return None
+        row, position = predicted.nonzero(as_tuple=True)
+        if part.masked is not None:
+            position = torch.full_like(position, predicted.shape[1])
+        return losses.Seen(part.inputs, row, position)
+
+    def _rank_loss(self, states: Tensor, targets: Tensor, drawn: Tensor, table: Tensor, seen: losses.Seen | None) -> Tensor:
         if len(targets) == 0:  # a process without a share of the last batch
             return states.sum() * 0.0
         if self.config.loss == "ce":
-            return losses.softmax(states, table, targets)
+            return losses.softmax(states, table, targets, seen)
         positives, negatives = F.embedding(self.row[targets], table), F.embedding(self.row[drawn], table)
         if self.config.loss == "sampled":
             return losses.sampled_softmax(states, positives, targets, negatives, drawn, self.model.n_items)
