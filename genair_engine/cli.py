@@ -46,6 +46,7 @@ COMMANDS = {
     "represent": Command(verbs.represent, verbs.RepresentRequest),
     "train": Command(verbs.train, verbs.TrainRequest),
     "evaluate": Command(verbs.evaluate, verbs.EvaluateRequest),
+    "sweep": Command(verbs.sweep, verbs.SweepRequest),
     "compare": Command(verbs.compare, verbs.CompareRequest),
     "recommend": Command(verbs.recommend, verbs.RecommendRequest),
     "doctor": Command(verbs.doctor, verbs.DoctorRequest, on_settings=True),

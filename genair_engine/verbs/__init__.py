@@ -47,6 +47,7 @@ from genair_engine.verbs.recommendation import (
 )
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, train
+from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, sweep
 
 __all__ = [
     "ArchetypeText",
@@ -79,6 +80,9 @@ __all__ = [
     "Result",
     "RunResult",
     "SearchRequest",
+    "SweepRequest",
+    "SweepResult",
+    "SweepRow",
     "TrainRequest",
     "WorkspaceState",
     "archetype_snippets",
@@ -98,6 +102,7 @@ __all__ = [
     "report",
     "represent",
     "search",
+    "sweep",
     "train",
     "workspace_state",
 ]

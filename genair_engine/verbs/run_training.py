@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from genair_engine import __version__
@@ -156,11 +157,14 @@ def load_model(workspace: Workspace, name: str, device: str = "cpu") -> tuple[Ru
 def _build(
     workspace: Workspace, dataset: Dataset, representation: RepresentationRow | None, config: TrainingConfig
 ) -> SequenceRecommender:
-    vectors = None
-    if representation is not None:
-        arrays = artifacts.load_arrays(workspace.path(representation.folder) / "representation.safetensors")
-        vectors = torch.from_numpy(arrays["vectors"][:, _columns(representation, config.parts)])
+    vectors = torch.from_numpy(load_vectors(workspace, representation, config.parts)) if representation else None
     return build_recommender(config, dataset.n_items, vectors)
+
+
+def load_vectors(workspace: Workspace, representation: RepresentationRow, parts: str) -> npt.NDArray[np.float32]:
+    """[n_items, D] the wanted parts of a representation. Raises InputError where it does not hold them."""
+    arrays = artifacts.load_arrays(workspace.path(representation.folder) / "representation.safetensors")
+    return arrays["vectors"][:, _columns(representation, parts)]
 
 
 def _columns(representation: RepresentationRow, parts: str) -> slice:

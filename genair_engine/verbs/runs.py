@@ -7,9 +7,9 @@ torch, and pages that only show runs should not wait for it).
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import DatasetRow, RunRow
@@ -24,6 +24,15 @@ class TrainRequest(TrainingConfig):
     dataset: str = positional("data set")
     representation: str | None = Field(None, description="item representation made by `represent`; method id needs none")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _remember_what_was_given(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """`model_fields_set` names what the caller gave, not what backbone and preset filled in (`sweep` builds on that)."""
+        made = handler(given)
+        if isinstance(given, dict):
+            object.__setattr__(made, "__pydantic_fields_set__", set(given))
+        return made
 
     def config(self) -> TrainingConfig:
         return TrainingConfig(**self.model_dump(include=set(TrainingConfig.model_fields)))
@@ -80,9 +89,7 @@ class RunResult(Result):
             f"  {self.trainable_parameters:,} trainable parameters, {self.seconds_per_epoch:.2f} s an epoch, peak memory "
             f"{self.peak_memory_mb:,.0f} MB on {self.device}.",
             *self._inference(),
-            f"  Protocol: {self.protocol['split']}, full ranking "
-            f"{'without' if self.protocol['exclude_seen'] else 'with'} seen items, {self.protocol['negatives']} negatives a "
-            f"user drawn once (seed {self.protocol['negatives_seed']}), ties count half.",
+            f"  Protocol: {protocol_in_words(self.protocol)}.",
         ]
 
     def _departures(self) -> list[str]:
@@ -102,6 +109,14 @@ class RunResult(Result):
             f"against the whole catalogue, {self.efficiency['table'] / 1e6:,.2f} MFLOPs once for the item table (a "
             "multiply-add is 2 FLOPs)."
         ]
+
+
+def protocol_in_words(protocol: dict[str, Any]) -> str:
+    """How ranks were obtained, for a line beside the numbers."""
+    return (
+        f"{protocol['split']}, full ranking {'without' if protocol['exclude_seen'] else 'with'} seen items, "
+        f"{protocol['negatives']} negatives a user drawn once (seed {protocol['negatives_seed']}), ties count half"
+    )
 
 
 def is_protocol(name: str) -> bool:

@@ -140,5 +140,5 @@ def test_the_real_command_from_another_folder(settings, tmp_path):
 
 
 def test_showing_help_and_data_sets_does_not_load_torch():
-    code = "import sys, genair_engine.cli; assert not {'torch', 'transformers'} & sys.modules.keys()"
+    code = "import sys, genair_engine.cli; assert not {'torch', 'transformers', 'optuna'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)

@@ -1,0 +1,255 @@
+"""How a sweep is made: which configurations it has, one run for each with each seed, and the table of them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from genair_engine.errors import InputError, NonFiniteError
+from genair_engine.evaluation.protocol import Protocol
+from genair_engine.methods.floors import FLOORS
+from genair_engine.methods.registry import METHODS
+from genair_engine.store import runs as rows
+from genair_engine.verbs import run_training
+from genair_engine.verbs.base import Progress
+from genair_engine.verbs.measure import measure
+from genair_engine.verbs.runs import RunResult, TrainRequest, is_protocol, protocol_in_words, run_result
+from genair_engine.verbs.sweep import Summary, SweepRequest, SweepResult, SweepRow
+from genair_engine.workspace import Workspace
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "prefill": {"parts": "decoding"},
+    "decoding": {"parts": "prefill"},
+    "calibration": {"alpha": 0.0},
+}
+"""What leaves a part of GenAIR out (the paper's table 3)."""
+METRICS = ("HR@10", "NDCG@10")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One row to be: a request, and what sets it apart within the sweep."""
+
+    request: TrainRequest
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        one = self.request
+        return f"{one.backbone} {one.method} {one.loss}" + (f", {self.variant}" if self.variant else "")
+
+    def with_seed(self, seed: int) -> TrainRequest:
+        return self.request.model_copy(update={"seed": seed})
+
+
+@dataclass
+class Trained:
+    """The finished runs of a configuration, and the seeds that diverged."""
+
+    configuration: Configuration
+    runs: list[RunResult] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def sweep(workspace: Workspace, request: SweepRequest, progress: Progress) -> SweepResult:
+    """See `verbs.sweep`. Everything is checked before anything is trained."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise InputError("A sweep trains its runs one after another in one process: start it without torchrun.")
+    seeds = list(dict.fromkeys(request.seeds)) or [request.seed]
+    notes = []
+    if request.trials or request.search:
+        from genair_engine.verbs.hyperparameters import search  # Optuna, which nobody else waits for
+
+        found = search(workspace, request, progress)
+        trained, notes = found.trained, found.notes
+        if found.best is not None and seeds != [request.seed]:
+            best = Configuration(found.best.request, f"best of {request.trials} trials: {found.best.variant}")
+            trained.append(_train(workspace, best, seeds, progress))
+    else:
+        wanted = _distinct(workspace, list(configurations(request)), seeds)
+        trained = [_train(workspace, one, seeds, progress) for one in wanted]
+    table = [_row(one) for one in trained]
+    if request.floors:
+        table += _floor_rows(workspace, request, progress)
+    table.sort(key=lambda row: -row.score("valid"))  # stable: rows that are level stay in the order of the request
+    if table and table[0].metrics:
+        table[0] = table[0].model_copy(update={"best": True})
+    return SweepResult(dataset=request.dataset, rows=table, notes=notes + _beaten(table))
+
+
+def configurations(request: SweepRequest) -> Iterator[Configuration]:
+    """The grid, then the ablations. alpha and gamma vary only where they change anything."""
+    backbones, losses = request.backbones or [request.backbone], request.losses or [request.loss]
+    methods = request.methods or [request.method]
+    for backbone, method, loss in itertools.product(backbones, methods, losses):
+        # A value that was not given stays so: its default may depend on the backbone.
+        changes = {"backbone": backbone, "method": method} | ({"loss": loss} if request.losses else {})
+        calibrated = method in METHODS and METHODS[method].calibrated
+        alphas: Sequence[float | None] = request.alphas if request.alphas and calibrated else [None]
+        for alpha in alphas:
+            off = alpha == 0 or (alpha is None and request.alpha == 0)
+            gammas: Sequence[float | None] = request.gammas if request.gammas and calibrated and not off else [None]
+            for gamma in gammas:
+                given = {name: value for name, value in (("alpha", alpha), ("gamma", gamma)) if value is not None}
+                yield configuration(request, changes | given, in_words(given))
+    taken_apart = [method for method in methods if method in METHODS and METHODS[method].calibrated]
+    if request.ablations and not taken_apart:
+        raise InputError(f"Ablations leave out parts of GenAIR, and {' and '.join(methods)} has none of them.")
+    for backbone, method, loss in itertools.product(backbones, taken_apart, losses):
+        changes = {"backbone": backbone, "method": method} | ({"loss": loss} if request.losses else {})
+        for part in request.ablations:
+            if part not in ABLATIONS:
+                raise InputError(f"There is no ablation {part!r}: give {', '.join(ABLATIONS)}.")
+            yield configuration(request, changes | ABLATIONS[part], f"w/o {part}")
+
+
+def configuration(request: SweepRequest, changes: dict[str, Any], variant: str = "") -> Configuration:
+    """The sweep's base with some values changed. Raises InputError, naming the combination, where it makes no sense."""
+    given = request.model_dump(include=set(TrainRequest.model_fields), exclude_unset=True) | changes
+    method = METHODS.get(given.get("method", request.method))
+    if method is not None and not method.needs_representation:
+        given.pop("representation", None)
+    try:
+        return Configuration(TrainRequest(**given), variant)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f"{first['loc'][-1]}: " if first["loc"] else ""
+        raise InputError(f"This combination cannot run: {in_words(changes)}. {where}{first['msg']}.") from None
+
+
+def in_words(values: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
+    )
+
+
+def train_or_reuse(workspace: Workspace, request: TrainRequest, progress: Progress) -> RunResult:
+    """The finished run of exactly this configuration, or else a new or resumed one."""
+    job = run_training.plan(workspace, request)
+    with workspace.reading() as session:
+        done = rows.runs_of_key(session, job.owner.id, job.key, ("done",))
+    return run_result(workspace, done[0].id if done else run_training.train(workspace, request, progress))
+
+
+def _distinct(workspace: Workspace, found: list[Configuration], seeds: list[int]) -> list[Configuration]:
+    """The configurations without repetitions, all of them checked. Raises InputError, naming what cannot run."""
+    distinct: dict[str, Configuration] = {}
+    for one in found:
+        try:
+            key = run_training.plan(workspace, one.request).key
+            for seed in seeds:
+                TrainRequest(**(one.request.model_dump() | {"seed": seed}))
+        except ValidationError as error:
+            raise InputError(f"seeds: {error.errors()[0]['msg']}.") from None
+        except InputError as error:
+            raise InputError(f"{one.name}: {error}") from error
+        same = distinct.get(key)
+        distinct[key] = Configuration(one.request, " = ".join(filter(None, (same.variant, one.variant)))) if same else one
+    return list(distinct.values())
+
+
+def _train(workspace: Workspace, one: Configuration, seeds: list[int], progress: Progress) -> Trained:
+    trained = Trained(one)
+    for seed in seeds:
+
+        def tell(done: int, total: int, what: str, seed: int = seed) -> None:
+            progress(done, total, f"{one.name}, seed {seed}: {what}")
+
+        try:
+            trained.runs.append(train_or_reuse(workspace, one.with_seed(seed), tell))
+        except NonFiniteError as error:
+            trained.failed.append(f"seed {seed}: {error}")
+    return trained
+
+
+def _row(trained: Trained) -> SweepRow:
+    one, runs = trained.configuration.request, trained.runs
+    seeds = [run.config["seed"] for run in runs]
+    setting = f"loss {one.loss}, seeds {', '.join(map(str, seeds))}"
+    if runs:
+        setting = f"{protocol_in_words(runs[0].protocol)}; {setting}"
+    return SweepRow(
+        backbone=one.backbone,
+        method=one.method,
+        loss=one.loss,
+        variant=trained.configuration.variant,
+        setting=setting,
+        deviations=one.config().deviations(),
+        runs=[run.run for run in runs],
+        seeds=seeds,
+        best_epochs=[run.best_epoch for run in runs],
+        seconds_per_epoch=float(np.mean([run.seconds_per_epoch for run in runs])) if runs else None,
+        trainable_parameters=runs[0].trainable_parameters if runs else None,
+        metrics=_summaries([run.metrics for run in runs]),
+        failed=trained.failed,
+    )
+
+
+def _floor_rows(workspace: Workspace, request: SweepRequest, progress: Progress) -> list[SweepRow]:
+    """The floors that can be had: those of content need the sweep's representation."""
+    dataset, negatives, protocol = workspace.load_dataset(request.dataset), workspace.negatives(request.dataset), Protocol()
+    vectors = None
+    if request.representation is not None:
+        with workspace.reading() as session:
+            row = rows.find_representation(session, workspace.dataset_row(request.dataset), request.representation)
+        vectors = run_training.load_vectors(workspace, row, request.parts)
+    found = []
+    wanted = [floor for floor in FLOORS.values() if vectors is not None or not floor.needs_representation]
+    for number, floor in enumerate(wanted, start=1):
+        measured = measure(floor(dataset, vectors), dataset, negatives, protocol)
+        progress(number, len(wanted), f"floor {floor.name}")
+        found.append(
+            SweepRow(
+                backbone="",
+                method=floor.name,
+                loss="",
+                variant="floor",
+                setting=f"{protocol_in_words(protocol.model_dump())}; not trained: {floor.purpose}",
+                deviations=[],
+                runs=[],
+                seeds=[],
+                best_epochs=[],
+                seconds_per_epoch=None,
+                trainable_parameters=None,
+                metrics=_summaries([measured.metrics]),
+            )
+        )
+    return found
+
+
+def _summaries(measured: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, dict[str, Summary]]]:
+    """Mean and sd over runs of what the table shows."""
+
+    def summary(part: str, protocol: str, metric: str) -> Summary:
+        values = [one[part][protocol][metric] for one in measured]
+        return Summary(mean=float(np.mean(values)), sd=float(np.std(values, ddof=1)) if len(values) > 1 else None)
+
+    if not measured:
+        return {}
+    return {
+        part: {
+            protocol: {metric: summary(part, protocol, metric) for metric in METRICS}
+            for protocol in protocols
+            if is_protocol(protocol)
+        }
+        for part, protocols in measured[0].items()
+    }
+
+
+def _beaten(table: list[SweepRow]) -> list[str]:
+    """Which trained rows do not beat the best floor, on either part."""
+    floors, trained = [row for row in table if not row.backbone], [row for row in table if row.backbone and row.metrics]
+    notes = []
+    for part in ("valid", "test") if floors else ():
+        best = max(floors, key=lambda row: row.score(part))
+        below = [row.name for row in trained if row.score(part) <= best.score(part)]
+        if below:
+            value = f"{best.score(part):.4f}"
+            notes.append(f"Not above the best floor, {best.method} ({part} NDCG@10 {value}): {'; '.join(below)}.")
+    return notes

@@ -1,0 +1,143 @@
+"""The verb `sweep`: grids, ablations, seeds and searches of hyperparameters, as one table.
+
+Every cell is an ordinary run of `train`. A run of exactly a cell's configuration that is done is taken as it is, one that was
+interrupted goes on: the same command again goes on with the sweep. Rows are sorted by validation, never by test. How it is
+done is in `run_sweep`, which needs torch.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from genair_engine.verbs.base import Progress, Record, Result, silent
+from genair_engine.verbs.runs import TrainRequest
+from genair_engine.workspace import Workspace
+
+COLUMNS = [
+    (part, protocol, metric)
+    for part in ("valid", "test")
+    for protocol in ("full", "sampled")
+    for metric in ("HR@10", "NDCG@10")
+]
+
+
+class SweepRequest(TrainRequest):
+    """Train many configurations and seeds, and show them as one table."""
+
+    seeds: list[int] = Field([], description="seeds, a run each for every configuration; by default that of --seed")
+    backbones: list[str] = Field([], description="grid: backbones")
+    methods: list[str] = Field([], description="grid: methods; those that need no representation get none")
+    losses: list[str] = Field([], description="grid: ranking losses")
+    alphas: list[float] = Field([], description="grid: weights of the calibration loss, for methods that calibrate")
+    gammas: list[float] = Field([], description="grid: values of gamma, for methods that calibrate")
+    ablations: list[str] = Field(
+        [], description="variants of GenAIR to add: prefill, decoding, calibration, each without that part"
+    )
+    floors: bool = Field(False, description="add recommenders without training: popularity, neighbours, content similarity")
+    trials: int = Field(0, ge=0, le=100_000, description="trials of a search of hyperparameters by validation NDCG@10 (TPE)")
+    search: dict[str, str] = Field(
+        {}, description="what a search may change, repeatable: alpha=0.0001:1:log, layers=1:3, heads=1|2|4"
+    )
+
+
+class Summary(Record):
+    """Mean over seeds and standard deviation (n − 1 in the denominator; None for one seed)."""
+
+    mean: float
+    sd: float | None
+
+
+class SweepRow(Record):
+    """One configuration over its seeds, or one floor (then runs, seeds, backbone and loss are empty).
+
+    metrics: {part: {protocol: {"HR@10", "NDCG@10"}}}. variant: what sets it apart within the sweep. setting: how the numbers
+    were obtained. best: the best of the table by mean full-ranking NDCG@10 on validation items. failed: seeds that diverged.
+    seconds_per_epoch: mean over runs.
+    """
+
+    backbone: str
+    method: str
+    loss: str
+    variant: str
+    setting: str
+    deviations: list[str]
+    runs: list[str]
+    seeds: list[int]
+    best_epochs: list[int]
+    seconds_per_epoch: float | None
+    trainable_parameters: int | None
+    metrics: dict[str, dict[str, dict[str, Summary]]]
+    best: bool = False
+    failed: list[str] = Field([])
+
+    @property
+    def name(self) -> str:
+        return " ".join(part for part in (self.backbone, self.method, self.loss) if part) + (
+            f", {self.variant}" if self.variant else ""
+        )
+
+    def score(self, part: str) -> float:
+        """Mean full-ranking NDCG@10, which rows are sorted by on validation items; below all others when nothing finished."""
+        return self.metrics[part]["full"]["NDCG@10"].mean if self.metrics else -1.0
+
+
+class SweepResult(Result):
+    """The table, best validation first. notes: what to know before quoting it."""
+
+    dataset: str
+    rows: list[SweepRow]
+    notes: list[str]
+
+    def lines(self) -> list[str]:
+        head = ["", "backbone", "method", "loss", "variant", "seeds", "epochs", "s/epoch", "parameters"]
+        upper = [""] * len(head) + [f"{part} {protocol}" for part, protocol, _ in COLUMNS]
+        cells = [upper, head + [metric for *_, metric in COLUMNS], *(_cells(row) for row in self.rows)]
+        widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+        settings = [f"  {row.name}: {row.setting}." for row in self.rows]
+        deviations = [
+            f"  {row.name}: not as in the paper: {'; '.join(row.deviations)}." for row in self.rows if row.deviations
+        ]
+        failed = [f"  {row.name}, {reason}" for row in self.rows for reason in row.failed]
+        return [
+            f"{self.dataset}: mean ± sd over seeds. Best first and * by NDCG@10 of full ranking on validation items.",
+            *table,
+            "How the numbers were obtained:",
+            *settings,
+            *deviations,
+            *failed,
+            *self.notes,
+        ]
+
+
+def sweep(workspace: Workspace, request: SweepRequest, progress: Progress = silent) -> SweepResult:
+    """Train what of the sweep is not yet trained, and tabulate all of it.
+
+    A configuration that diverges is reported in its row. Raises InputError before anything is trained for a combination that
+    cannot run, naming it.
+    """
+    from genair_engine.verbs import run_sweep
+
+    return run_sweep.sweep(workspace, request, progress)
+
+
+def _cells(row: SweepRow) -> list[str]:
+    def shown(part: str, protocol: str, metric: str) -> str:
+        found = next((value for name, value in row.metrics.get(part, {}).items() if name.startswith(protocol)), None)
+        if found is None:
+            return "–"
+        sd = found[metric].sd
+        return f"{found[metric].mean:.4f}" + ("" if sd is None else f" ± {sd:.4f}")
+
+    return [
+        "*" if row.best else "",
+        row.backbone or "–",
+        row.method,
+        row.loss or "–",
+        row.variant,
+        str(len(row.seeds) or "–"),
+        ", ".join(map(str, row.best_epochs)) or "–",
+        "–" if row.seconds_per_epoch is None else f"{row.seconds_per_epoch:.2f}",
+        "–" if row.trainable_parameters is None else f"{row.trainable_parameters:,}",
+        *(shown(*column) for column in COLUMNS),
+    ]

@@ -1,0 +1,275 @@
+"""Sweeps: which configurations they have, what is trained again and what is not, and the table; searches by trials."""
+
+import numpy as np
+import pytest
+from optuna.distributions import FloatDistribution
+
+from genair_engine import verbs
+from genair_engine.errors import InputError, NonFiniteError
+from genair_engine.methods.floors import FLOORS
+from genair_engine.verbs import hyperparameters, run_training
+from genair_engine.verbs.hyperparameters import Dimension, dimension
+from genair_engine.verbs.run_sweep import configurations
+from tests.verbs_workspaces import SMALL
+
+QUICK = SMALL | {"epochs": 2}
+
+
+def request(representation=None, **options):
+    return verbs.SweepRequest(dataset="shop", representation=representation, **(QUICK | options))
+
+
+def runs_of(workspace):
+    return {run.run: run for run in verbs.workspace_state(workspace).datasets[0].runs}
+
+
+def grid(**options):
+    return [(one.request, one.variant) for one in configurations(request("some", **options))]
+
+
+def test_a_grid_has_every_combination_that_differs():
+    found = grid(methods=["id", "genair"], losses=["ce", "bce"], alphas=[0.0, 0.1], gammas=[1.0, 2.0])
+    assert len(found) == 2 * (1 + 1 + 2)  # id: neither; alpha 0: no gamma
+    assert {variant for one, variant in found if one.method == "id"} == {""}
+    assert {one.representation for one, _ in found if one.method == "id"} == {None}
+    assert {one.representation for one, _ in found if one.method == "genair"} == {"some"}
+    assert [variant for one, variant in found if one.method == "genair" and one.loss == "ce"] == [
+        "alpha 0",
+        "alpha 0.1, gamma 1",
+        "alpha 0.1, gamma 2",
+    ]
+
+
+def test_a_backbone_brings_its_own_defaults():
+    layers = {one.backbone: one.layers for one, _ in grid(backbones=["sasrec", "gru4rec"])}
+    assert layers == {"sasrec": 1, "gru4rec": 1}  # given
+    base = {name: value for name, value in QUICK.items() if name != "layers"}
+    found = configurations(verbs.SweepRequest(dataset="shop", method="id", backbones=["gru4rec", "sasrec"], **base))
+    assert {one.request.backbone: one.request.layers for one in found} == {"sasrec": 2, "gru4rec": 1}
+    public = configurations(verbs.SweepRequest(dataset="shop", preset="public-code", backbones=["gru4rec", "sasrec"], **base))
+    assert [(one.request.targets, one.request.public_code_attention, one.request.loss) for one in public] == [
+        ("last", False, "bce"),
+        ("all", True, "bce"),
+    ]
+
+
+def test_ablations_are_variants_of_genair():
+    found = grid(methods=["id", "genair"], ablations=["prefill", "decoding", "calibration"])
+    assert [(one.parts, one.alpha, variant) for one, variant in found[2:]] == [
+        ("decoding", 0.1, "w/o prefill"),
+        ("prefill", 0.1, "w/o decoding"),
+        ("both", 0.0, "w/o calibration"),
+    ]
+
+
+def test_one_table_over_seeds_that_is_not_trained_again(represented):
+    workspace, representation = represented
+    asked = request(representation, methods=["id", "genair"], ablations=["prefill"], seeds=[1, 2], floors=True)
+    result = verbs.sweep(workspace, asked)
+    runs = runs_of(workspace)
+    assert len(runs) == 3 * 2
+    trained = [row for row in result.rows if row.backbone]
+    for row in trained:
+        of_row = [runs[name] for name in row.runs]
+        assert row.seeds == [1, 2] == [run.config["seed"] for run in of_row]
+        for part, protocols in row.metrics.items():
+            for protocol, metrics in protocols.items():
+                for metric, summary in metrics.items():
+                    values = [run.metrics[part][protocol][metric] for run in of_row]
+                    assert (summary.mean, summary.sd) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
+        assert row.metrics.keys() == {"valid", "test"} and row.metrics["test"].keys() == {"full", "sampled100"}
+        assert row.best_epochs == [run.best_epoch for run in of_row]
+        assert "leave-two-out" in row.setting and "seeds 1, 2" in row.setting and "loss ce" in row.setting
+    floors = {row.method: row for row in result.rows if not row.backbone}
+    assert floors.keys() == FLOORS.keys() and floors["popularity"].metrics["test"]["full"]["HR@10"].sd is None
+    scores = [row.metrics["valid"]["full"]["NDCG@10"].mean for row in result.rows]
+    assert scores == sorted(scores, reverse=True) and [row.best for row in result.rows] == [True] + [False] * (len(scores) - 1)
+
+    assert verbs.sweep(workspace, asked) == result and runs_of(workspace).keys() == runs.keys()
+    more = verbs.sweep(workspace, asked.model_copy(update={"seeds": [1, 2, 3], "floors": False}))
+    assert len(runs_of(workspace)) == 9 and len(more.rows) == 3
+
+    lines = result.lines()
+    table = lines[1 : 3 + len(result.rows)]
+    assert table[2].startswith("*") and "genair" in "".join(table) and "w/o prefill" in "".join(table)
+    starts = {line.index(" ± ") for line in table if " ± " in line}
+    assert len(starts) == 1  # aligned
+
+
+def test_an_interrupted_sweep_goes_on_with_the_run_that_it_was_at(imported, monkeypatch):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(done, total, what):
+        if "seed 2: epoch 1" in what:
+            raise Interrupted
+
+    asked = request(method="id", seeds=[1, 2, 3])
+    with pytest.raises(Interrupted):
+        verbs.sweep(imported, asked, interrupt)
+    before = runs_of(imported)
+    assert sorted(run.state for run in before.values()) == ["done", "stopped"]
+    result = verbs.sweep(imported, asked)
+    after = runs_of(imported)
+    assert before.keys() <= after.keys() and len(after) == 3 and result.rows[0].seeds == [1, 2, 3]
+    assert {run.state for run in after.values()} == {"done"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"methods": ["id", "genair"]}, "genair ce: Method 'genair' needs --representation"),
+        ({"method": "id", "ablations": ["prefill"]}, "Ablations leave out parts of GenAIR, and id has none"),
+        (
+            {"method": "id", "backbones": ["sasrec", "bert4rec"], "targets": "last"},
+            "backbone bert4rec.*targets last does not fit",
+        ),
+        ({"method": "id", "losses": ["ce", "hinge"]}, "loss hinge.*Input should be 'ce'"),
+        ({"method": "id", "seeds": [1, -1]}, "seeds: Input should be greater than or equal to 0"),
+        ({"ablations": ["projector"]}, "no ablation 'projector'"),
+        ({"method": "id", "trials": 3}, "needs both"),
+        ({"method": "id", "trials": 3, "search": {"alpha": "0:1"}, "losses": ["ce"]}, "takes no grid: give losses"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_is_trained(imported, options, message):
+    with pytest.raises(InputError, match=message):
+        verbs.sweep(imported, request(**options))
+    assert runs_of(imported) == {}
+
+
+def test_a_representation_without_the_part_is_refused(represented):
+    workspace, _ = represented
+    only = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="tiny-llama", parts="prefill"))
+    with pytest.raises(InputError, match=r"w/o prefill: .*holds prefill"):
+        verbs.sweep(workspace, request(only.representation, ablations=["prefill"]))
+    assert runs_of(workspace) == {}
+
+
+def test_the_same_configuration_twice_is_one_row(represented):
+    workspace, representation = represented
+    result = verbs.sweep(workspace, request(representation, alphas=[0.0, 0.1], ablations=["calibration"], epochs=1))
+    assert {row.variant for row in result.rows} == {"alpha 0 = w/o calibration", "alpha 0.1"} and len(runs_of(workspace)) == 2
+
+
+def test_divergence_is_reported_in_its_row(imported, monkeypatch):
+    train = run_training.train
+
+    def diverge(workspace, request, progress):
+        if request.seed == 2:
+            raise NonFiniteError("Training diverged in epoch 1")
+        return train(workspace, request, progress)
+
+    monkeypatch.setattr(run_training, "train", diverge)
+    row = verbs.sweep(imported, request(method="id", seeds=[1, 2])).rows[0]
+    assert row.seeds == [1] and row.failed == ["seed 2: Training diverged in epoch 1"]
+    nothing = verbs.sweep(imported, request(method="id", seeds=[2]))
+    assert nothing.rows[0].metrics == {} and not nothing.rows[0].best
+    assert "Training diverged" in "\n".join(nothing.lines())
+
+
+def test_floors_that_beat_a_run_are_named(imported):
+    result = verbs.sweep(imported, request(method="id", epochs=1, learning_rate=1e-6, floors=True))
+    assert {row.method for row in result.rows} == {"id", "popularity", "item-knn", "transition-knn"}
+    row = next(row for row in result.rows if row.backbone)
+    for part in ("valid", "test"):
+        best = max(one.score(part) for one in result.rows if not one.backbone)
+        assert any(f"({part} NDCG@10" in note and row.name in note for note in result.notes) == (row.score(part) <= best)
+
+
+def test_a_sweep_under_torchrun_is_refused(imported, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    with pytest.raises(InputError, match="without torchrun"):
+        verbs.sweep(imported, request(method="id"))
+
+
+SPACE = {"dropout": "0.1:0.6", "learning_rate": "0.0001:0.1:log", "heads": "1|2"}
+
+
+def search(workspace, trials, progress=lambda *_: None, **options):
+    return verbs.sweep(workspace, request(method="id", trials=trials, search=SPACE, **options), progress)
+
+
+def outcome(result):
+    return [(row.variant, row.score("valid"), row.score("test")) for row in result.rows]
+
+
+def test_a_search_goes_on_where_it_stopped_and_ends_the_same(any_workspace, source, tmp_path):
+    workspace = any_workspace
+    verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop"))
+    verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="twin"))
+
+    class Killed(BaseException):
+        pass
+
+    def kill(done, total, what):
+        if "trial 3 of 4" in what and "epoch 1" in what:
+            raise Killed
+
+    with pytest.raises(Killed):
+        search(workspace, 4, kill)
+    stopped = {run.run for run in runs_of(workspace).values() if run.state == "stopped"}
+    result = search(workspace, 4)
+    assert len(result.rows) == 4 and len(runs_of(workspace)) == 4
+    assert stopped < {name for row in result.rows for name in row.runs}
+    assert [row.best for row in result.rows] == [True, False, False, False] and "best of 4 trials" in result.notes[0]
+    for row in result.rows:
+        config = runs_of(workspace)[row.runs[0]].config if row.runs else {}
+        assert 0.1 <= config["dropout"] <= 0.6 and 1e-4 <= config["learning_rate"] <= 0.1 and config["heads"] in (1, 2)
+
+    whole = verbs.sweep(workspace, request(method="id", trials=4, search=SPACE).model_copy(update={"dataset": "twin"}))
+    assert outcome(whole) == outcome(result)
+
+    again = search(workspace, 3)
+    assert len(again.rows) == 3 and len(runs_of(workspace)) == 4
+    best = search(workspace, 4, seeds=[7, 8])
+    assert len(runs_of(workspace)) == 6
+    assert next(row for row in best.rows if row.variant.startswith("best of 4 trials")).seeds == [7, 8]
+
+
+def test_a_trial_that_cannot_run_is_bad_and_does_not_stop_the_search(imported):
+    asked = request(method="id", trials=6, search={"heads": "1|3"}, epochs=1)
+    result = verbs.sweep(imported, asked)
+    assert [row.variant for row in result.rows] == ["heads 1"]
+    assert any("heads (3) must divide dim (8)" in note for note in result.notes)
+
+
+def test_a_search_that_another_process_does_is_left_alone(imported, monkeypatch):
+    from genair_engine.store import artifacts
+
+    asked = request(method="id", trials=1, search={"alpha": "0:1"})
+    verbs.sweep(imported, asked)
+    (folder,) = imported.folder.glob("datasets/*/search-*")
+    with artifacts.locked(folder), pytest.raises(InputError, match="Another process"):
+        verbs.sweep(imported, asked)
+
+
+def test_dimensions():
+    assert dimension("alpha", "0.0001:1:log") == Dimension("alpha", low=1e-4, high=1.0, log=True)
+    assert dimension("layers", "1:3") == Dimension("layers", low=1, high=3, whole=True)
+    assert dimension("max-len", "20|50") == Dimension("max_len", choices=(20, 50))
+    assert dimension("loss", "ce|bce") == Dimension("loss", choices=("ce", "bce"))
+    assert dimension("count_once", "true|false") == Dimension("count_once", choices=(True, False))
+    study = hyperparameters.optuna.create_study()
+    trial = study.ask()
+    assert 1e-4 <= dimension("alpha", "0.0001:1:log").suggest(trial) <= 1
+    assert trial.distributions["alpha"] == FloatDistribution(1e-4, 1.0, log=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("seed", "1:5", "cannot be searched"),
+        ("device", "cpu|cuda", "cannot be searched"),
+        ("alpha", "0.1", "write alpha=LOW:HIGH"),
+        ("alpha", "0.1:1:lg", "write alpha=LOW:HIGH"),
+        ("alpha", "0:1:log", "above 0"),
+        ("alpha", "1:0.5", "first number must be below"),
+        ("dropout", "0.1:2", "less than 1"),
+        ("layers", "1:2.5", "valid integer"),
+        ("loss", "ce:bce", r"write the values to choose from as loss=A\|B"),
+        ("loss", "ce|hinge", "Input should be"),
+    ],
+)
+def test_a_search_space_that_makes_no_sense(name, text, message):
+    with pytest.raises(InputError, match=message):
+        dimension(name, text)
