@@ -1,8 +1,8 @@
 """BERT4Rec: the same blocks read in both directions, trained by filling in masked items (Sun et al. 2019; methods.md 2.2).
 
 To predict, a mask token is put behind the session and its state is read. Differences from the public code, on purpose:
-padding is never attended to (`public_code` brings that back), and a session is cut so that the mask token always stands
-on a position that training has seen.
+padding is never attended to (`public_code` brings that back), and a session is cut so that the mask token never stands
+behind the last position that a training row can have.
 """
 
 from __future__ import annotations

@@ -1,15 +1,18 @@
 """The trainer: it learns, the same seed gives the same run, and an interrupted run ends as if it had not been."""
 
+import json
+import math
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-import torch.nn.functional as F
 
+from genair_engine.catalog.dataset import Dataset, Sequences
 from genair_engine.catalog.negatives import draw_negatives
 from genair_engine.errors import NonFiniteError
 from genair_engine.methods.registry import build_recommender
-from genair_engine.training import losses, objective, trainer
-from genair_engine.training.calibration import calibration_loss
+from genair_engine.training import objective, trainer
 from genair_engine.training.config import TrainingConfig
 from genair_engine.training.trainer import Progress, Trainer
 
@@ -29,27 +32,54 @@ def weights(one: Trainer) -> dict[str, torch.Tensor]:
     return one.model.state_dict()
 
 
-@pytest.mark.parametrize("method", ["genair", "id"])
-@pytest.mark.parametrize("loss", ["ce", "bce", "bpr"])
-def test_the_loss_falls(tiny, method, loss):
-    one = make(tiny, method=method, loss=loss, epochs=40, patience=40, learning_rate=0.01, dropout=0.0)
+BACKBONES = ["sasrec", "bert4rec", "gru4rec"]
+RUNS = {  # every backbone, every loss, every method, both kernels, and all that draws at random
+    "sasrec": {"loss": "ce", "method": "genair", "calibration_items": 3, "schedule": "cosine", "projector_dropout": 0.2},
+    "bert4rec": {"backbone": "bert4rec", "loss": "bce", "method": "genair-id", "residual_decay": 0.1},
+    "gru4rec": {"backbone": "gru4rec", "loss": "sampled", "method": "id", "negatives": 4, "weight_decay": 0.01, "layers": 2},
+    "public-code": {"preset": "public-code", "loss": "bpr", "method": "genair", "epochs": 4, "patience": 4},
+    "llminit": {"backbone": "gru4rec", "loss": "ce", "method": "llminit", "targets": "last", "shortcut": True},
+}
+
+
+@pytest.mark.parametrize("loss, method", [("ce", "genair"), ("sampled", "genair-id"), ("bce", "llminit"), ("bpr", "id")])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_loss_falls(tiny, backbone, loss, method):
+    setting = {"epochs": 25, "patience": 25, "learning_rate": 0.03, "dropout": 0.0, "negatives": 20}
+    one = make(tiny, backbone=backbone, loss=loss, method=method, **setting)
     history = one.fit().history
-    first, last = (np.mean([record.losses["rank"] for record in part]) for part in (history[:5], history[-5:]))
-    assert last < 0.8 * first
-    assert ("calibration" in history[0].losses) == (method == "genair")
+    first, last = (np.mean([record.losses["rank"] for record in part]) for part in (history[:4], history[-4:]))
+    assert last < 0.85 * first
+    assert ("calibration" in history[0].losses) == (method in ("genair", "genair-id"))
+    assert one.bfloat16 is False  # precision auto on a CPU
 
 
-@pytest.mark.parametrize("loss", ["ce", "bce", "bpr"])
-def test_the_same_seed_gives_the_same_run(tiny, loss):
-    first, second, other = make(tiny, loss=loss), make(tiny, loss=loss), make(tiny, loss=loss, seed=1)
+@pytest.mark.parametrize("backbone, epochs, least", [("sasrec", 40, 0.95), ("gru4rec", 40, 0.95), ("bert4rec", 80, 0.7)])
+def test_it_learns_what_comes_next(backbone, epochs, least):
+    """In a circle of 20 items everyone takes the next one: held-out items are found, though items are mere names.
+
+    By chance it would be one of some 14. BERT4Rec, which must find out what precedes a mask token, needs more data for all.
+    """
+    rng = np.random.default_rng(4)
+    histories = [((rng.integers(20) + np.arange(rng.integers(6, 10))) % 20 + 1).tolist() for _ in range(60)]
+    items = pd.DataFrame({"item_id": [str(item) for item in range(20)]})
+    circle = Dataset("circle", items, Sequences.from_lists(histories), [str(user) for user in range(60)])
+    setting = {"method": "id", "dim": 16, "learning_rate": 0.02, "batch_size": 20, "averaging": 0.5}
+    history = make(circle, backbone=backbone, epochs=epochs, patience=epochs, **setting).fit().history
+    assert history[-1].valid["HR@1"] > least
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_same_seed_gives_the_same_run(tiny, run):
+    first, second, other = make(tiny, **RUNS[run]), make(tiny, **RUNS[run]), make(tiny, **RUNS[run], seed=1)
     records = [[record.losses for record in one.fit().history] for one in (first, second, other)]
     assert records[0] == records[1] != records[2]
     assert all(torch.equal(a, b) for a, b in zip(weights(first).values(), weights(second).values(), strict=True))
 
 
-@pytest.mark.parametrize("loss", ["ce", "bce"])
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_by_bit(tiny, loss):
-    whole = make(tiny, loss=loss)
+@pytest.mark.parametrize("run", RUNS)
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_by_bit(tiny, run):
+    whole = make(tiny, **RUNS[run])
     whole.fit()
 
     class Interrupted(Exception):
@@ -59,12 +89,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_by_bit(tiny, loss):
         if record.epoch == 2:
             raise Interrupted
 
-    half = make(tiny, loss=loss)
+    half = make(tiny, **RUNS[run])
     with pytest.raises(Interrupted):
         half.fit(stop_after_two)
-    tensors, progress = half.state(), Progress.from_json(half.progress.to_json())
+    tensors, progress = half.state(), Progress.from_json(json.loads(json.dumps(half.progress.to_json())))
     torch.rand(17)  # whatever else happened in the meantime
-    resumed = make(tiny, loss=loss)
+    resumed = make(tiny, **RUNS[run])
     with torch.no_grad():
         for parameter in resumed.model.parameters():
             parameter.normal_()
@@ -114,27 +144,6 @@ def test_the_running_average_of_the_weights(tiny, decay):
     assert all(torch.equal(weights(one)[name], value) for name, value in before.items())
 
 
-def test_one_step_has_the_loss_of_the_whole_table(tiny):
-    """Projecting only the items that a step needs, and their unique vectors for calibration, changes no value."""
-    for loss in ("bce", "bpr"):
-        one = make(tiny, loss=loss, dropout=0.0, alpha=0.5)
-        batch = next(one.batches.epoch(np.random.default_rng(0), torch.device("cpu")))
-        drawn = torch.arange(int((batch.targets != 0).sum())) % tiny.n_items + 1
-        one.objective.sampler.draw = lambda users, drawn=drawn: drawn
-        with torch.no_grad():
-            table = one.model.items.all_vectors()
-            real = batch.targets != 0
-            states = one.model.states(batch.inputs, table, batch.lengths)[real]
-            positives = F.embedding(batch.targets[real], table)
-            rank = getattr(losses, loss)(states, positives, F.embedding(drawn, table))
-            unique = torch.unique(batch.targets[real])
-            calibration = calibration_loss(table[unique], one.objective.association.between(unique), 2.0, 3.0)
-        parts = one.step(batch)
-        torch.testing.assert_close(parts["rank"], rank)
-        torch.testing.assert_close(parts["calibration"], calibration)
-        torch.testing.assert_close(parts["total"], rank + 0.5 * calibration)
-
-
 def test_alpha_zero_computes_no_calibration(tiny, monkeypatch):
     def never(*_):
         raise AssertionError("calibration was computed")
@@ -145,28 +154,126 @@ def test_alpha_zero_computes_no_calibration(tiny, monkeypatch):
     assert record.losses["total"] == record.losses["rank"]
 
 
-@pytest.mark.parametrize("loss", ["ce", "bce"])
-def test_divergence_names_step_and_cause(tiny, loss):
-    one = make(tiny, loss=loss)
+@pytest.mark.parametrize("loss", ["ce", "sampled", "bce", "bpr"])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_divergence_names_step_and_cause(tiny, backbone, loss):
+    one = make(tiny, backbone=backbone, loss=loss)
     with torch.no_grad():
         one.model.items.projector[0].weight[0, 0] = float("nan")
-    with pytest.raises(NonFiniteError, match=r"epoch 1, step 1 of 3: the rank loss is not finite"):
+    with pytest.raises(NonFiniteError, match=rf"epoch 1, step 1 of {len(one.batches)}: the rank loss is not finite"):
         one.fit()
 
 
-def test_held_out_items_change_no_weight(tiny):
+def before_step(one: Trainer, number: int, act) -> list[int]:
+    """Calls `act` before that step, counted over the whole run; the list holds all steps that were begun."""
+    begun, step = [], one.step
+
+    def stepping(batch):
+        begun.append(len(begun) + 1)
+        if len(begun) == number:
+            act()
+        return step(batch)
+
+    one.step = stepping
+    return begun
+
+
+def spoil(one: Trainer) -> None:
+    with torch.no_grad():
+        one.model.items.projector[0].weight[0, 0] = float("nan")
+
+
+@pytest.mark.parametrize("number, epoch, step", [(2, 1, 2), (4, 2, 1), (6, 2, 3)])
+def test_divergence_in_the_middle_of_a_run_names_the_step_at_which_it_began(tiny, number, epoch, step):
+    one = make(tiny)
+    before_step(one, number, lambda: spoil(one))
+    with pytest.raises(NonFiniteError, match=f"epoch {epoch}, step {step} of 3: the rank loss is not finite"):
+        one.fit()
+    assert one.progress.epochs_done == epoch - 1  # no checkpoint of the epoch that diverged
+
+
+def test_divergence_stops_a_long_epoch_soon(tiny, monkeypatch):
+    monkeypatch.setattr(trainer, "CHECK_EVERY", 4)
+    one = make(tiny, batch_size=1)
+    begun = before_step(one, 3, lambda: spoil(one))
+    with pytest.raises(NonFiniteError, match=f"step 3 of {len(one.batches)}"):
+        one.fit()
+    assert begun[-1] == 4 < len(one.batches)
+
+
+def test_divergence_names_the_calibration_where_that_is_the_cause(tiny, monkeypatch):
+    one = make(tiny)
+    monkeypatch.setattr(objective, "calibration_loss", lambda vectors, *_: vectors.sum() * float("inf"))
+    with pytest.raises(NonFiniteError, match="step 1 of 3: the calibration loss is not finite"):
+        one.fit()
+
+
+def test_divergence_in_the_last_step_of_an_epoch_is_not_kept(tiny):
+    """Its loss was finite and its gradients were not: what is validated then has no finite scores."""
+    one = make(tiny)
+
+    def spoil_gradient():
+        one.model.items.projector[0].bias.register_hook(lambda gradient: gradient * float("nan"))
+
+    before_step(one, 3, spoil_gradient)
+    with pytest.raises(NonFiniteError, match="training has diverged"):
+        one.fit()
+    assert one.progress.epochs_done == 0
+
+
+@pytest.mark.parametrize("loss", ["ce", "bce"])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_bfloat16_stays_close_to_float32(tiny, backbone, loss):
+    runs = [
+        make(tiny, backbone=backbone, loss=loss, dropout=0.0, precision=precision, averaging=0.0).fit().history
+        for precision in ("float32", "auto", "bfloat16")
+    ]
+    plain, auto, low = ([record.losses for record in history] for history in runs)
+    assert plain == auto != low
+    for one, other in zip(plain, low, strict=True):
+        assert other == pytest.approx(one, rel=0.03)
+
+
+def test_bfloat16_is_of_products_only(tiny):
+    one = make(tiny, precision="bfloat16", epochs=2)
+    one.fit()
+    assert {value.dtype for value in one.state().values()} == {torch.float32}
+
+
+def test_the_cosine_schedule(tiny):
+    """Up over the first epoch, then half a cosine over all of them, to zero."""
+    one = make(tiny, schedule="cosine", learning_rate=0.5, epochs=2, patience=2)
+    rates, step = [], one.step
+    one.step = lambda batch: rates.append(one.optimizer.param_groups[0]["lr"]) or step(batch)
+    one.fit()
+    cosine = [(1 + math.cos(math.pi * k / 6)) / 2 for k in range(1, 7)]
+    expected = [0.5 * warm * value for warm, value in zip([1 / 3, 2 / 3, 1, 1, 1, 1], cosine, strict=True)]
+    assert rates == pytest.approx(expected) and rates[-1] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_decay_of_the_residual_is_of_the_residual_alone(tiny):
+    """What nothing else moves: a free vector of an item that no loss reads shrinks by lr · decay a step."""
+    one = make(tiny, method="genair-id", loss="bpr", residual_decay=10.0, learning_rate=0.01, epochs=1, alpha=0.0)
+    other = make(tiny, method="genair-id", loss="bpr", learning_rate=0.01, epochs=1, alpha=0.0)
+    for run in (one, other):
+        with torch.no_grad():
+            run.model.items.residual.weight[12] = 1.0  # never taken, and never drawn here
+        run.objective.sampler.draw = lambda users: torch.full_like(users, 11)
+        for batch in run.batches.epoch(np.random.default_rng(0), torch.device("cpu")):
+            run.step(batch)
+    torch.testing.assert_close(one.model.items.residual.weight[12], torch.full((8,), 0.9**3))
+    assert torch.equal(other.model.items.residual.weight[12], torch.ones(8))
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_held_out_items_change_no_weight(tiny, run):
     """Nothing of validation and test items reaches training: swap them all, and the weights come out the same."""
     changed = tiny.sequences.items.copy()
     for user in tiny.split.users:
         end = tiny.sequences.offsets[user + 1]
         changed[end - 2 : end] = [12, 11]
     other = type(tiny)("other", tiny.items, type(tiny.sequences)(changed, tiny.sequences.offsets), tiny.user_ids)
-    first, second = make(tiny, loss="bce", epochs=2), make(other, loss="bce", epochs=2)
+    first, second = (make(data, **(RUNS[run] | {"epochs": 2})) for data in (tiny, other))
     second.negatives = first.negatives
     records = [[record.losses for record in one.fit().history] for one in (first, second)]
     assert records[0] == records[1]
-
-
-def test_contradictory_configuration_is_refused():
-    with pytest.raises(ValueError, match=r"heads \(3\) must divide dim \(8\)"):
-        TrainingConfig(dim=8, heads=3)
