@@ -68,7 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; generate and train go on where they stopped when the same command is given", file=sys.stderr)
+        print(
+            "interrupted; generate, train and sweep go on where they stopped when the same command is given", file=sys.stderr
+        )
         return 130
     if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0":
         print(result.model_dump_json(indent=2) if options.json else "\n".join(result.lines()))

@@ -171,15 +171,13 @@ def _train(workspace: Workspace, one: Configuration, seeds: list[int], progress:
 def _row(trained: Trained) -> SweepRow:
     one, runs = trained.configuration.request, trained.runs
     seeds = [run.config["seed"] for run in runs]
-    setting = f"loss {one.loss}, seeds {', '.join(map(str, seeds))}"
-    if runs:
-        setting = f"{protocol_in_words(runs[0].protocol)}; {setting}"
     return SweepRow(
         backbone=one.backbone,
         method=one.method,
         loss=one.loss,
         variant=trained.configuration.variant,
-        setting=setting,
+        protocol=protocol_in_words(runs[0].protocol) if runs else "",
+        setting=f"Loss {one.loss}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds)) or 'none finished'}",
         deviations=one.config().deviations(),
         runs=[run.run for run in runs],
         seeds=seeds,
@@ -210,7 +208,8 @@ def _floor_rows(workspace: Workspace, request: SweepRequest, progress: Progress)
                 method=floor.name,
                 loss="",
                 variant="floor",
-                setting=f"{protocol_in_words(protocol.model_dump())}; not trained: {floor.purpose}",
+                protocol=protocol_in_words(protocol.model_dump()),
+                setting=f"Not trained, {floor.purpose}",
                 deviations=[],
                 runs=[],
                 seeds=[],

@@ -50,15 +50,16 @@ class Summary(Record):
 class SweepRow(Record):
     """One configuration over its seeds, or one floor (then runs, seeds, backbone and loss are empty).
 
-    metrics: {part: {protocol: {"HR@10", "NDCG@10"}}}. variant: what sets it apart within the sweep. setting: how the numbers
-    were obtained. best: the best of the table by mean full-ranking NDCG@10 on validation items. failed: seeds that diverged.
-    seconds_per_epoch: mean over runs.
+    metrics: {part: {protocol: {"HR@10", "NDCG@10"}}}. variant: what sets it apart within the sweep. protocol and setting: how
+    the numbers were obtained. best: the best of the table by mean full-ranking NDCG@10 on validation items. failed: seeds that
+    diverged. seconds_per_epoch: mean over runs.
     """
 
     backbone: str
     method: str
     loss: str
     variant: str
+    protocol: str
     setting: str
     deviations: list[str]
     runs: list[str]
@@ -94,7 +95,11 @@ class SweepResult(Result):
         cells = [upper, head + [metric for *_, metric in COLUMNS], *(_cells(row) for row in self.rows)]
         widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-        settings = [f"  {row.name}: {row.setting}." for row in self.rows]
+        settings = [
+            f"  {setting}: {'; '.join(row.name for row in self.rows if row.setting == setting)}."
+            for setting in dict.fromkeys(row.setting for row in self.rows)
+        ]
+        protocols = [f"Protocol: {protocol}." for protocol in dict.fromkeys(row.protocol for row in self.rows) if protocol]
         deviations = [
             f"  {row.name}: not as in the paper: {'; '.join(row.deviations)}." for row in self.rows if row.deviations
         ]
@@ -102,7 +107,7 @@ class SweepResult(Result):
         return [
             f"{self.dataset}: mean ± sd over seeds. Best first and * by NDCG@10 of full ranking on validation items.",
             *table,
-            "How the numbers were obtained:",
+            *protocols,
             *settings,
             *deviations,
             *failed,
