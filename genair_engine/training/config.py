@@ -99,8 +99,8 @@ class TrainingConfig(ModelConfig):
         """Defaults that depend on the backbone and the preset, for fields that are not given."""
         if not isinstance(given, dict):
             return given
-        backbone = given.get("backbone", "sasrec")
-        preset = PRESETS.get(given.get("preset", "corrected"), {}).get(backbone, {})
+        backbone = str(given.get("backbone", "sasrec"))
+        preset = PRESETS.get(str(given.get("preset", "corrected")), {}).get(backbone, {})
         return BACKBONE_DEFAULTS.get(backbone, {}) | preset | given
 
     @model_validator(mode="after")
@@ -121,7 +121,7 @@ class TrainingConfig(ModelConfig):
         if self.public_code_attention:
             causal = "no causal mask, " if self.backbone == "sasrec" else ""
             found.append(f"{causal}padding takes part in attention")
-        if self.kernel == "linear":
+        if self.kernel == "linear" and self.alpha > 0 and self.method in ("genair", "genair-id"):
             found.append("linear calibration kernel over pairs with duplicates")
         if self.targets == "last":
             found.append("only the last item of a history is a target")
