@@ -163,3 +163,24 @@ def test_all_items_that_a_batch_asks_for_are_calibrated_whatever_the_process():
 def test_methods_without_calibration_have_none(method):
     assert set(make(method=method)(first_batch(make(method=method)))) == {"rank", "total"}
     assert make(method="genair", alpha=0.0).association is None
+
+
+@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_what_was_seen_does_not_compete(backbone, world):
+    """Under exclude_seen: up to each position, or of a cloze row all that is shown; but the target always does."""
+    changes = {"backbone": backbone, "method": "id", "exclude_seen": True}
+    shares = [make(rank, world, **changes) for rank in range(world)]
+    batch = first_batch(shares[0])
+    found = torch.stack([one(batch)["rank"] for one in shares]).mean()
+    model = shares[0].model
+    table = model.items.all_vectors()
+    scores = model.states(batch.inputs, table, batch.lengths, batch.masked) @ table.T
+    terms = []
+    for row, targets in enumerate(batch.targets.tolist()):
+        for t, target in enumerate(targets):
+            if target:
+                shown = batch.inputs[row].tolist() if backbone == "bert4rec" else batch.inputs[row, : t + 1].tolist()
+                rivals = [item for item in range(1, N_ITEMS + 1) if item == target or item not in shown]
+                terms.append(scores[row, t, rivals].logsumexp(dim=0) - scores[row, t, target])
+    torch.testing.assert_close(found, torch.stack(terms).mean())
