@@ -51,8 +51,9 @@ class PairedTest(Record):
 
 
 class CompareResult(Result):
-    """users: per-user metrics, averaged over the runs of a group. seeds: means of runs with the same seed; None with fewer
-    than two such pairs. difference: mean of A minus mean of B.
+    """differing: settings of the groups' first runs that are not equal, as [A's, B's]. users: per-user metrics, averaged
+    over the runs of a group. seeds: means of runs with the same seed; None with fewer than two such pairs. difference: mean of
+    A minus mean of B.
     """
 
     dataset: str
@@ -62,6 +63,7 @@ class CompareResult(Result):
     confidence: float
     a: RunGroup
     b: RunGroup
+    differing: dict[str, tuple[Any, Any]]
     difference: float
     users: PairedTest
     seeds: PairedTest | None
@@ -76,6 +78,9 @@ class CompareResult(Result):
         ]
         relative = f" ({self.difference / self.b.mean:+.1%})" if self.b.mean else ""
         tests = [self._test("users", self.users)] + ([self._test("seeds", self.seeds)] if self.seeds else [])
+        differing = [f"{name} {a} / {b}" for name, (a, b) in self.differing.items()]
+        if differing:
+            groups.append(f"  A / B: {', '.join(differing)}")
         return [head, *groups, f"  A − B = {self.difference:+.4f}{relative}", *tests, *(f"  {note}" for note in self.notes)]
 
     def _test(self, over: str, test: PairedTest) -> str:
@@ -135,6 +140,7 @@ def compare(
         confidence=request.confidence,
         a=a,
         b=b,
+        differing=_differing(groups[0][0], groups[1][0]),
         difference=a.mean - b.mean,
         users=_test(users),
         seeds=seeds,
@@ -179,10 +185,14 @@ def _group(group: list[RunRow], means: list[float]) -> RunGroup:
 
 def _mixed(group: list[RunRow]) -> bool:
     """Whether the runs differ in more than their seed."""
-    settings = [
-        (run.representation_id, {name: value for name, value in run.config.items() if name != "seed"}) for run in group
-    ]
-    return any(setting != settings[0] for setting in settings)
+    return any(_differing(group[0], run) for run in group[1:])
+
+
+def _differing(a: RunRow, b: RunRow) -> dict[str, tuple[Any, Any]]:
+    """Settings but the seed that are not equal; None where a run of an earlier version does not have one."""
+    first, second = ({"representation": run.representation_id} | run.config | {"seed": None} for run in (a, b))
+    names = dict.fromkeys([*first, *second])
+    return {name: (first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)}
 
 
 def _test(comparison: Any) -> PairedTest:

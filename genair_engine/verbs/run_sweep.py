@@ -77,6 +77,8 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress) -> Sw
     table = [_row(one) for one in trained]
     if request.floors:
         table += _floor_rows(workspace, request, progress)
+        if request.representation is None:
+            notes.append("The floors of content similarity are left out: they need --representation.")
     table.sort(key=lambda row: -row.score("valid"))  # stable: rows that are level stay in the order of the request
     if table and table[0].metrics:
         table[0] = table[0].model_copy(update={"best": True})

@@ -52,7 +52,9 @@ def test_means_and_p_values_are_those_of_scipy(market, metric, k, protocol):
     expected = stats.ttest_rel(a.mean(axis=1), b.mean(axis=1))
     assert (result.seeds.n, result.seeds.p_t) == (3, pytest.approx(expected.pvalue))
     assert result.seeds.interval is None and "too few for a bootstrap" in result.seeds.note and result.notes == []
+    assert result.differing == {"learning_rate": (0.02, 0.001), "epochs": (3, 1)}
     shown = "\n".join(result.lines())
+    assert "A / B: learning_rate 0.02 / 0.001, epochs 3 / 1" in shown
     assert f"{metric}@{k}, valid items of market" in shown and "over 3 seeds" in shown and "bootstrap 95%" in shown
 
 

@@ -170,6 +170,7 @@ def test_divergence_is_reported_in_its_row(imported, monkeypatch):
 def test_floors_that_beat_a_run_are_named(imported):
     result = verbs.sweep(imported, request(method="id", epochs=1, learning_rate=1e-6, floors=True))
     assert {row.method for row in result.rows} == {"id", "popularity", "item-knn", "transition-knn"}
+    assert "floors of content similarity are left out" in result.notes[0]
     row = next(row for row in result.rows if row.backbone)
     for part in ("valid", "test"):
         best = max(one.score(part) for one in result.rows if not one.backbone)
