@@ -50,7 +50,7 @@ class RunResult(Result):
 
     Beside the protocols, metrics.{valid,test} holds "groups" ({popularity,history} → protocol → group → users and metrics)
     and "beyond" (coverage, novelty, popularity of the top 10); runs of earlier versions have neither.
-    deviations: in words, where the configuration follows the public code instead of the paper. efficiency: FLOPs (a
+    deviations: in words, where the configuration is not the paper's (`TrainingConfig.deviations`). efficiency: FLOPs (a
     multiply-add is 2) of scoring one session of `length` items (`session`) and of computing the item table (`table`).
     peak_memory_mb: largest resident memory of the process while it trained (GPU memory on a GPU). seconds_per_epoch:
     median over epochs, validation not counted. protocol, config and representation say how the numbers were obtained.

@@ -61,7 +61,7 @@ def test_a_run_of_an_earlier_version_is_shown_and_gets_its_ranks_when_it_is_eval
     ("options", "said"),
     [
         ({"preset": "public-code"}, "Preset public-code, not as in the paper: no causal mask"),
-        ({"kernel": "linear"}, "not as in the paper: linear calibration kernel"),
+        ({"preset": "public-code", "backbone": "gru4rec"}, "Preset public-code, not as in the paper: only the last item"),
         ({}, None),
     ],
 )
