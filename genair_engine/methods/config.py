@@ -24,6 +24,11 @@ class ModelConfig(BaseModel):
     parts: Literal["both", "prefill", "decoding"] = Field(
         "both", description="which parts of the representation are used (ablations w/o decoding, w/o prefill)"
     )
+    scaling: Literal["none", "parts"] = Field(
+        "none",
+        description="of the representation: none = as PCA left it (the paper), parts = every part divided by its root mean "
+        "square",
+    )
     dim: int = Field(128, ge=4, le=4096, description="width of item vectors and states")
     layers: int = Field(2, ge=1, le=24, description="transformer blocks, or stacked GRUs")
     heads: int = Field(1, ge=1, le=64, description="attention heads; must divide the width (gru4rec has none)")

@@ -198,7 +198,7 @@ def _floor_rows(workspace: Workspace, request: SweepRequest, progress: Progress)
     if request.representation is not None:
         with workspace.reading() as session:
             row = rows.find_representation(session, workspace.dataset_row(request.dataset), request.representation)
-        vectors = run_training.load_vectors(workspace, row, request.parts)
+        vectors = run_training.load_vectors(workspace, row, request)
     found = []
     wanted = [floor for floor in FLOORS.values() if vectors is not None or not floor.needs_representation]
     for number, floor in enumerate(wanted, start=1):

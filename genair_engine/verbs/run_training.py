@@ -21,10 +21,12 @@ import numpy.typing as npt
 import torch
 
 from genair_engine import __version__
+from genair_engine.archetypes.representation import level_parts
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.devices import peak_memory, pick_device
 from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.evaluation.protocol import Protocol
+from genair_engine.methods.config import ModelConfig
 from genair_engine.methods.recommender import SequenceRecommender, TableScorer
 from genair_engine.methods.registry import METHODS, build_recommender
 from genair_engine.store import artifacts
@@ -157,14 +159,17 @@ def load_model(workspace: Workspace, name: str, device: str = "cpu") -> tuple[Ru
 def _build(
     workspace: Workspace, dataset: Dataset, representation: RepresentationRow | None, config: TrainingConfig
 ) -> SequenceRecommender:
-    vectors = torch.from_numpy(load_vectors(workspace, representation, config.parts)) if representation else None
+    vectors = torch.from_numpy(load_vectors(workspace, representation, config)) if representation else None
     return build_recommender(config, dataset.n_items, vectors)
 
 
-def load_vectors(workspace: Workspace, representation: RepresentationRow, parts: str) -> npt.NDArray[np.float32]:
-    """[n_items, D] the wanted parts of a representation. Raises InputError where it does not hold them."""
-    arrays = artifacts.load_arrays(workspace.path(representation.folder) / "representation.safetensors")
-    return arrays["vectors"][:, _columns(representation, parts)]
+def load_vectors(workspace: Workspace, representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.float32]:
+    """[n_items, D] the wanted parts of a representation, scaled as wanted. Raises InputError where it does not hold them."""
+    columns = _columns(representation, config.parts)
+    vectors = artifacts.load_arrays(workspace.path(representation.folder) / "representation.safetensors")["vectors"]
+    if config.scaling == "parts":
+        vectors = level_parts(vectors, list(representation.dims.values()))
+    return vectors[:, columns]
 
 
 def _columns(representation: RepresentationRow, parts: str) -> slice:

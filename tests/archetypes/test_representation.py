@@ -8,7 +8,14 @@ from safetensors.numpy import load, save
 from sklearn.decomposition import PCA
 
 from genair_engine.archetypes import representation
-from genair_engine.archetypes.representation import Representation, check_finite, fit_part, project, represent
+from genair_engine.archetypes.representation import (
+    Representation,
+    check_finite,
+    fit_part,
+    level_parts,
+    project,
+    represent,
+)
 from genair_engine.errors import InputError, NonFiniteError
 
 
@@ -134,3 +141,13 @@ def test_wrong_shapes_and_options() -> None:
         built.project({"prefill": states[:, :7]})
     with pytest.raises(InputError, match="prefill states of width 8, got none"):
         built.project({"decoding": states})
+
+
+def test_level_parts_gives_every_part_the_same_scale():
+    random = np.random.default_rng(0)
+    vectors = np.concatenate([random.normal(size=(9, 3)), 40 * random.normal(size=(9, 2))], axis=1).astype(np.float32)
+    level = level_parts(vectors, [3, 2])
+    for part in (level[:, :3], level[:, 3:]):
+        assert np.sqrt(np.square(part).mean()) == pytest.approx(1.0, rel=1e-5)
+    np.testing.assert_allclose(level[:, 3] / level[:, 4], vectors[:, 3] / vectors[:, 4], rtol=1e-5)  # directions stay
+    assert not level_parts(np.zeros((4, 2), np.float32), [2]).any()
