@@ -110,8 +110,7 @@ def search(workspace: Workspace, request: SweepRequest, progress: Progress) -> F
     with artifacts.locked(workspace.path(job.owner.folder) / f"search-{key}") as ours:
         if not ours:
             raise InputError("Another process does exactly this search: wait for it, or end it.")
-        with _kept(workspace):
-            study = _study(workspace, f"{job.owner.name} ({job.owner.id}) {key}")
+        with _study(workspace, f"{job.owner.name} ({job.owner.id}) {key}") as study:
             _take_up(study, space)
             while (done := len(study.get_trials(states=DONE))) < request.trials:
                 study.sampler = optuna.samplers.TPESampler(seed=request.seed + done)
@@ -119,19 +118,19 @@ def search(workspace: Workspace, request: SweepRequest, progress: Progress) -> F
             return _found(workspace, request, study.get_trials(states=DONE)[: request.trials])
 
 
-def _study(workspace: Workspace, name: str) -> optuna.Study:
+@contextmanager
+def _study(workspace: Workspace, name: str) -> Iterator[optuna.Study]:
+    """The study of that name, new or as it was left; Optuna's storage errors become ours."""
     optuna.logging.set_verbosity(logging.WARNING)
     url, options = database.engine_options(workspace.settings.database)
-    storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
-    return optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
-
-
-@contextmanager
-def _kept(workspace: Workspace) -> Iterator[None]:
-    """Optuna's storage errors as ours."""
     try:
         with database.readable_errors(workspace.engine):
-            yield
+            storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
+            try:
+                yield optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
+            finally:
+                storage.remove_session()
+                storage.engine.dispose()
     except StorageInternalError as error:
         raise WorkspaceError(
             f"The search cannot be kept in the database: {error}. The same command goes on with it."
