@@ -36,7 +36,7 @@ class ModelConfig(BaseModel):
     projector_dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability inside the projector (paper: none)")
     shortcut: bool = Field(
         False,
-        description="add the last item's own vector, times a learned factor, to the session's state (our extension; not for "
+        description="add the last item's own vector, times a learned matrix, to the session's state (our extension; not for "
         "bert4rec)",
     )
     max_len: int = Field(200, ge=2, le=10_000, description="longest history the model reads [items]")

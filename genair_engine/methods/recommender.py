@@ -13,24 +13,25 @@ from genair_engine.models import Backbone, ItemTable
 
 
 class Shortcut(nn.Module):
-    """a √d · dropout(x), with a scalar a that starts at 1."""
+    """√d · W dropout(x), with a matrix W that starts as the identity: what follows an item need not be like it."""
 
     def __init__(self, dim: int, dropout: float) -> None:
         super().__init__()
-        self.dim = dim
-        self.factor = nn.Parameter(torch.ones(()))
+        self.scale = math.sqrt(dim)
         self.dropout = nn.Dropout(dropout)
+        self.follow = nn.Linear(dim, dim, bias=False)
+        nn.init.eye_(self.follow.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(x) * (self.factor * math.sqrt(self.dim))
+        return self.follow(self.dropout(x)) * self.scale
 
 
 class SequenceRecommender(nn.Module):
     """Item vectors → session states → scores. `items` and `backbone` share the width d.
 
     shortcut: None, or the dropout probability of a direct way around the backbone (an extension of ours): a state becomes
-    h_t + a √d e_t with the last item's vector e_t and a learned a. What comes next is often simply similar to the last item,
-    and the backbone need not learn to copy it.
+    h_t + √d W e_t with the last item's vector e_t and a learned W. What comes next often depends on the last item alone, and
+    the backbone need not learn to pass it on.
     """
 
     def __init__(self, items: ItemTable, backbone: Backbone, shortcut: float | None = None) -> None:

@@ -103,6 +103,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_by_bit(tiny, run):
     assert [r.losses for r in resumed.progress.history] == [r.losses for r in whole.progress.history]
     assert [r.valid for r in resumed.progress.history] == [r.valid for r in whole.progress.history]
     assert all(torch.equal(a, b) for a, b in zip(weights(whole).values(), weights(resumed).values(), strict=True))
+    assert all(torch.equal(value, resumed.state()[name]) for name, value in whole.state().items())  # the average, too
 
 
 def test_training_does_not_touch_the_global_random_state(tiny):
