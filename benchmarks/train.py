@@ -88,7 +88,9 @@ def main() -> None:
 
 
 def settings() -> None:
-    print("\n| backbone | loss | calibration | threads | s an epoch | users a second | peak MB |\n|---|---|---|---|---|---|---|")
+    print(
+        "\n| backbone | loss | calibration | threads | s an epoch | users a second | peak MB |\n|---|---|---|---|---|---|---|"
+    )
     for backbone, loss, threads in itertools.product(BACKBONES, LOSSES, (1, 2)):
         plain = Case(backbone, loss, 0.0, threads)
         without, with_it = measured(plain), measured(replace(plain, alpha=0.1))
@@ -156,7 +158,7 @@ def _train(case: Case) -> tuple[float, int, int]:
     config = TrainingConfig(**settings, **PAPER)
     torch.manual_seed(0)
     vectors = torch.randn(dataset.n_items, COLUMNS) if METHODS[case.method].needs_representation else None
-    trainer = Trainer(build_recommender(config, dataset.n_items, vectors), dataset, np.zeros((0, 1), np.int32), config)
+    trainer = Trainer(build_recommender(config, dataset.n_items, vectors), dataset, config)
     trainer.model.train()
     rng = np.random.default_rng(0)
     for batch in itertools.islice(trainer.batches.epoch(rng, trainer.device), 3):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from genair_engine.errors import InputError, NonFiniteError
 
-PARTS = ("prefill", "decoding")
+PARTS = ("prefill", "decoding", "title")  # the paper has the first two; an encoder can add the titles
 _BLOCK = 4096  # rows that are held in float64 at a time
 _ROUNDING = 1e-9  # a part of the variance below this is rounding of float32 states, not a direction in the data
 
@@ -77,12 +77,12 @@ def represent(
 ) -> Representation:
     """Fits every part and projects the items that it was fitted on.
 
-    states: part ("prefill", "decoding") -> [n, d_part], the same n items in each. variance, components: as in
+    states: part of `PARTS` -> [n, d_part], the same n items in each. variance, components: as in
     `fit_part`. names: what errors call the items (id and title), n of them. Raises InputError, NonFiniteError.
     """
     unknown = sorted(set(states) - set(PARTS))
     if unknown or not states:
-        raise InputError(f"A representation is made of {' and '.join(PARTS)}; got {', '.join(unknown) or 'no part'}.")
+        raise InputError(f"A representation is made of {', '.join(PARTS)}; got {', '.join(unknown) or 'no part'}.")
     bases = {}
     for part in (p for p in PARTS if p in states):
         check_finite(states[part], f"the {part} states", names)

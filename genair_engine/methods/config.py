@@ -21,8 +21,8 @@ class ModelConfig(BaseModel):
         "same plus a free vector an item (our extension), llminit = free vectors that start at the representation, id = free "
         "vectors",
     )
-    parts: Literal["both", "prefill", "decoding"] = Field(
-        "both", description="which parts of the representation are used (ablations w/o decoding, w/o prefill)"
+    without: Literal["prefill", "decoding", "title"] | None = Field(
+        None, description="part of the representation that is left out (ablation); by default none"
     )
     scaling: Literal["none", "parts"] = Field(
         "none",

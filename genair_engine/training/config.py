@@ -107,6 +107,8 @@ class TrainingConfig(ModelConfig):
     def _losses_fit(self) -> TrainingConfig:
         if self.backbone == "bert4rec" and self.targets == "last":
             raise ValueError("targets last does not fit bert4rec: its cloze task hides items anywhere in a history")
+        if self.kernel == "linear" and self.calibration_items is not None:
+            raise ValueError("calibration_items is for kernel exp: the public code's linear kernel counts duplicates")
         if self.exclude_seen and self.loss != "ce":
             raise ValueError(f"exclude_seen is for loss ce, not for {self.loss}, whose negatives are drawn: leave it out")
         return self

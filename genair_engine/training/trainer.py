@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from genair_engine.catalog.dataset import Dataset, ItemArray
+from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import NonFiniteError
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Protocol, evaluate
@@ -68,7 +68,7 @@ class Progress:
 class Trainer:
     """Trains `model` on the training part of `dataset`.
 
-    negatives: the stored evaluation negatives ([n_eval, m]), for validation. protocol: how validation ranks are obtained.
+    protocol: how validation ranks are obtained (full ranking; the sampled protocol is for finished runs).
     processes: others that train the same model with the same arguments at the same time. On a GPU the backbone is
     compiled, and matrix products are in bfloat16 unless the configuration says float32.
     """
@@ -77,7 +77,6 @@ class Trainer:
         self,
         model: SequenceRecommender,
         dataset: Dataset,
-        negatives: ItemArray,
         config: TrainingConfig,
         protocol: Protocol | None = None,
         device: str | torch.device = "cpu",
@@ -86,7 +85,6 @@ class Trainer:
         self.device = torch.device(device)
         self.model = model.to(self.device)
         self.dataset = dataset
-        self.negatives = negatives
         self.config = config
         self.protocol = protocol or Protocol()
         self.processes = processes or Processes()

@@ -1,7 +1,7 @@
 """The verb `represent`: from states or text embeddings to the frozen item representation E (GenAIR eq. 6–7).
 
 A causal language model is represented by its own states, which `generate` kept. A text encoder embeds the metadata as the
-prefill part and the texts that a language model wrote as the decoding part.
+prefill part, the texts that a language model wrote as the decoding part, and on demand the titles as one more part.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class RepresentRequest(Request):
     parts: Literal["prefill", "decoding", "both"] | None = Field(
         None, description="which parts to keep; by default both where there are both"
     )
+    title: bool = Field(False, description="for an encoder: embed the titles alone as one more part")
     variance: float | None = Field(0.95, gt=0, le=1, description="share of each part's variance that PCA keeps")
     components: int | None = Field(None, ge=1, description="fixed number of components a part, instead of a variance")
 
@@ -109,6 +110,8 @@ def _generated(
     request: RepresentRequest,
     progress: Progress,  # noqa: ARG001 - loading states is quick
 ) -> tuple[States, ArchetypeSetRow]:
+    if request.title:
+        raise InputError(f"{source.model_id!r} is a language model and embeds no titles alone: use an encoder such as minilm.")
     with workspace.reading() as session:
         archetypes = find_set(session, row.id, request.archetypes or source.model_id)
         if archetypes.model != source.model_id or archetypes.revision != source.revision:
@@ -141,6 +144,9 @@ def _encoded(
         _require_all(written.keys(), dataset, archetypes.model)
         texts["decoding"] = [written[position] for position in range(1, dataset.n_items + 1)]
     parts = _parts(request, list(texts))
+    if request.title:
+        texts["title"] = [title or f"unknown {PAPER.noun}" for title in dataset.items["title"]]
+        parts.append("title")
     encoder = load_encoder(source)
     labels, states, done = item_labels(dataset.items), {}, 0
     for part in parts:

@@ -24,8 +24,8 @@ from genair_engine.verbs.sweep import Summary, SweepRequest, SweepResult, SweepR
 from genair_engine.workspace import Workspace
 
 ABLATIONS: dict[str, dict[str, Any]] = {
-    "prefill": {"parts": "decoding"},
-    "decoding": {"parts": "prefill"},
+    "prefill": {"without": "prefill"},
+    "decoding": {"without": "decoding"},
     "calibration": {"alpha": 0.0},
 }
 """What leaves a part of GenAIR out (the paper's table 3)."""

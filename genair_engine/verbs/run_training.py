@@ -76,7 +76,7 @@ def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> Job
     if not method.needs_representation and representation is not None:
         raise InputError(f"Method {config.method!r} uses no representation: leave --representation out.")
     if representation is not None:
-        _columns(representation, config.parts)
+        _kept(representation, config)
     if len(workspace.load_dataset(request.dataset).split.users) == 0:
         raise InputError(f"{owner.name!r} has no user with three interactions: nothing to validate on.")
     return Job(owner, representation, config, str(device) if processes == 1 else f"{processes} × {device.type}")
@@ -97,8 +97,8 @@ def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> st
             torch.manual_seed(job.config.seed)
             model = _build(workspace, dataset, job.representation, job.config)
         flops = inference_flops(model)
-        negatives, device = workspace.negatives(job.owner.name), processes.device(pick_device(request.device))
-        trainer = Trainer(model, dataset, negatives, job.config, device=device, processes=processes)
+        device = processes.device(pick_device(request.device))
+        trainer = Trainer(model, dataset, job.config, device=device, processes=processes)
         if processes.first:
             return processes.tell(_lead(workspace, job, trainer, flops, progress))
         folder, resumed = processes.tell(("", False))
@@ -117,7 +117,8 @@ def _lead(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlop
                 _restore(workspace.path(run.folder), trainer)
             with peak_memory(trainer.device) as peak:
                 trainer.fit(lambda record: _keep_epoch(workspace, run, trainer, record, progress))
-                measured = measure(TableScorer(trainer.model), trainer.dataset, trainer.negatives, trainer.protocol)
+                negatives = workspace.negatives(job.owner.name)
+                measured = measure(TableScorer(trainer.model), trainer.dataset, negatives, trainer.protocol)
             _finish(workspace, run, trainer, measured, peak.megabytes)
         except NonFiniteError as error:
             _set_state(workspace, run, "failed", str(error))
@@ -165,25 +166,22 @@ def _build(
 
 def load_vectors(workspace: Workspace, representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.float32]:
     """[n_items, D] the wanted parts of a representation, scaled as wanted. Raises InputError where it does not hold them."""
-    columns = _columns(representation, config.parts)
+    kept = _kept(representation, config)
     vectors = artifacts.load_arrays(workspace.path(representation.folder) / "representation.safetensors")["vectors"]
     if config.scaling == "parts":
         vectors = level_parts(vectors, list(representation.dims.values()))
-    return vectors[:, columns]
+    return vectors[:, kept]
 
 
-def _columns(representation: RepresentationRow, parts: str) -> slice:
-    """The columns of the wanted parts: they stand side by side, in the order of `dims`. Raises InputError."""
-    if parts == "both":
-        return slice(None)
-    if parts not in representation.dims or len(representation.dims) < 2:
+def _kept(representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.bool_]:
+    """[D] the columns that are used: parts stand side by side, in the order of `dims`. Raises InputError."""
+    parts = list(representation.dims)
+    if config.without is not None and (config.without not in parts or len(parts) == 1):
         raise InputError(
-            f"Representation {representation.id} holds {' and '.join(representation.dims)}: parts {parts!r} needs one that "
-            "holds both prefill and decoding."
+            f"Representation {representation.id} holds {' and '.join(parts)}: leaving out {config.without} needs one that "
+            "holds it and something else."
         )
-    names = list(representation.dims)
-    before = sum(representation.dims[name] for name in names[: names.index(parts)])
-    return slice(before, before + representation.dims[parts])
+    return np.repeat([part != config.without for part in parts], list(representation.dims.values()))
 
 
 @contextmanager

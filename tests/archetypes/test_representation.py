@@ -132,8 +132,8 @@ def test_wrong_shapes_and_options() -> None:
         fit_part(states, variance=None)
     with pytest.raises(InputError, match="components must be at least 1"):
         fit_part(states, components=0)
-    with pytest.raises(InputError, match="got title"):
-        represent({"title": states})
+    with pytest.raises(InputError, match="got image"):
+        represent({"image": states})
     with pytest.raises(InputError, match="different numbers of items"):
         represent({"prefill": states, "decoding": states[:9]})
     built = represent({"prefill": states})

@@ -32,7 +32,7 @@ def dataset(sequences: list[list[int]]) -> Dataset:
 def recorded_run(data: Dataset, config: TrainingConfig):
     """The engine's run: weights at the start, (batch, negatives, losses) of every step, weights and metrics at the end."""
     torch.manual_seed(1)
-    trainer = Trainer(build_recommender(config, data.n_items), data, np.zeros((len(data.split.users), 1), np.int32), config)
+    trainer = Trainer(build_recommender(config, data.n_items), data, config)
     start = {name: value.clone() for name, value in trainer.model.state_dict().items()}
     steps, drawn = [], []
     draw, step = trainer.objective._draw, trainer.step

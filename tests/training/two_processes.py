@@ -33,7 +33,7 @@ def trainer(case: str, processes: Processes) -> Trainer:
     torch.manual_seed(0 if processes.first else 99)  # what counts are the first one's weights
     rows = torch.randn(N_ITEMS, 5, generator=torch.Generator().manual_seed(9))
     model = build_recommender(config, N_ITEMS, None if config.method == "id" else rows)
-    return Trainer(model, data, np.zeros((13, 1), np.int32), config, processes=processes)
+    return Trainer(model, data, config, processes=processes)
 
 
 def outcome(case: str, processes: Processes) -> dict:

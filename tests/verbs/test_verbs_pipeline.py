@@ -311,6 +311,10 @@ def test_an_encoder_embeds_metadata_and_texts(imported, monkeypatch):
     assert set(metadata.dims) == {"prefill"} and metadata.archetypes is None
     both = represent(imported, model="minilm", archetypes="tiny-llama", variance=1.0)
     assert set(both.dims) == {"prefill", "decoding"} and both.archetypes
+    titles = represent(imported, model="minilm", archetypes="tiny-llama", title=True, variance=1.0)
+    assert list(titles.dims) == ["prefill", "decoding", "title"]
+    with pytest.raises(InputError, match="embeds no titles"):
+        represent(imported, title=True)
     with pytest.raises(InputError, match="--archetypes"):
         represent(imported, model="minilm", parts="both")
     with pytest.raises(NotFoundError, match="tiny-qwen"):
@@ -327,3 +331,23 @@ def test_search_and_detail(represented):
     assert verbs.item_detail(workspace, "shop").archetypes
     with pytest.raises(NotFoundError):
         verbs.item_detail(workspace, "shop", "nope")
+
+
+def test_the_columns_that_a_run_uses(represented):
+    """`without` leaves out exactly a part's columns, whatever stands beside it; `scaling` levels what is left."""
+    from genair_engine.store.runs import find_representation
+    from genair_engine.training.config import TrainingConfig
+    from genair_engine.verbs.run_training import load_vectors
+
+    workspace, representation = represented
+    with workspace.reading() as session:
+        row = find_representation(session, workspace.dataset_row("shop"), representation)
+    first, second = row.dims.values()
+    whole = load_vectors(workspace, row, TrainingConfig())
+    assert whole.shape[1] == first + second
+    np.testing.assert_array_equal(load_vectors(workspace, row, TrainingConfig(without="prefill")), whole[:, first:])
+    np.testing.assert_array_equal(load_vectors(workspace, row, TrainingConfig(without="decoding")), whole[:, :first])
+    level = load_vectors(workspace, row, TrainingConfig(without="decoding", scaling="parts"))
+    assert np.sqrt(np.square(level).mean()) == pytest.approx(1.0, rel=1e-4)
+    with pytest.raises(InputError, match="leaving out title"):
+        load_vectors(workspace, row, TrainingConfig(without="title"))

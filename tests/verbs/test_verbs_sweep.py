@@ -55,10 +55,10 @@ def test_a_backbone_brings_its_own_defaults():
 
 def test_ablations_are_variants_of_genair():
     found = grid(methods=["id", "genair"], ablations=["prefill", "decoding", "calibration"])
-    assert [(one.parts, one.alpha, variant) for one, variant in found[2:]] == [
-        ("decoding", 0.1, "w/o prefill"),
-        ("prefill", 0.1, "w/o decoding"),
-        ("both", 0.0, "w/o calibration"),
+    assert [(one.without, one.alpha, variant) for one, variant in found[2:]] == [
+        ("prefill", 0.1, "w/o prefill"),
+        ("decoding", 0.1, "w/o decoding"),
+        (None, 0.0, "w/o calibration"),
     ]
 
 
