@@ -16,8 +16,10 @@ PARTS = ("imports", "cooccurrence", "ranking", "train", "quality")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
-    parts = parser.parse_args().parts or PARTS
+    parser.add_argument("parts", nargs="*", default=PARTS, metavar="PART", help=", ".join(PARTS))
+    parts = parser.parse_args().parts
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}: give {', '.join(PARTS)}")
     failed = []
     for part in parts:
         with tempfile.TemporaryDirectory() as folder:
