@@ -3,4 +3,4 @@
 The public surface is `genair_engine.verbs`; see CONTRIBUTING.md for the layout.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

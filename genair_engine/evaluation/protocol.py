@@ -24,7 +24,9 @@ from genair_engine.errors import InputError, NonFiniteError
 
 Part = Literal["valid", "test"]
 MAX_BLOCK_SCORES = 4_000_000
-"""Scores held at once (16 MB of float32): bounds memory whatever the catalogue's size, and stays near the cache."""
+"""Scores held at once (16 MB of float32): stays near the cache …"""
+LEAST_BLOCK_USERS = 32
+"""… but never fewer users than this, because every block reads all item vectors: 128 MB with a million items."""
 
 
 class Protocol(BaseModel):
@@ -87,7 +89,7 @@ def evaluate(
     targets = held_out(dataset, part)
     histories = split.train if part == "valid" else _with_validation(dataset)
 
-    block = max(1, MAX_BLOCK_SCORES // (dataset.n_items + 1))
+    block = max(LEAST_BLOCK_USERS, MAX_BLOCK_SCORES // (dataset.n_items + 1))
     full = np.empty(len(targets))
     sampled = np.empty(len(targets)) if negatives is not None else None
     lists = np.zeros((len(targets), top), dtype=np.int32) if top > 0 else None
@@ -199,4 +201,6 @@ def _require_finite(scores: Tensor, dataset: Dataset, users: IntArray) -> None:
         bad = ~torch.isfinite(scores[:, 1:]).all(dim=1)
         if bad.any():
             user = dataset.user_ids[int(users[int(bad.nonzero()[0])])]
-            raise NonFiniteError(f"The model's scores for user {user!r} are not finite: its training has diverged.")
+            raise NonFiniteError(
+                f"The scores for user {user!r} are not finite: training has diverged, or the representation is broken."
+            )

@@ -36,8 +36,8 @@ class ModelConfig(BaseModel):
     projector_dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability inside the projector (paper: none)")
     shortcut: bool = Field(
         False,
-        description="add the last item's own vector, times a learned matrix, to the session's state (our extension; not for "
-        "bert4rec)",
+        description="add to a session's state a direct way from its items, with a free vector an item for what follows it "
+        "(our extension; not for bert4rec)",
     )
     max_len: int = Field(200, ge=2, le=10_000, description="longest history the model reads [items]")
     public_code_attention: bool = Field(

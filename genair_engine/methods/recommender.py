@@ -13,32 +13,43 @@ from genair_engine.models import Backbone, ItemTable
 
 
 class Shortcut(nn.Module):
-    """√d · W dropout(x), with a matrix W that starts as the identity: what follows an item need not be like it."""
+    """A direct way from a session's items to its states, past the backbone (an extension of ours).
 
-    def __init__(self, dim: int, dropout: float) -> None:
+    s_t = √d (W e_t + Σ_{u ≤ t} 0.7^(t − u) f_u): a matrix W that starts as the identity reads the last item's vector, since
+    what comes next often depends on it alone, and free vectors f that start at zero remember what followed each item, as
+    transition-kNN does (0.7 is that floor's decay). Dropout on both. Without it the backbone must learn to pass these on.
+    """
+
+    DECAY = 0.7
+
+    def __init__(self, n_items: int, dim: int, dropout: float) -> None:
         super().__init__()
         self.scale = math.sqrt(dim)
         self.dropout = nn.Dropout(dropout)
-        self.follow = nn.Linear(dim, dim, bias=False)
-        nn.init.eye_(self.follow.weight)
+        self.last = nn.Linear(dim, dim, bias=False)
+        nn.init.eye_(self.last.weight)
+        self.follow = nn.Embedding(n_items + 1, dim, padding_idx=0)
+        nn.init.zeros_(self.follow.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.follow(self.dropout(x)) * self.scale
+    def forward(self, x: Tensor, items: Tensor) -> Tensor:
+        """[B, T, d]. x: [B, T, d] item vectors; items: [B, T] the items, 0 where none."""
+        place = torch.arange(items.shape[1], device=items.device)
+        weights = self.DECAY ** (place.unsqueeze(1) - place).clamp(min=0) * (place <= place.unsqueeze(1))  # [T, T], u ≤ t
+        remembered = weights.to(x.dtype) @ self.follow(items).to(x.dtype)
+        return (self.last(self.dropout(x)) + self.dropout(remembered)) * self.scale
 
 
 class SequenceRecommender(nn.Module):
     """Item vectors → session states → scores. `items` and `backbone` share the width d.
 
-    shortcut: None, or the dropout probability of a direct way around the backbone (an extension of ours): a state becomes
-    h_t + √d W e_t with the last item's vector e_t and a learned W. What comes next often depends on the last item alone, and
-    the backbone need not learn to pass it on.
+    shortcut: None, or the dropout probability of a `Shortcut` that is added to the states.
     """
 
     def __init__(self, items: ItemTable, backbone: Backbone, shortcut: float | None = None) -> None:
         super().__init__()
         self.items = items
         self.backbone = backbone
-        self.shortcut = None if shortcut is None else Shortcut(backbone.dim, shortcut)
+        self.shortcut = None if shortcut is None else Shortcut(items.n_items, backbone.dim, shortcut)
 
     @property
     def n_items(self) -> int:
@@ -49,14 +60,17 @@ class SequenceRecommender(nn.Module):
         """Most items of a session that a prediction can use."""
         return self.backbone.reads
 
-    def states(self, sessions: Tensor, table: Tensor, lengths: Tensor, masked: Tensor | None = None) -> Tensor:
-        """[B, T, d] states of `sessions` ([B, T] rows of `table`, the first `lengths` of them in use)."""
-        x = F.embedding(sessions, table)
+    def states(self, sessions: Tensor, rows: Tensor, table: Tensor, lengths: Tensor, masked: Tensor | None = None) -> Tensor:
+        """[B, T, d] states of `sessions` ([B, T] items, the first `lengths` places in use).
+
+        table: [m, d] item vectors; rows: [B, T] where each item's vector stands in it.
+        """
+        x = F.embedding(rows, table)
         states = self.backbone(x, lengths, masked)
-        return states if self.shortcut is None else states + self.shortcut(x)
+        return states if self.shortcut is None else states + self.shortcut(x, sessions)
 
     def last_states(self, sessions: Tensor, table: Tensor) -> Tensor:
-        """[B, d] the states that predict what comes next; `sessions`: [B, T] rows of `table`, padded with row 0.
+        """[B, d] the states that predict what comes next; `sessions`: [B, T] items, padded with 0; `table`: all of them.
 
         Every session must hold at least one item.
         """
@@ -64,7 +78,7 @@ class SequenceRecommender(nn.Module):
         states = self.backbone.last(x, lengths)
         if self.shortcut is None:
             return states
-        return states + self.shortcut(x[torch.arange(len(x), device=x.device), lengths - 1])
+        return states + self.shortcut(x, sessions)[torch.arange(len(x), device=x.device), lengths - 1]
 
 
 class TableScorer:

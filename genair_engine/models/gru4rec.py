@@ -6,6 +6,7 @@ that no state ever passes through padding (in the public code up to 190 padding 
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from genair_engine.models.backbone import Backbone, xavier
@@ -22,5 +23,6 @@ class GRU4Rec(Backbone):
 
     def forward(self, x: Tensor, lengths: Tensor, masked: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """[B, T, d] states; state t predicts item t + 1 and depends on items ≤ t only."""
-        states, _ = self.gru(self.dropout(x))
+        with torch.autocast(x.device.type, enabled=False):  # CUDA's recurrent kernels would fall back to float16, not bfloat16
+            states, _ = self.gru(self.dropout(x.float()))
         return states

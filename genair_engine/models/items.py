@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from genair_engine.errors import NonFiniteError
 
+BLOCK_ROWS = 65_536
+"""Items that are projected at once where no gradient is needed: bounds the memory of the hidden layer."""
+
 
 class ItemTable(nn.Module, ABC):
     """A source of item vectors for items 1…n_items; item 0 is padding and always the zero vector."""
@@ -24,10 +27,9 @@ class ItemTable(nn.Module, ABC):
     def vectors(self, ids: Tensor) -> Tensor:
         """[m, d] vectors of `ids` ([m] int64, 0…n_items). Row of id 0 is zero."""
 
+    @abstractmethod
     def all_vectors(self) -> Tensor:
         """[n_items + 1, d]: row i is item i; row 0 (padding) is zero."""
-        device = next(self.parameters()).device
-        return self.vectors(torch.arange(self.n_items + 1, device=device))
 
 
 class IdItems(ItemTable):
@@ -46,6 +48,9 @@ class IdItems(ItemTable):
 
     def vectors(self, ids: Tensor) -> Tensor:
         return self.embedding(ids)
+
+    def all_vectors(self) -> Tensor:
+        return _with_padding(self.embedding.weight[1:])
 
 
 class ProjectedItems(ItemTable):
@@ -82,16 +87,25 @@ class ProjectedItems(ItemTable):
         nn.init.zeros_(last.bias)
 
     def vectors(self, ids: Tensor) -> Tensor:
-        hidden = self.projector[:-1](self.representation[ids])
-        projected = self.projector[-1](self.dropout(hidden))  # [m, d]
-        return projected * (ids != 0).unsqueeze(1)  # p_θ(0) is not zero; padding must be
+        return self._project(self.representation[ids]) * (ids != 0).unsqueeze(1)  # p_θ(0) is not zero; padding must be
+
+    def all_vectors(self) -> Tensor:
+        rows = self.representation[1:]  # a view: no copy of the representation
+        if torch.is_grad_enabled():
+            return _with_padding(self._project(rows))
+        return _with_padding(torch.cat([self._project(block) for block in rows.split(BLOCK_ROWS)]))
+
+    def _project(self, rows: Tensor) -> Tensor:
+        """[m, d] of [m, D]."""
+        projected: Tensor = self.projector[-1](self.dropout(self.projector[:-1](rows)))
+        return projected
 
 
 class ResidualItems(ProjectedItems):
     """e_i = p_θ(E_i) + z_i with a free z_i that starts at zero: content first, and what only behaviour tells on top.
 
-    An extension of ours (`genair-id`), not part of the paper: GenAIR has no free vectors. An item nobody has taken keeps
-    z = 0 and is ranked by its content alone.
+    An extension of ours (`genair-id`), not part of the paper: GenAIR has no free vectors. A new item has none either and is
+    ranked by its content alone; an item of the catalogue that nobody took does get one, from being a negative.
     """
 
     def __init__(self, representation: Tensor, dim: int, dropout: float = 0.0) -> None:
@@ -101,6 +115,9 @@ class ResidualItems(ProjectedItems):
 
     def vectors(self, ids: Tensor) -> Tensor:
         return super().vectors(ids) + self.residual(ids)
+
+    def all_vectors(self) -> Tensor:
+        return super().all_vectors() + _with_padding(self.residual.weight[1:])
 
 
 def leading_components(representation: Tensor, dim: int) -> Tensor:
@@ -118,6 +135,10 @@ def leading_components(representation: Tensor, dim: int) -> Tensor:
     components = centred @ (directions * signs)
     scale = components.square().sum(dim=1).mean().sqrt().clamp_min(torch.finfo(torch.float64).tiny)
     return F.pad((components / scale).float(), (0, dim - components.shape[1]))
+
+
+def _with_padding(vectors: Tensor) -> Tensor:
+    return F.pad(vectors, (0, 0, 1, 0))
 
 
 def _require_finite(representation: Tensor) -> None:

@@ -16,7 +16,9 @@ _PUBLIC_CODE: dict[str, Any] = {
     "kernel": "linear",
     "gamma": 4.0,
     "dropout": 0.5,
+    "alpha": 1e-4,
     "averaging": 0.0,
+    "epochs": 50,
     "patience": 20,
 }
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -30,7 +32,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 """Values that a preset gives to fields which are not given, by backbone (methods.md 2 and 8).
 
 Not brought back: rows put into the item table at the wrong place, ties in favour of the target, GRU states that pass
-through padding. These are errors, not choices.
+through padding (errors, not choices); its initial vectors, and early stopping on 100 negatives instead of full ranking.
 """
 
 
@@ -76,7 +78,7 @@ class TrainingConfig(ModelConfig):
     )
     weight_decay: float = Field(0.0, ge=0, le=10, description="Adam's decoupled weight decay (AdamW)")
     residual_decay: float = Field(
-        0.0, ge=0, le=100, description="decoupled weight decay of the free vectors that genair-id adds"
+        0.0, ge=0, le=100, description="decoupled weight decay of the free vectors that genair-id and the shortcut add"
     )
     averaging: float = Field(
         0.99,
@@ -119,7 +121,11 @@ class TrainingConfig(ModelConfig):
         if self.method == "genair-id":
             found.append("a free vector an item beside the projector (extension)")
         if self.shortcut:
-            found.append("a shortcut from the last item to the state (extension)")
+            found.append("a shortcut from the items to the state (extension)")
+        if self.projector_dropout:
+            found.append("dropout in the projector")
+        if self.scaling == "parts":
+            found.append("parts of the representation on one scale")
         if self.public_code_attention:
             causal = "no causal mask, " if self.backbone == "sasrec" else ""
             found.append(f"{causal}padding takes part in attention")

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 BLOCK_SCORES = 8_000_000
-"""Scores that the softmax loss holds at once (32 MB of float32): bounds memory whatever the batch's and catalogue's size."""
+"""Scores that the softmax loss works on at once (32 MB of float32), whatever the batch's size …"""
 
 LEAST_ROWS = 64
-"""… but never fewer positions than this at once: every block reads the whole table."""
+"""… but never fewer positions than this, because every block reads the whole table: 256 MB with a million items."""
 
 
 def bpr(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
@@ -99,9 +99,9 @@ class _BlockedSoftmax(torch.autograd.Function):
                 own = scores.gather(1, wanted)
                 hidden = seen.items(positions) - 1
                 scores.scatter_(1, torch.where(hidden < 0, wanted, hidden), -torch.inf).scatter_(1, wanted, own)
-            shares = torch.log_softmax(scores, dim=1)
-            loss -= shares.gather(1, wanted).sum()
-            shares.exp_()
+            normaliser = scores.logsumexp(dim=1, keepdim=True)
+            loss += (normaliser - scores.gather(1, wanted)).sum()
+            shares = scores.sub_(normaliser).exp_()
             shares.scatter_add_(1, wanted, torch.full(wanted.shape, -1.0, device=shares.device))
             shares = shares.to(states.dtype)
             states_gradient[positions] = shares @ items

@@ -59,7 +59,7 @@ class Objective(nn.Module):
         targets = part.targets[predicted]  # [P]
         drawn = self._draw(part.users.repeat_interleave(predicted.sum(dim=1)))
         table = self._project(part.inputs, batch.targets, drawn)
-        states = self.model.states(self.row[part.inputs], table, part.lengths, part.masked)[predicted]  # [P, d]
+        states = self.model.states(part.inputs, self.row[part.inputs], table, part.lengths, part.masked)[predicted]  # [P, d]
         loss = self._rank_loss(states, targets, drawn, table, self._seen(part, predicted))
         if self.world > 1:
             loss = loss * (self.world * len(targets) / (batch.targets != 0).sum())

@@ -39,6 +39,9 @@ class Processes:
             return asked
         if asked.index is not None:
             raise InputError(f"Under torchrun every process takes its own GPU: ask for the device cuda, not {asked}.")
+        if self.local >= torch.cuda.device_count():
+            raise InputError(f"There are {torch.cuda.device_count()} GPUs here: start no more processes than that.")
+        torch.cuda.set_device(self.local)  # collectives would otherwise all meet on the first GPU
         return torch.device(asked.type, self.local)
 
     def tell(self, value: T) -> T:
@@ -70,11 +73,6 @@ def joined() -> Iterator[Processes]:
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield Processes()
         return
-    local = int(os.environ["LOCAL_RANK"])
-    if torch.cuda.is_available():
-        torch.cuda.set_device(local)  # collectives would otherwise all meet on the first GPU
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size(), local)
-    finally:
-        distributed.destroy_process_group()
+    yield Processes(distributed.get_rank(), distributed.get_world_size(), int(os.environ["LOCAL_RANK"]))
+    distributed.destroy_process_group()  # not after an error: it would wait for the others, and torchrun for this process

@@ -24,7 +24,6 @@ from genair_engine.errors import NonFiniteError
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Protocol, evaluate
 from genair_engine.methods.recommender import SequenceRecommender, TableScorer
-from genair_engine.models import ResidualItems
 from genair_engine.training.batches import Batch
 from genair_engine.training.config import TrainingConfig
 from genair_engine.training.objective import Objective, batch_source
@@ -175,8 +174,11 @@ class Trainer:
             for step, batch in enumerate(self.batches.epoch(rng, self.device), start=1):
                 self._set_learning_rate(epoch - 1 + step / len(self.batches))
                 watch.add(self.step(batch))
+                self._average((epoch - 1) * len(self.batches) + step)
                 if step % CHECK_EVERY == 0 or step == len(self.batches):
                     self._require_finite(watch, epoch)
+        if not self.config.averaging:
+            self.average = _copy(self.model)
         means = self.processes.mean(watch.sums / len(self.batches)).tolist()
         seconds = time.perf_counter() - started
         return EpochRecord(epoch, dict(zip(watch.names, means, strict=True)), self.validate(), seconds)
@@ -188,7 +190,6 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         parts["total"].backward()
         self.optimizer.step()
-        self._average()
         return {name: value.detach() for name, value in parts.items()}
 
     def _set_learning_rate(self, epochs: float) -> None:
@@ -200,9 +201,13 @@ class Trainer:
             group["lr"] = self.config.learning_rate * factor
 
     @torch.no_grad()
-    def _average(self) -> None:
+    def _average(self, steps: int) -> None:
+        """After the run's `steps`-th step. The decay grows to its value, so that random first weights are forgotten."""
+        if not self.config.averaging:
+            return
+        decay = min(self.config.averaging, (1 + steps) / (10 + steps))
         weights = self.model.state_dict()
-        torch._foreach_lerp_(list(self.average.values()), list(weights.values()), 1.0 - self.config.averaging)
+        torch._foreach_lerp_(list(self.average.values()), list(weights.values()), 1.0 - decay)
 
     def _require_finite(self, watch: _LossWatch, epoch: int) -> None:
         bad = watch.first_bad(self.processes)
@@ -245,9 +250,12 @@ class _LossWatch:
 
 def _decay_groups(model: SequenceRecommender, config: TrainingConfig) -> list[dict[str, object]]:
     """Trainable parameters by their weight decay."""
-    residual = list(model.items.residual.parameters()) if isinstance(model.items, ResidualItems) else []
-    rest = [p for p in model.parameters() if p.requires_grad and all(p is not one for one in residual)]
-    groups = ((rest, config.weight_decay), (residual, config.residual_decay))
+    added = {"items.residual.weight", "shortcut.follow.weight"}
+    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    groups = (
+        ([one for name, one in named.items() if name not in added], config.weight_decay),
+        ([one for name, one in named.items() if name in added], config.residual_decay),
+    )
     return [{"params": parameters, "weight_decay": decay} for parameters, decay in groups if parameters]
 
 

@@ -132,11 +132,16 @@ def in_words(values: dict[str, Any]) -> str:
 
 
 def train_or_reuse(workspace: Workspace, request: TrainRequest, progress: Progress) -> RunResult:
-    """The finished run of exactly this configuration, or else a new or resumed one."""
+    """The run of exactly this configuration, or else a new or resumed one.
+
+    Raises NonFiniteError when it diverges, and at once when it has: it would again.
+    """
     job = run_training.plan(workspace, request)
     with workspace.reading() as session:
-        done = rows.runs_of_key(session, job.owner.id, job.key, ("done",))
-    return run_result(workspace, done[0].id if done else run_training.train(workspace, request, progress))
+        over = rows.runs_of_key(session, job.owner.id, job.key, ("done", "failed"))
+    if over and over[0].state == "failed":
+        raise NonFiniteError(str(over[0].error))
+    return run_result(workspace, over[0].id if over else run_training.train(workspace, request, progress))
 
 
 def _distinct(workspace: Workspace, found: list[Configuration], seeds: list[int]) -> list[Configuration]:

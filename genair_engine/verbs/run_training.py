@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
 
 from genair_engine import __version__
 from genair_engine.archetypes.representation import level_parts
@@ -44,6 +46,10 @@ from genair_engine.verbs.runs import EvaluateRequest, TrainRequest
 from genair_engine.workspace import Workspace
 
 
+UNFINISHED = ("training", "stopped")
+"""States from which a run goes on."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A run as it was asked for: all that its result depends on. device: in words, with the number of processes."""
@@ -55,7 +61,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Equal for two runs that would come out equal."""
+        """Equal for two requests only if their runs come out equal."""
         representation = self.representation.id if self.representation else None
         return content_key([self.owner.content_hash, representation, self.config.model_dump(), self.device, __version__])
 
@@ -149,11 +155,18 @@ def load_model(workspace: Workspace, name: str, device: str = "cpu") -> tuple[Ru
     with workspace.reading() as session:
         run, owner = rows.find_run(session, name)
         representation = session.get(RepresentationRow, run.representation_id) if run.representation_id else None
+    if run.state == "failed":
+        raise InputError(f"Run {name!r} has failed and cannot be used: {run.error}")
     if run.state != "done":
         raise InputError(f"Run {name!r} is {run.state}: only a finished run can be used. Train it again to finish it.")
-    model = _build(workspace, workspace.load_dataset(owner.name), representation, TrainingConfig(**run.config))
     weights = artifacts.load_arrays(workspace.path(run.folder) / "model.safetensors")
-    model.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+    try:
+        model = _build(workspace, workspace.load_dataset(owner.name), representation, TrainingConfig(**run.config))
+        model.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+    except (ValidationError, RuntimeError) as error:  # fields or weights of that version that this one does not have
+        raise InputError(
+            f"Run {name!r} was made by version {run.code_version}, whose model version {__version__} cannot build: train it again."
+        ) from error
     return run, owner, model.to(pick_device(device)).eval()
 
 
@@ -192,12 +205,15 @@ def _claim(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlo
     """
     owner, representation, config = job.owner, job.representation, job.config
     with workspace.reading() as session:
-        unfinished = list(rows.runs_of_key(session, owner.id, job.key, ("training", "stopped")))
+        unfinished = list(rows.runs_of_key(session, owner.id, job.key, UNFINISHED))
     for run in unfinished:
         folder = workspace.path(run.folder)
         with artifacts.locked(folder) as locked:
             if not locked:
                 continue
+            with workspace.reading() as session:  # another process may have finished it before the lock was ours
+                if rows.find_run(session, run.id)[0].state not in UNFINISHED:
+                    continue
             if (folder / "checkpoint.safetensors").exists():
                 _set_state(workspace, run, "training", None)
                 yield run, True
@@ -239,10 +255,7 @@ def _keep_epoch(workspace: Workspace, run: RunRow, trainer: Trainer, record: Epo
         {"progress": json.dumps(trainer.progress.to_json())},
     )
     with workspace.session() as session:
-        for past in trainer.progress.history[-2:]:
-            session.merge(
-                RunEpochRow(run_id=run.id, epoch=past.epoch, losses=past.losses, valid=past.valid, seconds=past.seconds)
-            )
+        _merge_epochs(session, run, trainer.progress.history[-2:])
         stored, _ = rows.find_run(session, run.id)
         stored.epochs_done, stored.best_epoch = trainer.progress.epochs_done, trainer.progress.best_epoch
     valid = record.valid[training.STOPPING_METRIC]
@@ -252,6 +265,11 @@ def _keep_epoch(workspace: Workspace, run: RunRow, trainer: Trainer, record: Epo
         f"epoch {record.epoch}: loss {record.losses['total']:.4f}, validation {training.STOPPING_METRIC} {valid:.4f} "
         f"(best {trainer.progress.best_score:.4f} in epoch {trainer.progress.best_epoch}), {record.seconds:.2f} s",
     )
+
+
+def _merge_epochs(session: Session, run: RunRow, records: list[EpochRecord]) -> None:
+    for one in records:
+        session.merge(RunEpochRow(run_id=run.id, epoch=one.epoch, losses=one.losses, valid=one.valid, seconds=one.seconds))
 
 
 def _restore(folder: Path, trainer: Trainer) -> None:
@@ -267,6 +285,7 @@ def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: Measu
     artifacts.save_arrays(folder / "model.safetensors", weights)
     save_ranks(folder, measured)
     with workspace.session() as session:
+        _merge_epochs(session, run, trainer.progress.history)  # the last row may be missing: killed after its checkpoint
         stored, _ = rows.find_run(session, run.id)
         stored.state, stored.error = "done", None
         stored.epochs_done, stored.best_epoch = trainer.progress.epochs_done, trainer.progress.best_epoch

@@ -47,3 +47,29 @@ def test_a_representation_is_required_and_must_fit():
         build_recommender(ModelConfig(**SMALL), 6)
     with pytest.raises(InputError, match="7 rows for 6 items"):
         build_recommender(ModelConfig(**SMALL), 6, torch.zeros(7, 5))
+
+
+@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec"])
+def test_the_shortcut_against_its_formula(backbone):
+    """s_t = √d (W e_t + Σ_{u ≤ t} 0.7^(t − u) f_u) on top of the backbone's state, summed place by place."""
+    config = ModelConfig(method="id", backbone=backbone, shortcut=True, dropout=0.0, **SMALL)
+    torch.manual_seed(0)
+    model = build_recommender(config, 6).eval()
+    plain = build_recommender(config.model_copy(update={"shortcut": False}), 6).eval()
+    plain.load_state_dict({name: value for name, value in model.state_dict().items() if not name.startswith("shortcut")})
+    with torch.no_grad():
+        model.shortcut.last.weight.normal_()
+        model.shortcut.follow.weight[1:].normal_()
+        table = model.items.all_vectors()
+        session = torch.tensor([[2, 5, 5], [3, 0, 0]])
+        expected = []
+        for row in ([2, 5, 5], [3]):
+            memory = sum(0.7 ** (len(row) - 1 - place) * model.shortcut.follow.weight[item] for place, item in enumerate(row))
+            expected.append((model.shortcut.last.weight @ table[row[-1]] + memory) * 8**0.5)
+        found = model.last_states(session, table) - plain.last_states(session, table)
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_the_shortcut_starts_without_a_memory():
+    model = build_recommender(ModelConfig(method="id", shortcut=True, **SMALL), 6)
+    assert torch.equal(model.shortcut.last.weight, torch.eye(8)) and not model.shortcut.follow.weight.any()

@@ -128,19 +128,47 @@ def test_the_best_epoch_is_kept_and_patience_stops(tiny, monkeypatch):
     assert all(torch.equal(weights(one)[name], value) for name, value in seen[1].items())
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.9])
-def test_the_running_average_of_the_weights(tiny, decay):
+@pytest.mark.parametrize("decay", [0.0, 0.2, 0.9])
+def test_the_running_average_of_the_weights(tiny, decay, monkeypatch):
+    """Its decay grows as (1 + n) / (10 + n) with the run's steps n, so that the random first weights are soon forgotten."""
     one = make(tiny, averaging=decay)
     expected = {name: value.clone() for name, value in weights(one).items()}
-    for batch in one.batches.epoch(np.random.default_rng(0), torch.device("cpu")):
-        one.step(batch)
+    plain, steps = Trainer.step, 0
+
+    def step(self, batch):
+        nonlocal steps
+        found, steps = plain(self, batch), steps + 1
+        kept = min(decay, (1 + steps) / (10 + steps))
         for name, value in weights(one).items():
-            expected[name] = decay * expected[name] + (1 - decay) * value
+            expected[name] = kept * expected[name] + (1 - kept) * value
+        return found
+
+    monkeypatch.setattr(Trainer, "step", step)
+    for epoch in (1, 2):
+        one._epoch(epoch)
     for name, value in one.average.items():
         torch.testing.assert_close(value, expected[name])
     before = {name: value.clone() for name, value in weights(one).items()}
     one.validate()  # measures the average, and puts the weights back
     assert all(torch.equal(weights(one)[name], value) for name, value in before.items())
+
+
+def test_one_step_an_epoch_is_not_stopped_by_an_average_that_has_not_moved_yet():
+    """120 users fit one batch: with a constant decay the average stayed at the random weights until patience ran out."""
+    from genair_engine.catalog.synthetic import synthetic_dataset
+
+    shop = synthetic_dataset(120, 60, 960)
+    setting = {
+        "method": "id",
+        "dim": 16,
+        "batch_size": 120,
+        "learning_rate": 0.01,
+        "epochs": 60,
+        "patience": 10,
+        "max_len": 20,
+    }
+    averaged, plain = (make(shop, averaging=averaging, **setting).fit() for averaging in (0.99, 0.0))
+    assert averaged.best_epoch > 20 and averaged.best_score > 0.8 * plain.best_score
 
 
 def test_alpha_zero_computes_no_calibration(tiny, monkeypatch):
