@@ -45,7 +45,6 @@ from genair_engine.verbs.measure import RANKS, Measured, measure, save_ranks
 from genair_engine.verbs.runs import EvaluateRequest, TrainRequest
 from genair_engine.workspace import Workspace
 
-
 UNFINISHED = ("training", "stopped")
 """States from which a run goes on."""
 
@@ -165,7 +164,8 @@ def load_model(workspace: Workspace, name: str, device: str = "cpu") -> tuple[Ru
         model.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
     except (ValidationError, RuntimeError) as error:  # fields or weights of that version that this one does not have
         raise InputError(
-            f"Run {name!r} was made by version {run.code_version}, whose model version {__version__} cannot build: train it again."
+            f"Run {name!r} was made by version {run.code_version}, whose model version {__version__} cannot build: train it "
+            "again."
         ) from error
     return run, owner, model.to(pick_device(device)).eval()
 
