@@ -3,24 +3,37 @@
 Every figure is a run of the `sweep` verb; runs that the workspace already holds are taken as they are, so that an interrupted
 benchmark goes on and parts can be made at the same time by several processes. What was chosen was chosen on validation items.
 
-views: which texts the representation is made of, for the recipe of genair-id.
-methods: SASRec with the softmax loss, every method, with and without calibration, and the recipe; three seeds; floors.
+recipe: genair-id by the preset `studio` and what its pieces add; three seeds; floors.
+views: the recipe by what its representation is made of.
 sasrec, bert4rec, gru4rec: every method × (BCE, softmax) on that backbone.
-ablations: GenAIR without prefill, decoding and calibration, and the grid of α and γ.
+ablations: GenAIR without prefill, decoding and calibration, and other α and γ.
 public-code: the preset with the public code's deviations beside the corrected form.
+fusion: the recipe's scores plus those of the best floor, the weight chosen on validation items. Not a neural model alone.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import functools
+import statistics
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from benchmarks.data import SCIENTIFIC
 from genair_engine import verbs
 from genair_engine.archetypes.backends import Sampling
+from genair_engine.catalog.dataset import IntArray, Sequences
+from genair_engine.evaluation.metrics import metrics
+from genair_engine.evaluation.protocol import Part, Protocol, Scorer, evaluate
+from genair_engine.methods.floors import FLOORS
+from genair_engine.methods.recommender import TableScorer
 from genair_engine.settings import Settings
+from genair_engine.store.runs import find_representation
+from genair_engine.training.config import TrainingConfig
+from genair_engine.verbs.run_training import load_model, load_vectors
 from genair_engine.workspace import Workspace
 
 NAME = "scientific"
@@ -34,16 +47,15 @@ COMMON: dict[str, Any] = {
     "learning_rate": 2e-3,
     "averaging": 0.95,
     "heads": 4,
-    "dropout": 0.4,
-    "weight_decay": 0.1,
+    "dropout": 0.5,
     "projector_dropout": 0.2,
     "residual_decay": 2.0,
     "scaling": "parts",
+    "patience": 12,
 }
-"""What all runs of the tables share, except where a part says otherwise."""
-EPOCHS = {("sasrec", "ce"): 15, ("gru4rec", "ce"): 15, ("sasrec", "bce"): 40, ("gru4rec", "bce"): 40}
-"""Length of the learning-rate schedule; 25 for bert4rec, whose epoch is two passes."""
-RECIPE = COMMON | {"method": "genair-id", "shortcut": True, "exclude_seen": True, "loss": "ce", "epochs": 15, "patience": 15}
+"""What all runs of the backbones' tables share."""
+EPOCHS = {"ce": {"sasrec": 30, "gru4rec": 30, "bert4rec": 25}, "bce": {"sasrec": 60, "gru4rec": 60, "bert4rec": 40}}
+"""Length of the learning-rate schedule, by loss and backbone (an epoch of bert4rec is two passes over the users)."""
 
 VIEWS: dict[str, tuple[set[str], dict[str, Any]]] = {
     "metadata": ({"prefill"}, {}),
@@ -52,24 +64,33 @@ VIEWS: dict[str, tuple[set[str], dict[str, Any]]] = {
     "metadata, archetypes, titles": ({"prefill", "decoding", "title"}, {"archetypes": ARCHETYPES, "title": True}),
 }
 CHOSEN = "metadata, titles"
-"""By validation NDCG@10 over three seeds (part views); the archetype part is what GenAIR's own ablations need."""
+"""By validation NDCG@10 (part views); the archetype part is what GenAIR's own ablations need."""
+FUSED = "content-transition-knn"
+SHOWN = (
+    ("valid", "full", "NDCG@10"),
+    ("test", "full", "HR@10"),
+    ("test", "full", "NDCG@10"),
+    ("test", "sampled100", "HR@10"),
+    ("test", "sampled100", "NDCG@10"),
+)
 
 
 def main() -> None:
-    parts = {
+    parts: dict[str, Callable[[Workspace, dict[str, str]], None]] = {
+        "recipe": recipe,
         "views": views,
-        "methods": methods,
-        "sasrec": lambda space, found: backbone(space, found, "sasrec"),
-        "bert4rec": lambda space, found: backbone(space, found, "bert4rec"),
-        "gru4rec": lambda space, found: backbone(space, found, "gru4rec"),
+        **{name: functools.partial(backbone, name=name) for name in ("sasrec", "gru4rec", "bert4rec")},
         "ablations": ablations,
         "public-code": public_code,
+        "fusion": fusion,
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=list(parts), help=", ".join(parts))
+    parser.add_argument("parts", nargs="*", default=list(parts), metavar="PART", help=", ".join(parts))
     parser.add_argument("--workspace", type=Path, required=True, help="kept; what it already holds is not made again")
     parser.add_argument("--threads", type=int, help="CPU threads a process")
     options = parser.parse_args()
+    if unknown := set(options.parts) - set(parts):
+        parser.error(f"no part {', '.join(sorted(unknown))}: give {', '.join(parts)}")
     workspace = Workspace.open(Settings(workspace=options.workspace, threads=options.threads))
     found = representations(workspace)
     for part in options.parts:
@@ -93,67 +114,86 @@ def representations(workspace: Workspace) -> dict[str, str]:
     return found
 
 
+def recipe(workspace: Workspace, found: dict[str, str]) -> None:
+    rows = []
+    for name, changes in (
+        ("studio", {"alphas": [0.0, 0.1]}),
+        ("studio without free vectors (genair)", {"method": "genair"}),
+        ("studio without projector (llminit)", {"method": "llminit", "weight_decay": 0.0}),
+        ("studio without shortcut", {"shortcut": False}),
+        ("studio with seen items in the loss", {"exclude_seen": False}),
+    ):
+        options = {"preset": "studio", "representation": found[CHOSEN], "seeds": SEEDS} | changes
+        result = sweep(workspace, **options)
+        rows += [(f"{name} {row.variant}".strip(), row) for row in result.rows]
+    floors = sweep(workspace, method="id", representation=found[CHOSEN], epochs=1, loss="bce", floors=True, seeds=[0])
+    rows += [(f"floor: {row.method}", row) for row in floors.rows if not row.backbone]
+    show("SASRec, softmax loss", rows)
+
+
 def views(workspace: Workspace, found: dict[str, str]) -> None:
     rows = []
     for view, representation in found.items():
-        result = sweep(workspace, **RECIPE, representation=representation, alpha=0.0, seeds=SEEDS)
+        result = sweep(workspace, preset="studio", representation=representation, seeds=SEEDS)
         rows += [(view, row) for row in result.rows]
-    show("recipe of genair-id, by what its representation holds", rows)
-
-
-def methods(workspace: Workspace, found: dict[str, str]) -> None:
-    shared = COMMON | {"loss": "ce", "epochs": 15, "patience": 15, "representation": found[CHOSEN], "seeds": SEEDS}
-    plain = sweep(workspace, **shared, methods=METHODS, alphas=[0.0, 0.1], floors=True)
-    recipe = sweep(workspace, **RECIPE, representation=found[CHOSEN], seeds=SEEDS, alphas=[0.0, 0.1])
-    alone = sweep(workspace, **(RECIPE | {"method": "genair"}), representation=found[CHOSEN], seeds=SEEDS, alphas=[0.0])
-    rows = [(row.name, row) for row in plain.rows]
-    rows += [(f"{row.name}, shortcut, without seen items", row) for row in recipe.rows + alone.rows]
-    show("SASRec, softmax loss", rows)
+    show("studio, by what the representation holds", rows)
 
 
 def backbone(workspace: Workspace, found: dict[str, str], name: str) -> None:
     rows = []
-    for loss in ("bce", "ce"):
-        epochs = EPOCHS.get((name, loss), 25)
-        result = sweep(
-            workspace,
-            **COMMON,
-            backbone=name,
-            methods=METHODS,
-            loss=loss,
-            epochs=epochs,
-            patience=epochs,
-            representation=found[CHOSEN],
-            seeds=SEEDS[:1],
-        )
+    for loss, epochs in EPOCHS.items():
+        options = COMMON | {"representation": found[CHOSEN], "loss": loss, "epochs": epochs[name], "seeds": SEEDS[:1]}
+        result = sweep(workspace, backbone=name, methods=METHODS, **options)
         rows += [(row.name, row) for row in result.rows]
     show(f"{name}, seed {SEEDS[0]}", rows)
 
 
 def ablations(workspace: Workspace, found: dict[str, str]) -> None:
-    shared = COMMON | {"loss": "ce", "epochs": 15, "patience": 15, "representation": found["metadata, archetypes"]}
-    result = sweep(workspace, **shared, ablations=["prefill", "decoding", "calibration"], seeds=SEEDS)
-    show("GenAIR on SASRec, softmax loss: ablations", [(row.variant or "whole", row) for row in result.rows])
-    result = sweep(workspace, **shared, alphas=[1e-4, 1e-3, 1e-2, 1e-1, 1.0], seeds=SEEDS[:1])
-    show("… α, with γ = 3", [(row.variant, row) for row in result.rows])
-    result = sweep(workspace, **shared, gammas=[0.0, 1.0, 3.0, 5.0], alpha=0.1, seeds=SEEDS[:1])
-    show("… γ, with α = 0.1", [(row.variant, row) for row in result.rows])
+    options = COMMON | {"representation": found["metadata, archetypes"], "epochs": EPOCHS["ce"]["sasrec"]}
+    result = sweep(workspace, **options, ablations=["prefill", "decoding", "calibration"], seeds=SEEDS[:1])
+    show("GenAIR on SASRec, softmax loss, metadata and archetypes", [(row.variant or "whole", row) for row in result.rows])
+    result = sweep(workspace, **options, alphas=[0.01, 0.1, 1.0], gammas=[0.0, 3.0], seeds=SEEDS[:1])
+    show("… α and γ", [(row.variant, row) for row in result.rows])
 
 
 def public_code(workspace: Workspace, found: dict[str, str]) -> None:
     rows = []
     for preset in ("public-code", "corrected"):
-        options: dict[str, Any] = {
-            "loss": "bce",
-            "dropout": 0.5,
-            "averaging": 0.0,
-            "alpha": 1e-4,
-            "epochs": 40,
-            "patience": 20,
-        }
-        result = sweep(workspace, preset=preset, **options, representation=found["metadata, archetypes"], seeds=SEEDS[:1])
+        options = {"loss": "bce", "dropout": 0.5, "averaging": 0.0, "alpha": 1e-4, "epochs": 50, "patience": 20}
+        result = sweep(workspace, preset=preset, representation=found["metadata, archetypes"], seeds=SEEDS[:1], **options)
         rows += [(f"{preset}: {'; '.join(row.deviations) or 'as in the paper'}", row) for row in result.rows]
     show("GenAIR on SASRec, BCE, constant learning rate 0.001, batch 128", rows)
+
+
+class Fused:
+    """A run's scores plus `weight` times a floor's."""
+
+    def __init__(self, run: Scorer, floor: Scorer, weight: float) -> None:
+        self.run, self.floor, self.weight = run, floor, weight
+
+    def score(self, histories: Sequences, users: IntArray) -> Tensor:
+        return self.run.score(histories, users).add_(self.floor.score(histories, users), alpha=self.weight)
+
+
+def fusion(workspace: Workspace, found: dict[str, str]) -> None:
+    """The weight is the best on validation items of the first seed, of six; test items are ranked once, with that weight."""
+    dataset = workspace.load_dataset(NAME)
+    with workspace.reading() as session:
+        row = find_representation(session, workspace.dataset_row(NAME), found["metadata"])
+    floor = FLOORS[FUSED](dataset, load_vectors(workspace, row, TrainingConfig()))
+    runs = sweep(workspace, preset="studio", representation=found[CHOSEN], seeds=SEEDS).rows[0].runs
+    models = [TableScorer(load_model(workspace, run)[2]) for run in runs]
+
+    def measured(model: Scorer, weight: float, part: Part) -> dict[str, float]:
+        return metrics(evaluate(Fused(model, floor, weight), dataset, None, part, Protocol()).full)
+
+    valid = {weight: measured(models[0], weight, "valid")["NDCG@10"] for weight in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)}
+    weight = max(valid, key=lambda one: valid[one])
+    print(f"\nFusion with {FUSED}, validation NDCG@10 by weight: { ({key: round(one, 4) for key, one in valid.items()}) }")
+    test = [measured(model, weight, "test") for model in models]
+    for metric in ("HR@10", "NDCG@10"):
+        values = [one[metric] for one in test]
+        print(f"test {metric}, weight {weight}: {statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}", flush=True)
 
 
 def sweep(workspace: Workspace, **options: Any) -> verbs.SweepResult:
@@ -161,25 +201,22 @@ def sweep(workspace: Workspace, **options: Any) -> verbs.SweepResult:
 
 
 def show(title: str, rows: Iterable[tuple[str, verbs.SweepRow]]) -> None:
-    """Best validation first."""
-    print(
-        f"\n| {title} | valid NDCG@10 | test HR@10 | test NDCG@10 | 100 neg. HR@10 | 100 neg. NDCG@10 | seeds | best epochs |"
-    )
+    """Best validation first; seeds that diverged are named. epochs: the best one of each seed."""
+    print(f"\n| {title} | valid NDCG@10 | test HR@10 | test NDCG@10 | 100 neg. HR@10 | 100 neg. NDCG@10 | seeds | epochs |")
     print("|---|---|---|---|---|---|---|---|")
     for name, row in sorted(rows, key=lambda one: -one[1].score("valid")):
-        cells = [
-            row.metrics[part][protocol][metric]
-            for part, protocol, metric in (
-                ("valid", "full", "NDCG@10"),
-                ("test", "full", "HR@10"),
-                ("test", "full", "NDCG@10"),
-                ("test", "sampled100", "HR@10"),
-                ("test", "sampled100", "NDCG@10"),
-            )
-        ]
-        shown = [f"{cell.mean:.4f}" + (f" ± {cell.sd:.4f}" if cell.sd is not None else "") for cell in cells]
+        cells = [_cell(row, *where) for where in SHOWN]
         epochs = ", ".join(map(str, row.best_epochs)) or "–"
-        print(f"| {name} | {' | '.join(shown)} | {len(row.seeds) or '–'} | {epochs} |", flush=True)
+        print(f"| {name} | {' | '.join(cells)} | {len(row.seeds) or '–'} | {epochs} |", flush=True)
+        for reason in row.failed:
+            print(f"| … {reason} | | | | | | | |")
+
+
+def _cell(row: verbs.SweepRow, part: str, protocol: str, metric: str) -> str:
+    if not row.metrics:
+        return "–"
+    found = row.metrics[part][protocol][metric]
+    return f"{found.mean:.4f}" + (f" ± {found.sd:.4f}" if found.sd is not None else "")
 
 
 if __name__ == "__main__":

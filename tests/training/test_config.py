@@ -22,6 +22,17 @@ OTHERS = {  # for every field that a preset or a backbone fills: values that fit
     "layers": [1, 2, 3],
     "targets": ["all"],
     "public_code_attention": [False],
+    "method": ["genair", "genair-id", "llminit", "id"],
+    "projector_dropout": [0.0, 0.2],
+    "scaling": ["none", "parts"],
+    "shortcut": [False],
+    "exclude_seen": [False],
+    "heads": [1, 4],
+    "batch_size": [128, 256],
+    "learning_rate": [1e-3, 2e-3],
+    "schedule": ["constant", "cosine"],
+    "weight_decay": [0.0, 0.1],
+    "residual_decay": [0.0, 2.0],
 }
 
 
@@ -64,6 +75,8 @@ def test_what_is_given_stays_and_only_what_is_not_given_is_filled(backbone, pres
     config = TrainingConfig(backbone=backbone, preset=preset, **given_values).model_dump()
     filled = BACKBONE_DEFAULTS.get(backbone, {}) | PRESETS[preset][backbone]
     assert set(filled) <= set(OTHERS)  # else a field would go untested
+    if "exclude_seen" not in given_values and (filled | given_values).get("loss", "ce") != "ce":
+        filled.pop("exclude_seen", None)  # it is for ce alone, and a preset's does not stand in the way of another loss
     plain = {name: field.default for name, field in TrainingConfig.model_fields.items()}
     assert config == plain | {"backbone": backbone, "preset": preset} | filled | given_values
 
