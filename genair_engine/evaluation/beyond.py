@@ -1,7 +1,7 @@
 """What top-K lists are like beyond accuracy: coverage, novelty, popularity bias, exposure; all against training counts.
 
-Every measure is a function of the lists alone ([n, K] items, 0 where a list is shorter) and of the training part: nothing
-here looks at targets.
+Every measure is a function of the lists alone ([n, K] items, 0 where a list is shorter) and of the training part. Lists are
+those of the protocol: without seen items, except a target that the user took before.
 """
 
 from __future__ import annotations

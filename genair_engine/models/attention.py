@@ -1,13 +1,17 @@
-"""The transformer block that SASRec and BERT4Rec share; they differ in which positions a query may see.
+"""The transformer that SASRec and BERT4Rec share; they differ in which positions a query may see.
 
 Order of operations as in SASRec's code: the query is normalised, keys and values are not (methods.md 2.1).
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from genair_engine.models.backbone import Backbone, xavier
 
 
 def visible_keys(lengths: Tensor, width: int, padding_from: int | None = None) -> Tensor:
@@ -56,3 +60,36 @@ class Block(nn.Module):
         q = self.query_norm(x)
         h = self.forward_norm(q + self.attend(q, x, bias))
         return h + self.feed_forward(h)
+
+
+class Transformer(Backbone):
+    """Positions, blocks and a final norm over item vectors.
+
+    heads must divide dim. layers: blocks. dropout: on inputs, attention weights and feed-forward. public_code: attend as the
+    paper's public code does, for comparison only (see the backbones).
+    """
+
+    def __init__(
+        self,
+        dim: int = 128,
+        max_len: int = 200,
+        layers: int = 2,
+        heads: int = 1,
+        dropout: float = 0.5,
+        public_code: bool = False,
+    ) -> None:
+        super().__init__(dim, max_len)
+        self.public_code = public_code
+        self.positions = nn.Embedding(max_len, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(dim, eps=1e-8)
+        xavier(self)
+
+    def encode(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """[B, T, d] states of item vectors ([B, T, d]). bias: as in `Block.forward`."""
+        x = self.dropout(x * math.sqrt(self.dim) + self.positions.weight[: x.shape[1]])
+        for block in self.blocks:
+            x = block(x, bias)
+        states: Tensor = self.norm(x)
+        return states

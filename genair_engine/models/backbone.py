@@ -19,6 +19,9 @@ class Backbone(nn.Module, ABC):
     cloze: ClassVar[bool] = False
     """Whether it learns by filling in masked items; it then reads a mask token behind the session to predict."""
 
+    compiles: ClassVar[bool] = True
+    """Whether torch.compile makes it faster on a GPU."""
+
     def __init__(self, dim: int, max_len: int) -> None:
         super().__init__()
         self.dim = dim

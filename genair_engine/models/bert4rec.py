@@ -7,39 +7,23 @@ behind the last position that a training row can have.
 
 from __future__ import annotations
 
-import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genair_engine.models.attention import Block, visible_keys
-from genair_engine.models.backbone import Backbone, xavier
+from genair_engine.models.attention import Transformer, visible_keys
 
 
-class BERT4Rec(Backbone):
-    """heads must divide dim. layers: blocks. dropout: on inputs, attention weights and feed-forward."""
+class BERT4Rec(Transformer):
+    """Reads a session in both directions; arguments as in `Transformer`."""
 
     cloze: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        dim: int = 128,
-        max_len: int = 200,
-        layers: int = 2,
-        heads: int = 1,
-        dropout: float = 0.5,
-        public_code: bool = False,
-    ) -> None:
-        super().__init__(dim, max_len)
-        self.public_code = public_code
-        self.positions = nn.Embedding(max_len, dim)
-        self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(dim, eps=1e-8)
-        xavier(self)
-        self.mask = nn.Parameter(torch.randn(dim) * dim**-0.5)  # as long as an item vector at the start
+    def __init__(self, *sizes: Any, **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        self.mask = nn.Parameter(torch.randn(self.dim) * self.dim**-0.5)  # as long as an item vector at the start
 
     @property
     def reads(self) -> int:
@@ -47,14 +31,9 @@ class BERT4Rec(Backbone):
 
     def forward(self, x: Tensor, lengths: Tensor, masked: Tensor | None = None) -> Tensor:
         """[B, T, d] states; the state of a masked position predicts the item that stood there."""
-        T = x.shape[1]
         if masked is not None:
             x = torch.where(masked.unsqueeze(2), self.mask.to(x.dtype), x)
-        bias = visible_keys(lengths, T, padding_from=self.max_len if self.public_code else None)
-        x = self.dropout(x * math.sqrt(self.dim) + self.positions.weight[:T])
-        for block in self.blocks:
-            x = block(x, bias)
-        return self.norm(x)
+        return self.encode(x, visible_keys(lengths, x.shape[1], padding_from=self.max_len if self.public_code else None))
 
     def last(self, x: Tensor, lengths: Tensor) -> Tensor:
         x = F.pad(x, (0, 0, 0, 1))  # room for the mask token behind the longest session

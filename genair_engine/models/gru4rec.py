@@ -6,6 +6,8 @@ that no state ever passes through padding (in the public code up to 190 padding 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,8 @@ from genair_engine.models.backbone import Backbone, xavier
 
 class GRU4Rec(Backbone):
     """layers: stacked GRUs. dropout: on inputs and between layers. max_len: longest session, in items."""
+
+    compiles: ClassVar[bool] = False  # its kernel is one already, and the compiler does not look into it
 
     def __init__(self, dim: int = 128, max_len: int = 200, layers: int = 1, dropout: float = 0.0) -> None:
         super().__init__(dim, max_len)

@@ -9,39 +9,14 @@ the inputs, and padding that takes its share of the attention.
 
 from __future__ import annotations
 
-import math
+from torch import Tensor
 
-from torch import Tensor, nn
-
-from genair_engine.models.attention import Block, visible_keys
-from genair_engine.models.backbone import Backbone, xavier
+from genair_engine.models.attention import Transformer, visible_keys
 
 
-class SASRec(Backbone):
-    """heads must divide dim. layers: blocks. dropout: on inputs, attention weights and feed-forward."""
-
-    def __init__(
-        self,
-        dim: int = 128,
-        max_len: int = 200,
-        layers: int = 2,
-        heads: int = 1,
-        dropout: float = 0.5,
-        public_code: bool = False,
-    ) -> None:
-        super().__init__(dim, max_len)
-        self.public_code = public_code
-        self.positions = nn.Embedding(max_len, dim)
-        self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(dim, eps=1e-8)
-        xavier(self)
+class SASRec(Transformer):
+    """Reads a session causally."""
 
     def forward(self, x: Tensor, lengths: Tensor, masked: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """[B, T, d] states; state t predicts item t + 1 and (corrected form) depends on items ≤ t only."""
-        T = x.shape[1]
-        bias = visible_keys(lengths, T, padding_from=self.max_len) if self.public_code else None
-        x = self.dropout(x * math.sqrt(self.dim) + self.positions.weight[:T])
-        for block in self.blocks:
-            x = block(x, bias)
-        return self.norm(x)
+        return self.encode(x, visible_keys(lengths, x.shape[1], padding_from=self.max_len) if self.public_code else None)

@@ -72,7 +72,7 @@ class BatchSource(ABC):
         for rows in self._schedule(rng):
             users = self.users[rows]
             arrays = (users, *self.build(users, rows < self.first_pass, rng))
-            yield Batch(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))
+            yield Batch(*(torch.from_numpy(array).to(device) for array in arrays))
 
     @abstractmethod
     def build(self, users: IntArray, first: npt.NDArray[np.bool_], rng: np.random.Generator) -> tuple[np.ndarray, ...]:

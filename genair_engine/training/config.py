@@ -93,8 +93,8 @@ class TrainingConfig(ModelConfig):
         None, ge=1, description="items at most this many positions apart count as taken together; by default any two"
     )
     count_once: bool = Field(False, description="a user counts a pair of items once, however often they were taken")
-    calibration_items: int | None = Field(
-        None, ge=2, description="most distinct items of a step that are calibrated; by default all"
+    calibration_items: int = Field(
+        4096, ge=2, le=65_536, description="most distinct items of a step that kernel exp calibrates, at random beyond"
     )
     batch_size: int = Field(128, ge=1, le=65_536, description="histories a step")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's learning rate")
@@ -138,8 +138,6 @@ class TrainingConfig(ModelConfig):
     def _losses_fit(self) -> TrainingConfig:
         if self.backbone == "bert4rec" and self.targets == "last":
             raise ValueError("targets last does not fit bert4rec: its cloze task hides items anywhere in a history")
-        if self.kernel == "linear" and self.calibration_items is not None:
-            raise ValueError("calibration_items is for kernel exp: the public code's linear kernel counts duplicates")
         if self.exclude_seen and self.loss != "ce":
             raise ValueError(f"exclude_seen is for loss ce, not for {self.loss}, whose negatives are drawn: leave it out")
         return self

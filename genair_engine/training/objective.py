@@ -112,7 +112,6 @@ class Objective(nn.Module):
             with torch.autocast(table.device.type, enabled=False):
                 vectors = F.embedding(self.row[items], table).float()
                 return linear_calibration_loss(vectors, self.association.between(items), times, gamma)
-        if self.config.calibration_items is not None:
-            items = sample_at_most(items, self.config.calibration_items)
+        items = sample_at_most(items, self.config.calibration_items)
         vectors = F.embedding(self.row[items], table)
         return calibration_loss(vectors, self.association.between(items), self.config.t, gamma)

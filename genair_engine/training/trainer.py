@@ -4,7 +4,7 @@ What is validated and kept is a running average of the weights over steps (Polya
 recipes; `averaging` 0 switches it off): it damps the noise of the last few batches, at no cost in serving.
 
 All randomness of an epoch (batch order, negatives, dropout) is seeded from (seed, epoch): the state needs no generator
-states, and a run resumed from a checkpoint equals an uninterrupted one bit by bit on the CPU.
+states, and a run resumed from a checkpoint equals an uninterrupted one bit by bit on the CPU with as many threads.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Trainer:
         self.progress = Progress()
         on_gpu = self.device.type == "cuda"
         self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and on_gpu)
-        if on_gpu:
+        if on_gpu and self.model.backbone.compiles:
             self.model.backbone.compile(dynamic=True)  # in place: names of weights stay
         train = dataset.split.train
         self.batches = batch_source(train, self.model, config)

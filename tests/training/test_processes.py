@@ -75,9 +75,14 @@ def test_alone_nothing_is_joined(monkeypatch):
         assert here.device(torch.device("cuda:3")) == torch.device("cuda:3")
 
 
-def test_every_process_takes_its_own_gpu():
-    here = Processes(rank=5, world=8, local=1)
+def test_every_process_takes_its_own_gpu(monkeypatch):
+    here, chosen = Processes(rank=5, world=8, local=1), []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     assert here.device(torch.device("cuda")) == torch.device("cuda:1")
     assert here.device(torch.device("cpu")) == torch.device("cpu")
     with pytest.raises(InputError, match="ask for the device cuda, not cuda:0"):
         here.device(torch.device("cuda:0"))
+    assert chosen == [1]
+    with pytest.raises(InputError, match="There are 2 GPUs here"):
+        Processes(rank=2, world=4, local=2).device(torch.device("cuda"))
