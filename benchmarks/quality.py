@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -47,15 +48,16 @@ COMMON: dict[str, Any] = {
     "learning_rate": 2e-3,
     "averaging": 0.95,
     "heads": 4,
-    "dropout": 0.5,
+    "dropout": 0.4,
     "projector_dropout": 0.2,
     "residual_decay": 2.0,
     "scaling": "parts",
     "patience": 12,
 }
 """What all runs of the backbones' tables share."""
-EPOCHS = {"ce": {"sasrec": 30, "gru4rec": 30, "bert4rec": 25}, "bce": {"sasrec": 60, "gru4rec": 60, "bert4rec": 40}}
-"""Length of the learning-rate schedule, by loss and backbone (an epoch of bert4rec is two passes over the users)."""
+EPOCHS = {"ce": {"id": 40}, "bce": {"id": 80}}
+OTHER_EPOCHS = {"ce": 20, "bce": 50}
+"""Length of the learning-rate schedule, by loss and method: vectors that start at random need longer."""
 
 VIEWS: dict[str, tuple[set[str], dict[str, Any]]] = {
     "metadata": ({"prefill"}, {}),
@@ -141,15 +143,17 @@ def views(workspace: Workspace, found: dict[str, str]) -> None:
 
 def backbone(workspace: Workspace, found: dict[str, str], name: str) -> None:
     rows = []
-    for loss, epochs in EPOCHS.items():
-        options = COMMON | {"representation": found[CHOSEN], "loss": loss, "epochs": epochs[name], "seeds": SEEDS[:1]}
-        result = sweep(workspace, backbone=name, methods=METHODS, **options)
+    for loss, method in itertools.product(EPOCHS, METHODS):
+        epochs = EPOCHS[loss].get(method, OTHER_EPOCHS[loss])
+        options = COMMON | {"method": method, "loss": loss, "epochs": epochs, "seeds": SEEDS[:1]}
+        representation = None if method == "id" else found[CHOSEN]
+        result = sweep(workspace, backbone=name, representation=representation, **options)
         rows += [(row.name, row) for row in result.rows]
     show(f"{name}, seed {SEEDS[0]}", rows)
 
 
 def ablations(workspace: Workspace, found: dict[str, str]) -> None:
-    options = COMMON | {"representation": found["metadata, archetypes"], "epochs": EPOCHS["ce"]["sasrec"]}
+    options = COMMON | {"representation": found["metadata, archetypes"], "epochs": OTHER_EPOCHS["ce"]}
     result = sweep(workspace, **options, ablations=["prefill", "decoding", "calibration"], seeds=SEEDS[:1])
     show("GenAIR on SASRec, softmax loss, metadata and archetypes", [(row.variant or "whole", row) for row in result.rows])
     result = sweep(workspace, **options, alphas=[0.01, 0.1, 1.0], gammas=[0.0, 3.0], seeds=SEEDS[:1])

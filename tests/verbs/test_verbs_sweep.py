@@ -10,6 +10,7 @@ from genair_engine.methods.floors import FLOORS
 from genair_engine.verbs import hyperparameters, run_training
 from genair_engine.verbs.hyperparameters import Dimension, dimension
 from genair_engine.verbs.run_sweep import configurations
+from genair_engine.verbs.sweep import SweepRow
 from tests.verbs_workspaces import SMALL
 
 QUICK = SMALL | {"epochs": 2}
@@ -59,6 +60,20 @@ def test_ablations_are_variants_of_genair():
         ("prefill", 0.1, "w/o prefill"),
         ("decoding", 0.1, "w/o decoding"),
         (None, 0.0, "w/o calibration"),
+    ]
+
+
+def test_ablations_have_the_one_value_of_a_grid():
+    found = grid(alphas=[0.01], gammas=[2.0], ablations=["prefill", "calibration"])
+    assert [(one.alpha, one.gamma, variant) for one, variant in found] == [
+        (0.01, 2.0, "alpha 0.01, gamma 2"),
+        (0.01, 2.0, "alpha 0.01, gamma 2, w/o prefill"),
+        (0.0, 3.0, "w/o calibration"),
+    ]
+    off = grid(alphas=[0.0], gammas=[2.0], ablations=["prefill"])
+    assert [(one.alpha, one.gamma, variant) for one, variant in off] == [
+        (0.0, 3.0, "alpha 0"),
+        (0.0, 3.0, "alpha 0, w/o prefill"),
     ]
 
 
@@ -127,6 +142,8 @@ def test_an_interrupted_sweep_goes_on_with_the_run_that_it_was_at(imported, monk
         ({"method": "id", "losses": ["ce", "hinge"]}, "loss hinge.*Input should be 'ce'"),
         ({"method": "id", "seeds": [1, -1]}, "seeds: Input should be greater than or equal to 0"),
         ({"ablations": ["projector"]}, "no ablation 'projector'"),
+        ({"alphas": [0.01, 0.1], "ablations": ["prefill"]}, "--alphas has 0.01 and 0.1: an ablation .* give one value"),
+        ({"gammas": [1.0, 2.0], "ablations": ["prefill"]}, "--gammas has 1 and 2"),
         ({"method": "id", "trials": 3}, "needs both"),
         ({"method": "id", "trials": 3, "search": {"alpha": "0:1"}, "losses": ["ce"]}, "takes no grid: give losses"),
     ],
@@ -147,8 +164,8 @@ def test_a_representation_without_the_part_is_refused(represented):
 
 def test_the_same_configuration_twice_is_one_row(represented):
     workspace, representation = represented
-    result = verbs.sweep(workspace, request(representation, alphas=[0.0, 0.1], ablations=["calibration"], epochs=1))
-    assert {row.variant for row in result.rows} == {"alpha 0 = w/o calibration", "alpha 0.1"} and len(runs_of(workspace)) == 2
+    result = verbs.sweep(workspace, request(representation, alphas=[0.0], ablations=["calibration"], epochs=1))
+    assert [row.variant for row in result.rows] == ["alpha 0 = w/o calibration"] and len(runs_of(workspace)) == 1
 
 
 def test_divergence_is_reported_in_its_row(imported, monkeypatch):
@@ -160,11 +177,63 @@ def test_divergence_is_reported_in_its_row(imported, monkeypatch):
         return train(workspace, request, progress)
 
     monkeypatch.setattr(run_training, "train", diverge)
+    table = verbs.sweep(imported, request(method="id", seeds=[1, 2], losses=["ce", "bce"])).rows
+    assert [row.seeds for row in table] == [[1], [1]] and not any(row.best for row in table)  # neither has all seeds
     row = verbs.sweep(imported, request(method="id", seeds=[1, 2])).rows[0]
     assert row.seeds == [1] and row.failed == ["seed 2: Training diverged in epoch 1"]
     nothing = verbs.sweep(imported, request(method="id", seeds=[2]))
     assert nothing.rows[0].metrics == {} and not nothing.rows[0].best
     assert "Training diverged" in "\n".join(nothing.lines())
+
+
+def test_the_best_row_has_all_seeds(imported, monkeypatch):
+    """A row that lost a seed may stand first, but is not called the best of the table."""
+    train = run_training.train
+
+    def diverge(workspace, request, progress):
+        if request.loss == "ce" and request.seed == 2:
+            raise NonFiniteError("Training diverged in epoch 1")
+        return train(workspace, request, progress)
+
+    monkeypatch.setattr(run_training, "train", diverge)
+    monkeypatch.setattr(SweepRow, "score", lambda row, part: float(row.loss == "ce"))
+    first, second = verbs.sweep(imported, request(method="id", seeds=[1, 2], losses=["bce", "ce"])).rows
+    assert (first.loss, first.seeds, first.best) == ("ce", [1], False)
+    assert (second.loss, second.seeds, second.best) == ("bce", [1, 2], True)
+
+
+def test_a_diverged_run_is_not_trained_again(imported, monkeypatch):
+    from genair_engine.training import losses
+
+    with monkeypatch.context() as patched:
+        patched.setattr(losses, "softmax", lambda states, *_: states.sum() * float("nan"))
+        once = verbs.sweep(imported, request(method="id"))
+    (run,) = runs_of(imported).values()
+    assert run.state == "failed" and len(once.rows[0].failed) == 1
+    assert verbs.sweep(imported, request(method="id")) == once  # training would succeed now
+    assert runs_of(imported).keys() == {run.run}
+
+
+def test_the_table_says_how_every_row_was_obtained(represented):
+    workspace, representation = represented
+    result = verbs.sweep(workspace, request(representation, methods=["id", "genair"], alphas=[0.01], ablations=["prefill"]))
+    assert (result.representation, result.device) == (representation, "cpu")
+    runs = runs_of(workspace)
+    for row in result.rows:
+        (run,) = row.runs
+        assert row.config == {name: value for name, value in runs[run].config.items() if name != "seed"}
+    shown = result.lines()
+    (shared,) = (line for line in shown if line.startswith("All trained rows: "))
+    assert shared == (
+        f"All trained rows: device cpu, representation {representation} where the method takes one, dim 8, layers 1, "
+        "max_len 10, batch_size 4, epochs 2; all else that is not said as `train` has it by default."
+    )
+    assert "  sasrec id ce: without None, alpha 0.1." in shown
+    assert "  sasrec genair ce, alpha 0.01, w/o prefill: without prefill, alpha 0.01." in shown
+
+    with_floors = verbs.sweep(workspace, request(method="id", floors=True))
+    assert with_floors.representation is None and all((row.config == {}) == (not row.backbone) for row in with_floors.rows)
+    assert not any(": dim" in line or "representation" in line for line in with_floors.lines()[:-2])
 
 
 def test_floors_that_beat_a_run_are_named(imported):
