@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from genair_engine.devices import pick_device
 from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.evaluation.protocol import Protocol
 from genair_engine.methods.floors import FLOORS
@@ -80,13 +81,24 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress) -> Sw
         if request.representation is None:
             notes.append("The floors of content similarity are left out: they need --representation.")
     table.sort(key=lambda row: -row.score("valid"))  # stable: rows that are level stay in the order of the request
-    if table and table[0].metrics:
-        table[0] = table[0].model_copy(update={"best": True})
-    return SweepResult(dataset=request.dataset, rows=table, notes=notes + _beaten(table))
+    whole = [number for number, row in enumerate(table) if not row.backbone or set(seeds) <= set(row.seeds)]
+    if whole:
+        table[whole[0]] = table[whole[0]].model_copy(update={"best": True})
+    return SweepResult(
+        dataset=request.dataset,
+        representation=request.representation,
+        device=str(pick_device(request.device)),
+        rows=table,
+        notes=notes + _beaten(table),
+    )
 
 
 def configurations(request: SweepRequest) -> Iterator[Configuration]:
-    """The grid, then the ablations. alpha and gamma vary only where they change anything."""
+    """The grid, then the ablations. `alphas` vary for methods that calibrate, `gammas` also only where alpha is not 0.
+
+    What else a method, backbone or loss does not read stays in the configuration as it was given. Ablations have the grid's
+    alpha and gamma. Raises InputError where it has several of them, and for ablations that there are not.
+    """
     backbones, losses = request.backbones or [request.backbone], request.losses or [request.loss]
     methods = request.methods or [request.method]
     for backbone, method, loss in itertools.product(backbones, methods, losses):
@@ -103,12 +115,32 @@ def configurations(request: SweepRequest) -> Iterator[Configuration]:
     taken_apart = [method for method in methods if method in METHODS and METHODS[method].calibrated]
     if request.ablations and not taken_apart:
         raise InputError(f"Ablations leave out parts of GenAIR, and {' and '.join(methods)} has none of them.")
+    base = _of_ablations(request) if request.ablations else {}
     for backbone, method, loss in itertools.product(backbones, taken_apart, losses):
         changes = {"backbone": backbone, "method": method} | ({"loss": loss} if request.losses else {})
         for part in request.ablations:
             if part not in ABLATIONS:
                 raise InputError(f"There is no ablation {part!r}: give {', '.join(ABLATIONS)}.")
-            yield configuration(request, changes | ABLATIONS[part], f"w/o {part}")
+            given = base | ABLATIONS[part]
+            if given.get("alpha", request.alpha) == 0:
+                given.pop("gamma", None)  # as in the grid: it changes nothing
+            said = in_words({name: value for name, value in given.items() if name not in ABLATIONS[part]})
+            yield configuration(request, changes | given, f"{said}, w/o {part}" if said else f"w/o {part}")
+
+
+def _of_ablations(request: SweepRequest) -> dict[str, float]:
+    """The grid's one alpha and one gamma, where it has them. Raises InputError where it has several."""
+    found = {}
+    for grid, name in (("alphas", "alpha"), ("gammas", "gamma")):
+        values = list(dict.fromkeys(getattr(request, grid)))
+        if len(values) > 1:
+            raise InputError(
+                f"--{grid} has {' and '.join(f'{value:g}' for value in values)}: an ablation leaves a part out of one "
+                "configuration, so give one value, or the ablations in a sweep of their own."
+            )
+        if values:
+            found[name] = values[0]
+    return found
 
 
 def configuration(request: SweepRequest, changes: dict[str, Any], variant: str = "") -> Configuration:
@@ -185,7 +217,8 @@ def _row(trained: Trained) -> SweepRow:
         variant=trained.configuration.variant,
         protocol=protocol_in_words(runs[0].protocol) if runs else "",
         setting=f"Loss {one.loss}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds)) or 'none finished'}",
-        deviations=one.config().deviations(),
+        config=one.config().model_dump(exclude={"seed"}),
+        deviations=runs[0].deviations if runs else one.config().deviations(),
         runs=[run.run for run in runs],
         seeds=seeds,
         best_epochs=[run.best_epoch for run in runs],
@@ -217,6 +250,7 @@ def _floor_rows(workspace: Workspace, request: SweepRequest, progress: Progress)
                 variant="floor",
                 protocol=protocol_in_words(protocol.model_dump()),
                 setting=f"Not trained, {floor.purpose}",
+                config={},
                 deviations=[],
                 runs=[],
                 seeds=[],

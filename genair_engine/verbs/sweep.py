@@ -1,18 +1,24 @@
 """The verb `sweep`: grids, ablations, seeds and searches of hyperparameters, as one table.
 
 Every cell is an ordinary run of `train`. A run of exactly a cell's configuration that is done is taken as it is, one that was
-interrupted goes on: the same command again goes on with the sweep. Rows are sorted by validation, never by test. How it is
-done is in `run_sweep`, which needs torch.
+interrupted goes on: the same command again goes on with the sweep. Exactly means every field, also those that a method,
+backbone or loss does not read (alpha with method id): another value there trains the same again. Rows are sorted by
+validation, never by test. How it is done is in `run_sweep`, which needs torch.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
+from genair_engine.training.config import TrainingConfig
 from genair_engine.verbs.base import Progress, Record, Result, silent
 from genair_engine.verbs.runs import TrainRequest
 from genair_engine.workspace import Workspace
 
+IN_COLUMNS = ("backbone", "method", "loss")
+"""Settings that have a column of their own."""
 COLUMNS = [
     (part, protocol, metric)
     for part in ("valid", "test")
@@ -31,12 +37,14 @@ class SweepRequest(TrainRequest):
     alphas: list[float] = Field([], description="grid: weights of the calibration loss, for methods that calibrate")
     gammas: list[float] = Field([], description="grid: values of gamma, for methods that calibrate")
     ablations: list[str] = Field(
-        [], description="variants of GenAIR to add: prefill, decoding, calibration, each without that part"
+        [],
+        description="variants of GenAIR to add: prefill, decoding, calibration, each without that part; beside them --alphas "
+        "and --gammas take one value each",
     )
     floors: bool = Field(False, description="add recommenders without training: popularity, neighbours, content similarity")
     trials: int = Field(0, ge=0, le=100_000, description="trials of a search of hyperparameters by validation NDCG@10 (TPE)")
     search: dict[str, str] = Field(
-        {}, description="what a search may change, repeatable: alpha=0.0001:1:log, layers=1:3, heads=1|2|4"
+        {}, description="what a search may change, repeatable: alpha=0.0001:1:log, layers=1:3, 'heads=1|2|4' (quoted)"
     )
 
 
@@ -48,11 +56,12 @@ class Summary(Record):
 
 
 class SweepRow(Record):
-    """One configuration over its seeds, or one floor (then runs, seeds, backbone and loss are empty).
+    """One configuration over its seeds, or one floor (then runs, seeds, config, backbone and loss are empty).
 
-    metrics: {part: {protocol: {"HR@10", "NDCG@10"}}}. variant: what sets it apart within the sweep. protocol and setting: how
-    the numbers were obtained. best: the best of the table by mean full-ranking NDCG@10 on validation items. failed: seeds that
-    diverged. seconds_per_epoch: mean over runs.
+    metrics: {part: {protocol: {"HR@10", "NDCG@10"}}}. variant: what sets it apart within the sweep. config: the whole
+    configuration but the seed; with protocol and setting, how the numbers were obtained. best: the best by mean full-ranking
+    NDCG@10 on validation items, of the rows that have all wanted seeds. failed: seeds that diverged. seconds_per_epoch: mean
+    over runs.
     """
 
     backbone: str
@@ -61,6 +70,7 @@ class SweepRow(Record):
     variant: str
     protocol: str
     setting: str
+    config: dict[str, Any]
     deviations: list[str]
     runs: list[str]
     seeds: list[int]
@@ -83,9 +93,13 @@ class SweepRow(Record):
 
 
 class SweepResult(Result):
-    """The table, best validation first. notes: what to know before quoting it."""
+    """The table, best validation first. representation: of the rows whose method takes one. device: what all runs were trained
+    on. notes: what to know before quoting it.
+    """
 
     dataset: str
+    representation: str | None
+    device: str
     rows: list[SweepRow]
     notes: list[str]
 
@@ -105,13 +119,33 @@ class SweepResult(Result):
         ]
         failed = [f"  {row.name}, {reason}" for row in self.rows for reason in row.failed]
         return [
-            f"{self.dataset}: mean ± sd over seeds. Best first and * by NDCG@10 of full ranking on validation items.",
+            f"{self.dataset}: mean ± sd over seeds. Best first and * by NDCG@10 of full ranking on validation items (* of the rows "
+            "that have all seeds).",
             *table,
+            *self._configurations(),
             *protocols,
             *settings,
             *deviations,
             *failed,
             *self.notes,
+        ]
+
+    def _configurations(self) -> list[str]:
+        """What all trained rows share in one line, without what is as `train` has it by default; then how each differs."""
+        trained = [row for row in self.rows if row.backbone]
+        if not trained:
+            return []
+        first = trained[0].config
+        names = [name for name in first if name not in IN_COLUMNS]
+        common = {name: first[name] for name in names if all(row.config[name] == first[name] for row in trained)}
+        default = {name: field.default for name, field in TrainingConfig.model_fields.items()}
+        shared = [f"{name} {value}" for name, value in common.items() if value != default[name]]
+        if self.representation:
+            shared.insert(0, f"representation {self.representation} where the method takes one")
+        shared.insert(0, f"device {self.device}")
+        differing = [name for name in names if name not in common]
+        return [f"All trained rows: {', '.join(shared)}; all else that is not said as `train` has it by default."] + [
+            f"  {row.name}: {', '.join(f'{name} {row.config[name]}' for name in differing)}." for row in trained if differing
         ]
 
 
