@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from pydantic import Field
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.runs import run_result
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -34,24 +36,27 @@ class RecommendedItem(Record):
 
 
 class RecommendResult(Result):
-    """The best next items after a session, best first."""
+    """The best next items after a session, best first. deviations: where the run is not as in the paper (`RunResult`)."""
 
     run: str
     dataset: str
     session: list[str]
     items: list[RecommendedItem]
+    deviations: list[str]
 
     def lines(self) -> list[str]:
         width = max((len(one.item) for one in self.items), default=0)
-        return [f"After {', '.join(self.session)} ({self.run}):"] + [
+        table = [
             f"{rank:3}. {one.item:{width}}  {one.score:8.3f}  {one.title[:80]}" for rank, one in enumerate(self.items, start=1)
         ]
+        departures = [f"  Not as in the paper: {'; '.join(self.deviations)}."] if self.deviations else []
+        return [f"After {', '.join(self.session)} ({self.run}):", *table, *departures]
 
 
 def recommend(workspace: Workspace, request: RecommendRequest, progress: Progress = silent) -> RecommendResult:  # noqa: ARG001
     """Top-K items. Raises NotFoundError for an unknown run or item, InputError for a run that has not finished."""
     dataset, recommender = load_recommender(workspace, request.run)
-    return rank(dataset, recommender, request)
+    return rank(dataset, recommender, request, run_result(workspace, request.run).deviations)
 
 
 def load_recommender(workspace: Workspace, run: str) -> tuple[Dataset, Recommender]:
@@ -63,8 +68,10 @@ def load_recommender(workspace: Workspace, run: str) -> tuple[Dataset, Recommend
     return workspace.load_dataset(owner.name), Recommender(model)
 
 
-def rank(dataset: Dataset, recommender: Recommender, request: RecommendRequest) -> RecommendResult:
-    """`recommend` with a recommender at hand."""
+def rank(
+    dataset: Dataset, recommender: Recommender, request: RecommendRequest, deviations: Sequence[str] = ()
+) -> RecommendResult:
+    """`recommend` with a recommender at hand, and the deviations of its run, for whoever shows them."""
     session = positions_of(dataset, request.items)
     best = recommender.top_k(session, request.k, exclude_seen=not request.include_seen)
     chosen = dataset.items.iloc[[one.item - 1 for one in best]]
@@ -76,6 +83,7 @@ def rank(dataset: Dataset, recommender: Recommender, request: RecommendRequest) 
             RecommendedItem(item=item_id, position=one.item, title=title, score=one.score)
             for one, item_id, title in zip(best, chosen["item_id"], chosen["title"], strict=True)
         ],
+        deviations=list(deviations),
     )
 
 

@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
+from sqlalchemy.orm import object_session
 
 from genair_engine.store import runs as rows
-from genair_engine.store.tables import DatasetRow, RunRow
+from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
 from genair_engine.training.config import TrainingConfig
 from genair_engine.verbs.base import Progress, Request, Result, positional, silent
 from genair_engine.workspace import Workspace
@@ -50,7 +51,7 @@ class RunResult(Result):
 
     Beside the protocols, metrics.{valid,test} holds "groups" ({popularity,history} → protocol → group → users and metrics)
     and "beyond" (coverage, novelty, popularity of the top 10); runs of earlier versions have neither.
-    deviations: in words, where the configuration is not the paper's (`TrainingConfig.deviations`). efficiency: FLOPs (a
+    deviations: in words, where configuration and representation are not the paper's (`deviations_of`). efficiency: FLOPs (a
     multiply-add is 2) of scoring one session of `length` items (`session`) and of computing the item table (`table`).
     peak_memory_mb: largest resident memory of the process while it trained (GPU memory on a GPU). seconds_per_epoch:
     median over epochs, validation not counted. protocol, config and representation say how the numbers were obtained.
@@ -149,14 +150,29 @@ def run_result(workspace: Workspace, name: str) -> RunResult:
         return to_result(*rows.find_run(session, name))
 
 
+def deviations_of(run: RunRow) -> list[str]:
+    """`TrainingConfig.deviations` of a run, also of one that today's checks would refuse, and those of its representation.
+
+    The row's session must be open: the representation is looked up in it.
+    """
+    config, session = TrainingConfig.model_construct(**run.config), object_session(run)
+    found = config.deviations()
+    if session is not None and run.representation_id is not None:
+        representation = session.get(RepresentationRow, run.representation_id)
+        if representation is not None and "title" in representation.dims and config.without != "title":
+            found.append("titles as one more part of the representation (extension)")
+    return found
+
+
 def to_result(run: RunRow, owner: DatasetRow) -> RunResult:
+    """A run with its data set as a result, while the rows' session is open."""
     return RunResult(
         run=run.id,
         dataset=owner.name,
         representation=run.representation_id,
         state=run.state,
         config=run.config,
-        deviations=TrainingConfig.model_construct(**run.config).deviations(),  # also of runs that today's checks would refuse
+        deviations=deviations_of(run),
         protocol=run.protocol,
         device=run.device,
         trainable_parameters=run.trainable_parameters or 0,

@@ -119,8 +119,8 @@ class SweepResult(Result):
         ]
         failed = [f"  {row.name}, {reason}" for row in self.rows for reason in row.failed]
         return [
-            f"{self.dataset}: mean ± sd over seeds. Best first and * by NDCG@10 of full ranking on validation items (* of the rows "
-            "that have all seeds).",
+            f"{self.dataset}: mean ± sd over seeds. Best first by NDCG@10 of full ranking on validation items, * the first "
+            "that has all seeds.",
             *table,
             *self._configurations(),
             *protocols,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from genair_engine import verbs
+from genair_engine import __version__, verbs
 from genair_engine.catalog.synthetic import synthetic_dataset, write_lcrec
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.runs import find_run
@@ -53,7 +53,9 @@ def test_means_and_p_values_are_those_of_scipy(market, metric, k, protocol):
     assert (result.seeds.n, result.seeds.p_t) == (3, pytest.approx(expected.pvalue))
     assert result.seeds.interval is None and "too few for a bootstrap" in result.seeds.note and result.notes == []
     assert result.differing == {"learning_rate": (0.02, 0.001), "epochs": (3, 1)}
+    assert (result.resamples, result.bootstrap_seed) == (10_000, 0)
     shown = "\n".join(result.lines())
+    assert "(10,000 resamples, seed 0)" in shown
     assert "A / B: learning_rate 0.02 / 0.001, epochs 3 / 1" in shown
     assert f"{metric}@{k}, valid items of market" in shown and "over 3 seeds" in shown and "bootstrap 95%" in shown
 
@@ -64,23 +66,42 @@ def test_seeds_that_do_not_match_are_said(market):
     assert result.seeds is None and result.a.sd is None and "here are 0" in result.notes[0]
     assert "over seeds" not in "\n".join(result.lines()).lower().replace(result.notes[0].lower(), "")
     mixed = compare(workspace, [short[0], long[1]], [long[0]])
-    assert mixed.notes[0] == "Group A mixes configurations."
+    assert mixed.notes[0] == "Group A mixes configurations: its runs differ in learning_rate, epochs."
+
+
+def test_what_a_group_does_not_do_as_the_paper_is_named(imported):
+    ours, theirs = train(imported, epochs=1, shortcut=True), train(imported, epochs=1, seed=2)
+    result = compare(imported, [ours], [theirs])
+    (said,) = result.a.deviations
+    assert "shortcut" in said and result.b.deviations == []
+    shown = "\n".join(result.lines())
+    assert f"  A is not as in the paper: {said}." in shown and "B is not" not in shown
+
+
+def test_runs_of_other_devices_and_versions_differ(imported):
+    a, b = train(imported, epochs=1), train(imported, epochs=1, seed=2)
+    with imported.session() as session:
+        row, _ = find_run(session, b)
+        row.device, row.code_version = "2 × cuda", "0.0.1"
+    result = compare(imported, [a], [b])
+    assert result.differing == {"device": ("cpu", "2 × cuda"), "code_version": (__version__, "0.0.1")}
 
 
 def test_what_does_not_compare_is_refused(imported, market):
     workspace, short, _ = market
     other = train(imported)
-    with pytest.raises(InputError, match=r"different data sets \(market, shop\)"):
+    with pytest.raises(InputError, match=r"different data sets \(market, shop\).*Compare runs of one of them"):
         compare(workspace, short, [other])
     with pytest.raises(InputError, match="is given twice"):
         compare(workspace, short, short[:1])
-    with pytest.raises(InputError, match="share a seed"):
+    with pytest.raises(InputError, match=r"are both of seed 42.*Leave one out"):
         compare(workspace, [other, train(imported, epochs=2)], [train(imported, seed=7)])
     with pytest.raises(NotFoundError, match="no run 'nothing'"):
         compare(workspace, short, ["nothing"])
     for change, message in (
-        ({"protocol": {"negatives": 50}}, r"different protocols \(negatives\)"),
-        ({"state": "stopped"}, "is stopped"),
+        ({"protocol": {"negatives": 50}}, r"different protocols \(negatives\).*Train those of the older version again"),
+        ({"state": "stopped"}, "is stopped.*give `train` with its options again, or leave it out"),
+        ({"state": "failed", "error": "Training diverged"}, "has failed: Training diverged. .*Leave it out"),
     ):
         with workspace.session() as session:
             row, _ = find_run(session, short[1])

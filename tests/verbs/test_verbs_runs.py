@@ -5,7 +5,7 @@ import pytest
 
 from genair_engine import verbs
 from genair_engine.evaluation.metrics import metrics
-from genair_engine.store.runs import find_run
+from genair_engine.store.runs import find_representation, find_run
 from genair_engine.verbs.measure import RANKS, load_ranks
 from genair_engine.verbs.runs import run_result
 from tests.verbs_workspaces import SMALL
@@ -70,3 +70,31 @@ def test_what_follows_the_public_code_is_always_shown(imported, options, said):
     shown = "\n".join(run.lines())
     assert said in shown if said else "not as in the paper" not in shown
     assert bool(run.deviations) == bool(said)
+    answer = verbs.recommend(imported, verbs.RecommendRequest(run=run.run, items=["b01"]))
+    assert answer.deviations == run.deviations
+    named = f"  Not as in the paper: {'; '.join(run.deviations)}."
+    assert answer.lines()[-1] == named if said else named not in answer.lines()
+
+
+def test_a_representation_of_titles_is_ours(represented):
+    """Where a run uses the part; the parts are those of the stored representation."""
+    workspace, representation = represented
+    with workspace.session() as session:
+        row = find_representation(session, workspace.dataset_row("shop"), representation)
+        first, second = row.dims
+        row.dims = {first: row.dims[first], "title": row.dims[second]}
+
+    def trained(**options):
+        options = SMALL | {"epochs": 1} | options
+        return verbs.train(workspace, verbs.TrainRequest(dataset="shop", representation=representation, **options))
+
+    run = trained()
+    assert run.deviations == ["titles as one more part of the representation (extension)"]
+    assert "not as in the paper: titles as one more part" in "\n".join(run.lines())
+    assert verbs.workspace_state(workspace).datasets[0].runs[0].deviations == run.deviations
+    left_out = trained(without="title")
+    assert left_out.deviations == []
+    compared = verbs.compare(workspace, verbs.CompareRequest(a=[run.run], b=[left_out.run]))
+    assert (compared.a.deviations, compared.b.deviations) == (run.deviations, [])
+    row = verbs.sweep(workspace, verbs.SweepRequest(dataset="shop", representation=representation, **SMALL, seeds=[1])).rows[0]
+    assert row.deviations == run.deviations
