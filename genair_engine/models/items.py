@@ -35,8 +35,11 @@ class ItemTable(nn.Module, ABC):
 class IdItems(ItemTable):
     """One free vector an item: what a sequential recommender without item content learns.
 
-    initial: [n_items, dim] to start from (LLMInit), else random vectors of a length of about 1.
+    initial: [n_items, dim] to start from (LLMInit), else small random vectors. Small, because a random vector says nothing:
+    at a length of 1 what training adds drowns in it (RecBole starts at the same 0.02).
     """
+
+    INITIAL_STD = 0.02
 
     def __init__(self, n_items: int, dim: int, initial: Tensor | None = None) -> None:
         super().__init__()
@@ -44,7 +47,7 @@ class IdItems(ItemTable):
         self.embedding = nn.Embedding(n_items + 1, dim, padding_idx=0)
         with torch.no_grad():
             self.embedding.weight[0] = 0.0
-            self.embedding.weight[1:] = torch.randn(n_items, dim) * dim**-0.5 if initial is None else initial
+            self.embedding.weight[1:] = torch.randn(n_items, dim) * self.INITIAL_STD if initial is None else initial
 
     def vectors(self, ids: Tensor) -> Tensor:
         return self.embedding(ids)
