@@ -25,7 +25,7 @@ from genair_engine.catalog.dataset import Dataset, Sequences
 from genair_engine.catalog.negatives import draw_negatives
 from genair_engine.errors import InputError, WorkspaceError
 from genair_engine.settings import Settings, load_settings
-from genair_engine.store import artifacts, database, datasets
+from genair_engine.store import artifacts, database, datasets, studies
 from genair_engine.store.keys import new_id
 from genair_engine.store.tables import DatasetRow
 
@@ -179,7 +179,9 @@ class Workspace:
         return artifacts.load_arrays(self.path(self.dataset_row(name).folder) / "negatives.safetensors")["negatives"]
 
     def delete_dataset(self, name: str) -> None:
-        """Removes a dataset and all that was made from it, rows and artifacts. Raises NotFoundError."""
+        """Removes a dataset and all that was made from it: searches, rows and artifacts. Raises NotFoundError."""
+        row = self.dataset_row(name)
+        studies.delete(self.engine, self.settings.database, self.path(studies.LOCK), studies.prefix(row.name, row.id))
         with self.session() as session:
             row = datasets.find_dataset(session, name)
             folders = datasets.folders_of(session, row)

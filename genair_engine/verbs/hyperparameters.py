@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args
 
 import optuna
-from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import Field, TypeAdapter, ValidationError
 
-from genair_engine.errors import InputError, NonFiniteError, WorkspaceError
-from genair_engine.store import artifacts, database
+from genair_engine.errors import InputError, NonFiniteError
+from genair_engine.store import artifacts, studies
 from genair_engine.store.keys import content_key
 from genair_engine.training.config import TrainingConfig
 from genair_engine.training.trainer import STOPPING_METRIC
@@ -33,6 +32,15 @@ from genair_engine.workspace import Workspace
 
 NOT_SEARCHED = ("seed", "preset")
 """The seed is luck, and a preset is a set of other fields."""
+GRIDS = {
+    "backbones": "backbone",
+    "methods": "method",
+    "losses": "loss",
+    "alphas": "alpha",
+    "gammas": "gamma",
+    "ablations": "without",
+}
+"""Options that a search does not take, and what it may change instead."""
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -76,9 +84,9 @@ def dimension(name: str, text: str) -> Dimension:
     parts = text.split("|") if "|" in text else text.split(":")
     ranged = "|" not in text and is_number
     if ranged and not (len(parts) == 2 or (len(parts) == 3 and parts[2] == "log")):
-        raise InputError(f"--search {name}={text}: write {name}=LOW:HIGH, {name}=LOW:HIGH:log or {name}=A|B|C.")
+        raise InputError(f"--search {name}={text}: write {name}=LOW:HIGH, {name}=LOW:HIGH:log or '{name}=A|B|C' (quoted).")
     if not ranged and len(parts := text.split("|")) < 2:
-        raise InputError(f"--search {name}={text}: write the values to choose from as {name}=A|B|C.")
+        raise InputError(f"--search {name}={text}: write the values to choose from as '{name}=A|B|C' (quoted).")
     adapter: TypeAdapter[Any] = TypeAdapter(Annotated[known.annotation, Field(), *known.metadata])  # type: ignore[arg-type]
     try:
         values = [adapter.validate_python(part.strip()) for part in (parts[:2] if ranged else parts)]
@@ -101,16 +109,16 @@ def search(workspace: Workspace, request: SweepRequest, progress: Progress) -> F
     """
     if not (request.trials and request.search):
         raise InputError("A search needs both: --trials, how many, and --search, what may change (repeatable).")
-    for grid in ("backbones", "methods", "losses", "alphas", "gammas", "ablations"):
+    for grid, name in GRIDS.items():
         if getattr(request, grid):
-            raise InputError(f"A search takes no grid: give {grid} as --search NAME=A|B|C, or leave --trials out.")
+            raise InputError(f"A search takes no grid: give {grid} as --search '{name}=A|B|C', or leave --trials out.")
     space = [dimension(name, text) for name, text in request.search.items()]
     job = run_training.plan(workspace, configuration(request, {}).request)
     key = content_key([job.key, sorted(request.search.items())])[:16]
     with artifacts.locked(workspace.path(job.owner.folder) / f"search-{key}") as ours:
         if not ours:
             raise InputError("Another process does exactly this search: wait for it, or end it.")
-        with _study(workspace, f"{job.owner.name} ({job.owner.id}) {key}") as study:
+        with _study(workspace, studies.prefix(job.owner.name, job.owner.id) + key) as study:
             _take_up(study, space)
             while (done := len(study.get_trials(states=DONE))) < request.trials:
                 study.sampler = optuna.samplers.TPESampler(seed=request.seed + done)
@@ -120,21 +128,10 @@ def search(workspace: Workspace, request: SweepRequest, progress: Progress) -> F
 
 @contextmanager
 def _study(workspace: Workspace, name: str) -> Iterator[optuna.Study]:
-    """The study of that name, new or as it was left; Optuna's storage errors become ours."""
+    """The study of that name, new or as it was left. Raises WorkspaceError as `studies.opened`."""
     optuna.logging.set_verbosity(logging.WARNING)
-    url, options = database.engine_options(workspace.settings.database)
-    try:
-        with database.readable_errors(workspace.engine):
-            storage = optuna.storages.RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
-            try:
-                yield optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
-            finally:
-                storage.remove_session()
-                storage.engine.dispose()
-    except StorageInternalError as error:
-        raise WorkspaceError(
-            f"The search cannot be kept in the database: {error}. The same command goes on with it."
-        ) from error
+    with studies.opened(workspace.engine, workspace.settings.database, workspace.path(studies.LOCK)) as storage:
+        yield optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
 
 
 def _take_up(study: optuna.Study, space: list[Dimension]) -> None:

@@ -1,18 +1,26 @@
 """Sweeps: which configurations they have, what is trained again and what is not, and the table; searches by trials."""
 
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from optuna.distributions import FloatDistribution
 
 from genair_engine import verbs
-from genair_engine.errors import InputError, NonFiniteError
+from genair_engine.errors import InputError, NonFiniteError, WorkspaceError
 from genair_engine.methods.floors import FLOORS
+from genair_engine.store import artifacts, studies
 from genair_engine.verbs import hyperparameters, run_training
 from genair_engine.verbs.hyperparameters import Dimension, dimension
 from genair_engine.verbs.run_sweep import configurations
 from genair_engine.verbs.sweep import SweepRow
+from genair_engine.workspace import Workspace
 from tests.verbs_workspaces import SMALL
 
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = SMALL | {"epochs": 2}
 
 
@@ -145,7 +153,10 @@ def test_an_interrupted_sweep_goes_on_with_the_run_that_it_was_at(imported, monk
         ({"alphas": [0.01, 0.1], "ablations": ["prefill"]}, "--alphas has 0.01 and 0.1: an ablation .* give one value"),
         ({"gammas": [1.0, 2.0], "ablations": ["prefill"]}, "--gammas has 1 and 2"),
         ({"method": "id", "trials": 3}, "needs both"),
-        ({"method": "id", "trials": 3, "search": {"alpha": "0:1"}, "losses": ["ce"]}, "takes no grid: give losses"),
+        (
+            {"method": "id", "trials": 3, "search": {"alpha": "0:1"}, "losses": ["ce"]},
+            "takes no grid: give losses as --search 'loss=A",
+        ),
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_is_trained(imported, options, message):
@@ -306,13 +317,63 @@ def test_a_trial_that_cannot_run_is_bad_and_does_not_stop_the_search(imported):
 
 
 def test_a_search_that_another_process_does_is_left_alone(imported, monkeypatch):
-    from genair_engine.store import artifacts
-
     asked = request(method="id", trials=1, search={"alpha": "0:1"})
     verbs.sweep(imported, asked)
     (folder,) = imported.folder.glob("datasets/*/search-*")
     with artifacts.locked(folder), pytest.raises(InputError, match="Another process"):
         verbs.sweep(imported, asked)
+
+
+def _open_study(settings, name, barrier):
+    workspace = Workspace.open(settings)
+    barrier.wait()
+    with hyperparameters._study(workspace, name) as study:
+        study.ask()
+    workspace.close()
+
+
+def test_searches_may_be_the_first_at_once(any_workspace):
+    """Optuna makes its tables without a lock of its own."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    arguments = [(any_workspace.settings, f"shop (1) {number}", barrier) for number in range(2)]
+    processes = [context.Process(target=_open_study, args=one) for one in arguments]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert studies.names(any_workspace.engine) == ["shop (1) 0", "shop (1) 1"]
+
+
+def test_tables_that_are_never_ready_are_said(imported, monkeypatch):
+    workspace = imported
+    monkeypatch.setattr(studies, "PATIENCE", 0.2)
+    with artifacts.locked(workspace.path(studies.LOCK)), pytest.raises(WorkspaceError, match="Another process.*Try again"):
+        search(workspace, 1)
+
+
+def test_a_data_set_takes_its_searches_with_it(any_workspace, source):
+    workspace = any_workspace
+    for name in ("shop", "shop2"):
+        verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name=name))
+        asked = request(method="id", epochs=1, trials=1, search={"dropout": "0.1:0.6"})
+        verbs.sweep(workspace, asked.model_copy(update={"dataset": name}))
+    kept = [name for name in studies.names(workspace.engine) if name.startswith("shop2 (")]
+    assert len(studies.names(workspace.engine)) == 2 and len(kept) == 1
+    workspace.delete_dataset("shop")
+    assert studies.names(workspace.engine) == kept
+    again = verbs.sweep(workspace, asked.model_copy(update={"dataset": "shop2"}))
+    assert len(again.rows) == 1 and len(runs_of(workspace)) == 1
+
+
+def test_deleting_waits_for_optuna_only_where_it_was_used(imported):
+    code = (
+        "import sys; from genair_engine.workspace import Workspace; workspace = Workspace.open(); "
+        "workspace.delete_dataset('shop'); assert 'optuna' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
+    assert imported.dataset_rows() == []
 
 
 def test_dimensions():
@@ -338,7 +399,7 @@ def test_dimensions():
         ("alpha", "1:0.5", "first number must be below"),
         ("dropout", "0.1:2", "less than 1"),
         ("layers", "1:2.5", "valid integer"),
-        ("loss", "ce:bce", r"write the values to choose from as loss=A\|B"),
+        ("loss", "ce:bce", r"write the values to choose from as 'loss=A\|B\|C' \(quoted"),
         ("loss", "ce|hinge", "Input should be"),
     ],
 )
