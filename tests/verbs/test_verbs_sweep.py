@@ -349,7 +349,7 @@ def test_searches_may_be_the_first_at_once(any_workspace):
 def test_tables_that_are_never_ready_are_said(imported, monkeypatch):
     workspace = imported
     monkeypatch.setattr(studies, "PATIENCE", 0.2)
-    with artifacts.locked(workspace.path(studies.LOCK)), pytest.raises(WorkspaceError, match="Another process.*Try again"):
+    with artifacts.locked(workspace.path(studies.LOCK)), pytest.raises(WorkspaceError, match=r"Another process.*Try again"):
         search(workspace, 1)
 
 
