@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from genair_engine.errors import WorkspaceError
 from genair_engine.settings import Settings
 from genair_engine.store import database
+from genair_engine.store.runs import list_runs
 from genair_engine.store.tables import Base, DatasetRow
 from genair_engine.workspace import Workspace
 
@@ -88,6 +89,15 @@ def as_the_first_code_left_it(engine: Engine) -> None:
         row = "(id, name, format, created_at, content_hash, n_users, n_items, n_interactions, n_rejected, provenance, folder)"
         values = "(1, 'shop', 'tables', '2026-11-01 12:00:00', '', 0, 0, 0, 0, '{}', 'datasets/shop')"
         connection.execute(text(f"INSERT INTO datasets {row} VALUES {values}"))
+        names = (
+            "(id, dataset_id, backbone, method, loss, seed, config, config_key, state, epochs_done, device, protocol, "
+            "metrics, code_version, folder, created_at, updated_at)"
+        )
+        values = (
+            "('old', 1, 'sasrec', 'id', 'bce', 1, '{\"dim\": 8}', 'key', 'done', 2, 'cpu', '{}', '{}', '0.1.0', 'runs/old', "
+            "'2026-11-01 12:00:00', '2026-11-01 12:00:00')"
+        )
+        connection.exec_driver_sql(f"INSERT INTO runs {names} VALUES {values}")
 
 
 def versions(engine: Engine) -> dict[str, list[str]]:
@@ -101,6 +111,9 @@ def test_a_database_of_the_first_code_is_taken_over(store_url: str, tmp_path: Pa
     as_the_first_code_left_it(engine)
     workspace = Workspace.open(Settings(workspace=tmp_path / "workspace", database_url=store_url))
     assert [row.name for row in workspace.dataset_rows()] == ["shop"]
+    with workspace.reading() as session:
+        (run,) = list_runs(session, 1)
+        assert (run.id, run.config, run.efficiency) == ("old", {"dim": 8}, {})
     workspace.close()
     assert versions(engine) == {"genair_schema_version": ["0002"]}
     database.upgrade(engine)

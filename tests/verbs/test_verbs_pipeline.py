@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from genair_engine import verbs
 from genair_engine.errors import InputError, ModelError, NonFiniteError, NotFoundError, WorkspaceError
 from genair_engine.store import artifacts
+from genair_engine.store.runs import find_run
+from genair_engine.store.tables import RunEpochRow
 from genair_engine.verbs import archetypes as archetypes_module
+from genair_engine.verbs import run_training
 from genair_engine.verbs.archetypes import item_seed, states_of
 from genair_engine.verbs.runs import run_result
 from tests.verbs_workspaces import SHORT, SMALL
@@ -263,6 +267,80 @@ def test_a_run_that_another_process_trains_is_left_alone(represented):
         assert verbs.train(workspace, request).run != busy
 
 
+class Killed(BaseException):
+    """Ends a run where a process would have been killed."""
+
+
+def interrupted_run(workspace, representation):
+    """A stopped run with a checkpoint, and its request."""
+
+    def kill(done, total, what):
+        raise Killed
+
+    request = verbs.TrainRequest(dataset="shop", representation=representation, **SMALL)
+    with pytest.raises(Killed):
+        verbs.train(workspace, request, kill)
+    return verbs.workspace_state(workspace).datasets[0].runs[0].run, request
+
+
+def test_a_run_that_was_finished_meanwhile_is_left_alone(represented, monkeypatch):
+    """Another process may finish a run after it was found unfinished, and before its lock is ours."""
+    workspace, representation = represented
+    stopped, request = interrupted_run(workspace, representation)
+    real = run_training.rows.runs_of_key
+
+    def overtaken(session, *arguments):
+        found = real(session, *arguments)
+        monkeypatch.setattr(run_training.rows, "runs_of_key", real)
+        assert verbs.train(workspace, request).run == stopped
+        return found
+
+    monkeypatch.setattr(run_training.rows, "runs_of_key", overtaken)
+    ours = verbs.train(workspace, request)
+    assert ours.run != stopped and ours.state == "done"
+    finished = run_result(workspace, stopped)
+    assert finished.state == "done" and finished.metrics == ours.metrics
+
+
+def test_the_row_of_the_last_epoch_is_not_lost(represented, monkeypatch):
+    """Killed between the last epoch's checkpoint and its row: there is no later epoch that would write it."""
+    workspace, representation = represented
+    merge = run_training._merge_epochs
+
+    def killed(session, run, records):
+        if records[-1].epoch == SMALL["epochs"]:
+            raise Killed
+        merge(session, run, records)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(run_training, "_merge_epochs", killed)
+        train(workspace, representation)
+    result = train(workspace, representation)
+    (run,) = verbs.workspace_state(workspace).datasets[0].runs
+    assert (run.run, run.epochs) == (result.run, 3)
+    with workspace.reading() as session:
+        rows = session.scalars(select(RunEpochRow).where(RunEpochRow.run_id == run.run).order_by(RunEpochRow.epoch)).all()
+    assert [row.epoch for row in rows] == [1, 2, 3]
+    assert max(row.valid["NDCG@10"] for row in rows) == pytest.approx(run.metrics["valid"]["full"]["NDCG@10"])
+
+
+@pytest.mark.parametrize("what", ["weights", "config"])
+def test_a_run_of_another_version_that_cannot_be_built_is_said(imported, what):
+    run = train(imported, None, method="id", epochs=1).run
+    with imported.session() as session:
+        row, _ = find_run(session, run)
+        row.code_version = "0.1.9"
+        if what == "config":
+            row.config = row.config | {"projector": "deep"}
+    if what == "weights":
+        path = imported.path(f"runs/{run}/model.safetensors")
+        arrays = artifacts.load_arrays(path)
+        name = next(iter(arrays))
+        artifacts.save_arrays(path, arrays | {name: arrays[name][..., :-1]})
+    with pytest.raises(InputError, match=rf"{run}' was made by version 0\.1\.9.*train it again"):
+        verbs.recommend(imported, verbs.RecommendRequest(run=run, items=["b01"]))
+
+
 def test_divergence_marks_the_run_as_failed(represented, monkeypatch):
     workspace, representation = represented
     from genair_engine.training import losses
@@ -275,8 +353,6 @@ def test_divergence_marks_the_run_as_failed(represented, monkeypatch):
 
 
 def run_row_error(workspace, run):
-    from genair_engine.store.runs import find_run
-
     with workspace.reading() as session:
         return find_run(session, run)[0].error
 

@@ -6,7 +6,11 @@ import pytest
 from genair_engine import verbs
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.store.runs import find_representation, find_run
+from genair_engine.store.tables import DatasetRow, RepresentationRow
+from genair_engine.training.config import TrainingConfig
+from genair_engine.verbs import run_training
 from genair_engine.verbs.measure import RANKS, load_ranks
+from genair_engine.verbs.run_training import Job
 from genair_engine.verbs.runs import run_result
 from tests.verbs_workspaces import SMALL
 
@@ -55,6 +59,29 @@ def test_a_run_of_an_earlier_version_is_shown_and_gets_its_ranks_when_it_is_eval
     assert old.deviations == [] and len(old.lines()) == len(run.lines()) - 4
     again = verbs.evaluate(imported, verbs.EvaluateRequest(run=run.run, device="cpu"))
     assert again.metrics == run.metrics and file.read_bytes() == before
+
+
+def test_the_key_of_a_run_holds_all_that_its_result_depends_on(monkeypatch):
+    def key(content_hash="a", representation="minilm-1", device="cpu", **config):
+        owner = DatasetRow(name="shop", content_hash=content_hash)
+        row = RepresentationRow(id=representation) if representation else None
+        return Job(owner, row, TrainingConfig(**config), device).key
+
+    changed = [
+        {"content_hash": "b"},
+        {"representation": "minilm-2"},
+        {"representation": None},
+        {"device": "cuda"},
+        {"device": "2 × cuda"},
+        {"seed": 43},
+        {"alpha": 0.2},
+        {"dim": 64},
+    ]
+    keys = [key(), *(key(**change) for change in changed)]
+    monkeypatch.setattr(run_training, "__version__", "0.0.0")
+    assert len({*keys, key()}) == len(changed) + 2
+    monkeypatch.undo()
+    assert key() == keys[0]
 
 
 @pytest.mark.parametrize(
