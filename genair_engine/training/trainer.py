@@ -68,7 +68,7 @@ class Trainer:
     """Trains `model` on the training part of `dataset`.
 
     protocol: how validation ranks are obtained (full ranking; the sampled protocol is for finished runs).
-    processes: others that train the same model with the same arguments at the same time. On a GPU the backbone is
+    processes: others that train the same model with the same arguments at the same time. On a GPU a transformer is
     compiled, and matrix products are in bfloat16 unless the configuration says float32.
     """
 
