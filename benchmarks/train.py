@@ -47,8 +47,8 @@ PAPER = {"max_len": 200, "batch_size": 128, "dim": 128, "dropout": 0.5}
 STATED = {"sasrec": 127.0, "bert4rec": 168.0, "gru4rec": 23.0}
 """Seconds an epoch of the public code on the same data and kind of machine, as the project's issue states them."""
 
-SECONDS = 3.0
-"""A case stops after this long, or after three epochs; it always runs eight steps."""
+SECONDS, LONG = 2.5, 20.0
+"""A case stops after this long (LONG where ratios are made of it), or after three epochs; it always runs eight steps."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Case:
     users: int = 0
     items: int = 0
     length: int = 0
+    budget: float = SECONDS
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def against_public_code() -> None:
     print("\n| paper's settings, BCE, calibration on, 2 threads | s an epoch | ratio |\n|---|---|---|")
     for backbone in BACKBONES:
         theirs = reconstructed(backbone)
-        ours = measured(Case(backbone, "bce", 0.1))
+        ours = measured(Case(backbone, "bce", 0.1, budget=LONG))
         print(f"| {backbone}, public code as the issue measured it | {STATED[backbone]:.0f} | |")
         print(f"| {backbone}, its cost structure (reconstruction) | {theirs:.1f} | 1 |")
         print(
@@ -171,7 +172,7 @@ def _train(case: Case) -> tuple[float, int, int]:
         started = time.perf_counter()
         trainer.step(batch)
         times.append(time.perf_counter() - started)
-        if sum(times) > SECONDS and len(times) >= 8:
+        if sum(times) > case.budget and len(times) >= 8:
             break
     return statistics.fmean(times) * len(trainer.batches), trainer.batches.first_pass, len(times)
 
