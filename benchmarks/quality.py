@@ -58,7 +58,7 @@ COMMON: dict[str, Any] = {
 EPOCHS = {"ce": {"id": 40}, "bce": {"id": 80}}
 OTHER_EPOCHS = {"ce": 20, "bce": 50}
 """Length of the learning-rate schedule, by loss and method: vectors that start at random need longer. Half for bert4rec,
-whose epoch is two passes over the users."""
+whose epoch is two passes over the users, and for gru4rec, which is done sooner."""
 
 VIEWS: dict[str, tuple[set[str], dict[str, Any]]] = {
     "metadata": ({"prefill"}, {}),
@@ -145,7 +145,7 @@ def views(workspace: Workspace, found: dict[str, str]) -> None:
 def backbone(workspace: Workspace, found: dict[str, str], name: str) -> None:
     rows = []
     for loss, method in itertools.product(EPOCHS, METHODS):
-        epochs = EPOCHS[loss].get(method, OTHER_EPOCHS[loss]) // (2 if name == "bert4rec" else 1)
+        epochs = EPOCHS[loss].get(method, OTHER_EPOCHS[loss]) // (1 if name == "sasrec" else 2)
         options = COMMON | {"method": method, "loss": loss, "epochs": epochs, "seeds": SEEDS[:1]}
         representation = None if method == "id" else found[CHOSEN]
         result = sweep(workspace, backbone=name, representation=representation, **options)
