@@ -3,12 +3,14 @@
 Every figure is a run of the `sweep` verb; runs that the workspace already holds are taken as they are, so that an interrupted
 benchmark goes on and parts can be made at the same time by several processes. What was chosen was chosen on validation items.
 
-recipe: genair-id by the preset `studio` and what its pieces add; three seeds; floors.
+recipe: genair-id by the preset `studio` and what its pieces add; three seeds.
 views: the recipe by what its representation is made of.
 sasrec, bert4rec, gru4rec: every method × (BCE, softmax) on that backbone.
 ablations: GenAIR without prefill, decoding and calibration, and other α and γ.
 public-code: the preset with the public code's deviations beside the corrected form.
 fusion: the recipe's scores plus those of the best floor, the weight chosen on validation items. Not a neural model alone.
+
+Every table holds the floors (training-free; those of content read metadata and titles).
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ from genair_engine.methods.recommender import TableScorer
 from genair_engine.settings import Settings
 from genair_engine.store.runs import find_representation
 from genair_engine.training.config import TrainingConfig
-from genair_engine.verbs.run_training import load_model, load_vectors
+from genair_engine.verbs.base import silent
+from genair_engine.verbs.run_sweep import floor_rows
+from genair_engine.verbs.trained import load_model, load_vectors
 from genair_engine.workspace import Workspace
 
 NAME = "scientific"
@@ -79,7 +83,7 @@ SHOWN = (
 
 
 def main() -> None:
-    parts: dict[str, Callable[[Workspace, dict[str, str]], None]] = {
+    parts: dict[str, Callable[[Bench], None]] = {
         "recipe": recipe,
         "views": views,
         **{name: functools.partial(backbone, name=name) for name in ("sasrec", "gru4rec", "bert4rec")},
@@ -95,9 +99,36 @@ def main() -> None:
     if unknown := set(options.parts) - set(parts):
         parser.error(f"no part {', '.join(sorted(unknown))}: give {', '.join(parts)}")
     workspace = Workspace.open(Settings(workspace=options.workspace, threads=options.threads))
-    found = representations(workspace)
+    bench = Bench(workspace)
     for part in options.parts:
-        parts[part](workspace, found)
+        parts[part](bench)
+
+
+class Bench:
+    """The workspace, the representation of each view, and the floors."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.found = representations(workspace)
+        request = verbs.SweepRequest(dataset=NAME, representation=self.found[CHOSEN], method="genair")
+        self.floors = floor_rows(workspace, request, silent)
+
+    def sweep(self, **options: Any) -> list[verbs.SweepRow]:
+        return verbs.sweep(self.workspace, verbs.SweepRequest(dataset=NAME, **options)).rows
+
+    def show(self, title: str, rows: Iterable[tuple[str, verbs.SweepRow]]) -> None:
+        """A table, best validation first; seeds that diverged are named. epochs: the best one of each seed."""
+        print(
+            f"\n| {title} | valid NDCG@10 | test HR@10 | test NDCG@10 | 100 neg. HR@10 | 100 neg. NDCG@10 | seeds | epochs |"
+        )
+        print("|---|---|---|---|---|---|---|---|")
+        whole = [*rows, *((f"floor: {row.method}", row) for row in self.floors)]
+        for name, row in sorted(whole, key=lambda one: -one[1].score("valid")):
+            cells = [_cell(row, *where) for where in SHOWN]
+            epochs = ", ".join(map(str, row.best_epochs)) or "–"
+            print(f"| {name} | {' | '.join(cells)} | {len(row.seeds) or '–'} | {epochs} |", flush=True)
+            for reason in row.failed:
+                print(f"| … {reason} | | | | | | | |")
 
 
 def representations(workspace: Workspace) -> dict[str, str]:
@@ -117,7 +148,7 @@ def representations(workspace: Workspace) -> dict[str, str]:
     return found
 
 
-def recipe(workspace: Workspace, found: dict[str, str]) -> None:
+def recipe(bench: Bench) -> None:
     rows = []
     for name, changes in (
         ("studio", {"alphas": [0.0, 0.1]}),
@@ -126,48 +157,46 @@ def recipe(workspace: Workspace, found: dict[str, str]) -> None:
         ("studio without shortcut", {"shortcut": False}),
         ("studio with seen items in the loss", {"exclude_seen": False}),
     ):
-        options = {"preset": "studio", "representation": found[CHOSEN], "seeds": SEEDS} | changes
-        result = sweep(workspace, **options)
-        rows += [(f"{name} {row.variant}".strip(), row) for row in result.rows]
-    floors = sweep(workspace, method="id", representation=found[CHOSEN], epochs=1, loss="bce", floors=True, seeds=[0])
-    rows += [(f"floor: {row.method}", row) for row in floors.rows if not row.backbone]
-    show("SASRec, softmax loss", rows)
+        options = {"preset": "studio", "representation": bench.found[CHOSEN], "seeds": SEEDS} | changes
+        result = bench.sweep(**options)
+        rows += [(f"{name} {row.variant}".strip(), row) for row in result]
+    bench.show("SASRec, softmax loss", rows)
 
 
-def views(workspace: Workspace, found: dict[str, str]) -> None:
+def views(bench: Bench) -> None:
     rows = []
-    for view, representation in found.items():
-        result = sweep(workspace, preset="studio", representation=representation, seeds=SEEDS)
-        rows += [(view, row) for row in result.rows]
-    show("studio, by what the representation holds", rows)
+    for view, representation in bench.found.items():
+        result = bench.sweep(preset="studio", representation=representation, seeds=SEEDS)
+        rows += [(view, row) for row in result]
+    bench.show("studio, by what the representation holds", rows)
 
 
-def backbone(workspace: Workspace, found: dict[str, str], name: str) -> None:
+def backbone(bench: Bench, name: str) -> None:
     rows = []
     for loss, method in itertools.product(EPOCHS, METHODS):
         epochs = EPOCHS[loss].get(method, OTHER_EPOCHS[loss]) // (1 if name == "sasrec" else 2)
         options = COMMON | {"method": method, "loss": loss, "epochs": epochs, "seeds": SEEDS[:1]}
-        representation = None if method == "id" else found[CHOSEN]
-        result = sweep(workspace, backbone=name, representation=representation, **options)
-        rows += [(row.name, row) for row in result.rows]
-    show(f"{name}, seed {SEEDS[0]}", rows)
+        representation = None if method == "id" else bench.found[CHOSEN]
+        result = bench.sweep(backbone=name, representation=representation, **options)
+        rows += [(row.name, row) for row in result]
+    bench.show(f"{name}, seed {SEEDS[0]}", rows)
 
 
-def ablations(workspace: Workspace, found: dict[str, str]) -> None:
-    options = COMMON | {"representation": found["metadata, archetypes"], "epochs": OTHER_EPOCHS["ce"]}
-    result = sweep(workspace, **options, ablations=["prefill", "decoding", "calibration"], seeds=SEEDS[:1])
-    show("GenAIR on SASRec, softmax loss, metadata and archetypes", [(row.variant or "whole", row) for row in result.rows])
-    result = sweep(workspace, **options, alphas=[0.01, 0.1, 1.0], gammas=[0.0, 3.0], seeds=SEEDS[:1])
-    show("… α and γ", [(row.variant, row) for row in result.rows])
+def ablations(bench: Bench) -> None:
+    options = COMMON | {"loss": "ce", "representation": bench.found["metadata, archetypes"], "epochs": OTHER_EPOCHS["ce"]}
+    result = bench.sweep(**options, ablations=["prefill", "decoding", "calibration"], seeds=SEEDS[:1])
+    bench.show("GenAIR on SASRec, softmax loss, metadata and archetypes", [(row.variant or "whole", row) for row in result])
+    result = bench.sweep(**options, alphas=[0.01, 0.1, 1.0], gammas=[0.0, 3.0], seeds=SEEDS[:1])
+    bench.show("… α and γ", [(row.variant, row) for row in result])
 
 
-def public_code(workspace: Workspace, found: dict[str, str]) -> None:
+def public_code(bench: Bench) -> None:
     rows = []
     for preset in ("public-code", "corrected"):
         options = {"loss": "bce", "dropout": 0.5, "averaging": 0.0, "alpha": 1e-4, "epochs": 50, "patience": 20}
-        result = sweep(workspace, preset=preset, representation=found["metadata, archetypes"], seeds=SEEDS[:1], **options)
-        rows += [(f"{preset}: {'; '.join(row.deviations) or 'as in the paper'}", row) for row in result.rows]
-    show("GenAIR on SASRec, BCE, constant learning rate 0.001, batch 128", rows)
+        result = bench.sweep(preset=preset, representation=bench.found["metadata, archetypes"], seeds=SEEDS[:1], **options)
+        rows += [(f"{preset}: {'; '.join(row.deviations) or 'as in the paper'}", row) for row in result]
+    bench.show("GenAIR on SASRec, BCE, constant learning rate 0.001, batch 128", rows)
 
 
 class Fused:
@@ -180,13 +209,14 @@ class Fused:
         return self.run.score(histories, users).add_(self.floor.score(histories, users), alpha=self.weight)
 
 
-def fusion(workspace: Workspace, found: dict[str, str]) -> None:
+def fusion(bench: Bench) -> None:
     """The weight is the best on validation items of the first seed, of six; test items are ranked once, with that weight."""
+    workspace = bench.workspace
     dataset = workspace.load_dataset(NAME)
     with workspace.reading() as session:
-        row = find_representation(session, workspace.dataset_row(NAME), found["metadata"])
+        row = find_representation(session, workspace.dataset_row(NAME), bench.found["metadata"])
     floor = FLOORS[FUSED](dataset, load_vectors(workspace, row, TrainingConfig()))
-    runs = sweep(workspace, preset="studio", representation=found[CHOSEN], seeds=SEEDS).rows[0].runs
+    runs = bench.sweep(preset="studio", representation=bench.found[CHOSEN], seeds=SEEDS)[0].runs
     models = [TableScorer(load_model(workspace, run)[2]) for run in runs]
 
     def measured(model: Scorer, weight: float, part: Part) -> dict[str, float]:
@@ -199,22 +229,6 @@ def fusion(workspace: Workspace, found: dict[str, str]) -> None:
     for metric in ("HR@10", "NDCG@10"):
         values = [one[metric] for one in test]
         print(f"test {metric}, weight {weight}: {statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}", flush=True)
-
-
-def sweep(workspace: Workspace, **options: Any) -> verbs.SweepResult:
-    return verbs.sweep(workspace, verbs.SweepRequest(dataset=NAME, **options))
-
-
-def show(title: str, rows: Iterable[tuple[str, verbs.SweepRow]]) -> None:
-    """Best validation first; seeds that diverged are named. epochs: the best one of each seed."""
-    print(f"\n| {title} | valid NDCG@10 | test HR@10 | test NDCG@10 | 100 neg. HR@10 | 100 neg. NDCG@10 | seeds | epochs |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name, row in sorted(rows, key=lambda one: -one[1].score("valid")):
-        cells = [_cell(row, *where) for where in SHOWN]
-        epochs = ", ".join(map(str, row.best_epochs)) or "–"
-        print(f"| {name} | {' | '.join(cells)} | {len(row.seeds) or '–'} | {epochs} |", flush=True)
-        for reason in row.failed:
-            print(f"| … {reason} | | | | | | | |")
 
 
 def _cell(row: verbs.SweepRow, part: str, protocol: str, metric: str) -> str:

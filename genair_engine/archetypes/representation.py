@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genair_engine.errors import InputError, NonFiniteError
+from genair_engine.pca import principal_axes
 
 PARTS = ("prefill", "decoding", "title")  # the paper has the first two; an encoder can add the titles
-_BLOCK = 4096  # rows that are held in float64 at a time
 _ROUNDING = 1e-9  # a part of the variance below this is rounding of float32 states, not a direction in the data
 
 FloatArray = NDArray[np.float32]
@@ -96,8 +96,8 @@ def fit_part(
     """PCA of states [n, d], which must be finite.
 
     k is min(components, n - 1, d) where `components` is given, else the smallest number whose components together hold
-    `variance` of the whole (0 < variance <= 1). Directions that hold nothing (rank below k) are left out. Computed in
-    float64; in each component the entry of the largest magnitude is positive, which makes signs deterministic.
+    `variance` of the whole (0 < variance <= 1). Directions that hold nothing (rank below k) are left out. Signs are
+    deterministic (`pca.principal_axes`).
     Raises InputError on fewer than two items, on states that are all alike, and on options out of range.
     """
     if components is None and (variance is None or not 0 < variance <= 1):
@@ -107,8 +107,7 @@ def fit_part(
     n, d = states.shape
     if n < 2:
         raise InputError(f"PCA of the {part} states needs at least two items, got {n}.")
-    mean = states.mean(axis=0, dtype=np.float64)
-    variances, directions = _principal_axes(states, mean)
+    mean, variances, directions = principal_axes(states)
     total = float(variances.sum())
     scale = float(np.abs(mean).max()) or 1.0
     if total <= n * d * (np.finfo(np.float32).eps * scale) ** 2:
@@ -118,11 +117,9 @@ def fit_part(
     if components is None:
         components = int(np.searchsorted(ratio.cumsum(), (variance or 1.0) - _ROUNDING)) + 1
     k = min(components, n - 1, d, rank)
-    kept = directions[:k]
-    signs = np.sign(kept[np.arange(k), np.abs(kept).argmax(axis=1)])
     return PartBasis(
         mean=mean.astype(np.float32),
-        components=(kept * signs[:, None]).astype(np.float32, order="C"),  # safetensors stores memory as it lies
+        components=directions[:k].astype(np.float32, order="C"),  # safetensors stores memory as it lies
         explained_ratio=ratio[:k].astype(np.float32),
     )
 
@@ -165,21 +162,3 @@ def check_finite(values: FloatArray, what: str, names: Sequence[str] = ()) -> No
         raise NonFiniteError(
             f"NaN or infinity in {what} of {first} ({len(bad)} of {len(values)} rows): generate or encode these again."
         )
-
-
-def _principal_axes(states: FloatArray, mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Variances (decreasing, [m]) and directions ([m, d]) in float64.
-
-    With more items than dimensions from the d x d covariance, summed over blocks of rows, so that no float64 copy of
-    the states is made; else from the singular values of the centred states.
-    """
-    n, d = states.shape
-    if n <= d:
-        _, singular, directions = np.linalg.svd(states.astype(np.float64) - mean, full_matrices=False)
-        return singular**2, directions
-    covariance = np.zeros((d, d))
-    for start in range(0, n, _BLOCK):
-        centred = states[start : start + _BLOCK].astype(np.float64) - mean
-        covariance += centred.T @ centred
-    variances, vectors = np.linalg.eigh(covariance)
-    return np.clip(variances[::-1], 0, None), vectors.T[::-1]

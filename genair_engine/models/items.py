@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genair_engine.errors import NonFiniteError
+from genair_engine.pca import principal_axes
 
 BLOCK_ROWS = 65_536
 """Items that are projected at once where no gradient is needed: bounds the memory of the hidden layer."""
@@ -131,14 +133,11 @@ def leading_components(representation: Tensor, dim: int) -> Tensor:
     NonFiniteError on NaN or infinity.
     """
     _require_finite(representation)
-    rows = representation.double()
-    centred = rows - rows.mean(dim=0)
-    _, directions = torch.linalg.eigh(centred.T @ centred)  # ascending
-    directions = directions.flip(1)[:, :dim]
-    signs = directions.gather(0, directions.abs().argmax(dim=0, keepdim=True)).sign()  # the same on every machine
-    components = centred @ (directions * signs)
-    scale = components.square().sum(dim=1).mean().sqrt().clamp_min(torch.finfo(torch.float64).tiny)
-    return F.pad((components / scale).float(), (0, dim - components.shape[1]))
+    rows = representation.numpy()
+    mean, _, axes = principal_axes(rows)
+    components = (rows - mean) @ axes[:dim].T  # float64
+    length = max(float(np.sqrt(np.square(components).sum(axis=1).mean())), float(np.finfo(np.float64).tiny))
+    return F.pad(torch.from_numpy(components / length).float(), (0, dim - components.shape[1]))
 
 
 def _with_padding(vectors: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ def recommend(workspace: Workspace, request: RecommendRequest, progress: Progres
 def load_recommender(workspace: Workspace, run: str) -> tuple[Dataset, Recommender]:
     """A finished run made ready to rank, with its data set: what a page keeps between clicks."""
     from genair_engine.serving.recommender import Recommender
-    from genair_engine.verbs.run_training import load_model
+    from genair_engine.verbs.trained import load_model
 
     _, owner, model = load_model(workspace, run)
     return workspace.load_dataset(owner.name), Recommender(model)

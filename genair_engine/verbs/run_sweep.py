@@ -22,6 +22,7 @@ from genair_engine.verbs.base import Progress
 from genair_engine.verbs.measure import measure
 from genair_engine.verbs.runs import RunResult, TrainRequest, is_protocol, protocol_in_words, run_result
 from genair_engine.verbs.sweep import Summary, SweepRequest, SweepResult, SweepRow
+from genair_engine.verbs.trained import load_vectors
 from genair_engine.workspace import Workspace
 
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -77,7 +78,7 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress) -> Sw
         trained = [_train(workspace, one, seeds, progress) for one in wanted]
     table = [_row(one) for one in trained]
     if request.floors:
-        table += _floor_rows(workspace, request, progress)
+        table += floor_rows(workspace, request, progress)
         if request.representation is None:
             notes.append("The floors of content similarity are left out: they need --representation.")
     table.sort(key=lambda row: -row.score("valid"))  # stable: rows that are level stay in the order of the request
@@ -229,14 +230,14 @@ def _row(trained: Trained) -> SweepRow:
     )
 
 
-def _floor_rows(workspace: Workspace, request: SweepRequest, progress: Progress) -> list[SweepRow]:
+def floor_rows(workspace: Workspace, request: SweepRequest, progress: Progress) -> list[SweepRow]:
     """The floors that can be had: those of content need the sweep's representation."""
     dataset, negatives, protocol = workspace.load_dataset(request.dataset), workspace.negatives(request.dataset), Protocol()
     vectors = None
     if request.representation is not None:
         with workspace.reading() as session:
             row = rows.find_representation(session, workspace.dataset_row(request.dataset), request.representation)
-        vectors = run_training.load_vectors(workspace, row, request)
+        vectors = load_vectors(workspace, row, request)
     found = []
     wanted = [floor for floor in FLOORS.values() if vectors is not None or not floor.needs_representation]
     for number, floor in enumerate(wanted, start=1):

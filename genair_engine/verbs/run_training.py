@@ -17,20 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from genair_engine import __version__
-from genair_engine.archetypes.representation import level_parts
-from genair_engine.catalog.dataset import Dataset
 from genair_engine.devices import peak_memory, pick_device
 from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.evaluation.protocol import Protocol
-from genair_engine.methods.config import ModelConfig
-from genair_engine.methods.recommender import SequenceRecommender, TableScorer
-from genair_engine.methods.registry import METHODS, build_recommender
+from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.registry import METHODS
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
 from genair_engine.store.keys import content_key, new_id
@@ -43,6 +38,7 @@ from genair_engine.training.trainer import EpochRecord, Trainer
 from genair_engine.verbs.base import Progress
 from genair_engine.verbs.measure import RANKS, Measured, measure, save_ranks
 from genair_engine.verbs.runs import EvaluateRequest, TrainRequest
+from genair_engine.verbs.trained import build_model, kept_columns, load_model
 from genair_engine.workspace import Workspace
 
 UNFINISHED = ("training", "stopped")
@@ -81,7 +77,7 @@ def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> Job
     if not method.needs_representation and representation is not None:
         raise InputError(f"Method {config.method!r} uses no representation: leave --representation out.")
     if representation is not None:
-        _kept(representation, config)
+        kept_columns(representation, config)
     if len(workspace.load_dataset(request.dataset).split.users) == 0:
         raise InputError(f"{owner.name!r} has no user with three interactions: nothing to validate on.")
     return Job(owner, representation, config, str(device) if processes == 1 else f"{processes} × {device.type}")
@@ -100,7 +96,7 @@ def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> st
         dataset = workspace.load_dataset(request.dataset)
         with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU, whatever they are trained on
             torch.manual_seed(job.config.seed)
-            model = _build(workspace, dataset, job.representation, job.config)
+            model = build_model(workspace, dataset, job.representation, job.config)
         flops = inference_flops(model)
         device = processes.device(pick_device(request.device))
         trainer = Trainer(model, dataset, job.config, device=device, processes=processes)
@@ -147,54 +143,6 @@ def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress)
         save_ranks(workspace.path(run.folder), measured)
     progress(1, 1, "evaluated")
     return measured.metrics
-
-
-def load_model(workspace: Workspace, name: str, device: str = "cpu") -> tuple[RunRow, DatasetRow, SequenceRecommender]:
-    """A finished run's trained model. Raises NotFoundError, or InputError for a run that has not finished."""
-    with workspace.reading() as session:
-        run, owner = rows.find_run(session, name)
-        representation = session.get(RepresentationRow, run.representation_id) if run.representation_id else None
-    if run.state == "failed":
-        raise InputError(f"Run {name!r} has failed and cannot be used: {run.error}")
-    if run.state != "done":
-        raise InputError(f"Run {name!r} is {run.state}: only a finished run can be used. Train it again to finish it.")
-    weights = artifacts.load_arrays(workspace.path(run.folder) / "model.safetensors")
-    try:
-        model = _build(workspace, workspace.load_dataset(owner.name), representation, TrainingConfig(**run.config))
-        model.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
-    except (ValidationError, RuntimeError) as error:  # fields or weights of that version that this one does not have
-        raise InputError(
-            f"Run {name!r} was made by version {run.code_version}, whose model version {__version__} cannot build: train it "
-            "again."
-        ) from error
-    return run, owner, model.to(pick_device(device)).eval()
-
-
-def _build(
-    workspace: Workspace, dataset: Dataset, representation: RepresentationRow | None, config: TrainingConfig
-) -> SequenceRecommender:
-    vectors = torch.from_numpy(load_vectors(workspace, representation, config)) if representation else None
-    return build_recommender(config, dataset.n_items, vectors)
-
-
-def load_vectors(workspace: Workspace, representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.float32]:
-    """[n_items, D] the wanted parts of a representation, scaled as wanted. Raises InputError where it does not hold them."""
-    kept = _kept(representation, config)
-    vectors = artifacts.load_arrays(workspace.path(representation.folder) / "representation.safetensors")["vectors"]
-    if config.scaling == "parts":
-        vectors = level_parts(vectors, list(representation.dims.values()))
-    return vectors[:, kept]
-
-
-def _kept(representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.bool_]:
-    """[D] the columns that are used: parts stand side by side, in the order of `dims`. Raises InputError."""
-    parts = list(representation.dims)
-    if config.without is not None and (config.without not in parts or len(parts) == 1):
-        raise InputError(
-            f"Representation {representation.id} holds {' and '.join(parts)}: leaving out {config.without} needs one that "
-            "holds it and something else."
-        )
-    return np.repeat([part != config.without for part in parts], list(representation.dims.values()))
 
 
 @contextmanager

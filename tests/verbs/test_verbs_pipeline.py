@@ -413,7 +413,7 @@ def test_the_columns_that_a_run_uses(represented):
     """`without` leaves out exactly a part's columns, whatever stands beside it; `scaling` levels what is left."""
     from genair_engine.store.runs import find_representation
     from genair_engine.training.config import TrainingConfig
-    from genair_engine.verbs.run_training import load_vectors
+    from genair_engine.verbs.trained import load_vectors
 
     workspace, representation = represented
     with workspace.reading() as session:

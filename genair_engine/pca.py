@@ -1,0 +1,32 @@
+"""Principal axes of item vectors: the one PCA of the representation, of LLMInit and of projections to look at."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+_BLOCK = 4096  # rows that are held in float64 at a time
+
+
+def principal_axes(rows: NDArray[np.floating]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean [d], sums of squares along the axes [m], decreasing, and axes [m, d], orthonormal, of finite rows [n, d].
+
+    Computed in float64; in each axis the entry of the largest magnitude is positive, which makes signs the same on every
+    machine. m is d where there are more rows than dimensions (from the d x d covariance, summed over blocks of rows, so that
+    no float64 copy of the rows is made), else n (from the singular values of the centred rows).
+    """
+    n, d = rows.shape
+    mean = rows.mean(axis=0, dtype=np.float64)
+    if n <= d:
+        _, singular, axes = np.linalg.svd(rows.astype(np.float64) - mean, full_matrices=False)
+        sums = singular**2
+    else:
+        covariance = np.zeros((d, d))
+        for start in range(0, n, _BLOCK):
+            centred = rows[start : start + _BLOCK].astype(np.float64) - mean
+            covariance += centred.T @ centred
+        ascending, vectors = np.linalg.eigh(covariance)
+        sums, axes = np.clip(ascending[::-1], 0, None), vectors.T[::-1]
+    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
+    return mean, sums, axes * signs[:, None]

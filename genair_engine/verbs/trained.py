@@ -1,0 +1,71 @@
+"""From a stored run to its model: the representation that it reads, the network of its configuration, its weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import ValidationError
+
+from genair_engine import __version__
+from genair_engine.archetypes.representation import level_parts
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.devices import pick_device
+from genair_engine.errors import InputError
+from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.recommender import SequenceRecommender
+from genair_engine.methods.registry import build_recommender
+from genair_engine.store import artifacts
+from genair_engine.store import runs as rows
+from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
+from genair_engine.training.config import TrainingConfig
+from genair_engine.workspace import Workspace
+
+
+def load_model(workspace: Workspace, name: str, device: str = "cpu") -> tuple[RunRow, DatasetRow, SequenceRecommender]:
+    """A finished run's trained model. Raises NotFoundError, or InputError for a run that has not finished."""
+    with workspace.reading() as session:
+        run, owner = rows.find_run(session, name)
+        representation = session.get(RepresentationRow, run.representation_id) if run.representation_id else None
+    if run.state == "failed":
+        raise InputError(f"Run {name!r} has failed and cannot be used: {run.error}")
+    if run.state != "done":
+        raise InputError(f"Run {name!r} is {run.state}: only a finished run can be used. Train it again to finish it.")
+    weights = artifacts.load_arrays(workspace.path(run.folder) / "model.safetensors")
+    try:
+        model = build_model(workspace, workspace.load_dataset(owner.name), representation, TrainingConfig(**run.config))
+        model.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+    except (ValidationError, RuntimeError) as error:  # fields or weights of that version that this one does not have
+        raise InputError(
+            f"Run {name!r} was made by version {run.code_version}, whose model version {__version__} cannot build: train it "
+            "again."
+        ) from error
+    return run, owner, model.to(pick_device(device)).eval()
+
+
+def build_model(
+    workspace: Workspace, dataset: Dataset, representation: RepresentationRow | None, config: TrainingConfig
+) -> SequenceRecommender:
+    """The untrained model of a configuration, with the representation that it reads."""
+    vectors = torch.from_numpy(load_vectors(workspace, representation, config)) if representation else None
+    return build_recommender(config, dataset.n_items, vectors)
+
+
+def load_vectors(workspace: Workspace, representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.float32]:
+    """[n_items, D] the wanted parts of a representation, scaled as wanted. Raises InputError where it does not hold them."""
+    kept = kept_columns(representation, config)
+    vectors = artifacts.load_arrays(workspace.path(representation.folder) / "representation.safetensors")["vectors"]
+    if config.scaling == "parts":
+        vectors = level_parts(vectors, list(representation.dims.values()))
+    return vectors[:, kept]
+
+
+def kept_columns(representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.bool_]:
+    """[D] the columns that are used: parts stand side by side, in the order of `dims`. Raises InputError."""
+    parts = list(representation.dims)
+    if config.without is not None and (config.without not in parts or len(parts) == 1):
+        raise InputError(
+            f"Representation {representation.id} holds {' and '.join(parts)}: leaving out {config.without} needs one that "
+            "holds it and something else."
+        )
+    return np.repeat([part != config.without for part in parts], list(representation.dims.values()))
