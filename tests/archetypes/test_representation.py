@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load, save
 from sklearn.decomposition import PCA
 
-from genair_engine.archetypes import representation
+from genair_engine import pca
 from genair_engine.archetypes.representation import (
     Representation,
     check_finite,
@@ -28,7 +28,7 @@ def states_of(n: int, d: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(("n", "d"), [(300, 20), (21, 20), (20, 20), (12, 40)])
 def test_parity_with_scikit_learn(n: int, d: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(representation, "_BLOCK", 64)  # several blocks, the last one not full
+    monkeypatch.setattr(pca, "_BLOCK", 64)  # several blocks, the last one not full
     states = states_of(n, d)
     k = min(8, n - 1)
     basis = fit_part(states, components=k)
