@@ -27,6 +27,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -69,10 +70,12 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcDateTime,
-        dict[str, Any]: JSON,
+        dict[str, Any]: JSON(none_as_null=True),
         dict[str, str]: JSON,
         dict[str, int]: JSON,
         dict[str, float]: JSON,
+        list[int]: JSON,
+        list[dict[str, Any]]: JSON,
         str: Text,
         float: Float,
         int: Integer,
@@ -219,7 +222,7 @@ class RepresentationRow(Base):
 
 
 class RunRow(Base):
-    """One training run. state: training, done, failed or stopped.
+    """One training run. state: training, done, failed or stopped. job_id: the job that trained it last, if it was one.
 
     metrics: {part: {protocol: {"HR@10": …}, "groups": …, "beyond": …}} (`verbs.runs.RunResult`). efficiency: the fields of
     `training.efficiency.InferenceFlops`; {} for runs made before it was measured.
@@ -233,6 +236,7 @@ class RunRow(Base):
     representation_id: Mapped[str | None] = mapped_column(
         String(32), ForeignKey("representations.id", ondelete="CASCADE"), index=True
     )
+    job_id: Mapped[str | None] = mapped_column(String(32), index=True)
     backbone: Mapped[str]
     method: Mapped[str]
     loss: Mapped[str]
@@ -266,3 +270,76 @@ class RunEpochRow(Base):
     losses: Mapped[dict[str, float]]
     valid: Mapped[dict[str, float]]
     seconds: Mapped[float]
+
+
+class WorkerRow(Base):
+    """A process that runs jobs. It is alive as long as its lease; its row goes when it leaves.
+
+    slots: jobs it runs at a time. executor: "local" (processes of its own) or "ray" (the cluster's). devices: its GPUs, each
+    {"index", "name", "total_mb", "free_mb", "utilization"}.
+    """
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    host: Mapped[str]
+    pid: Mapped[int]
+    executor: Mapped[str] = mapped_column(String(16))
+    slots: Mapped[int]
+    devices: Mapped[list[dict[str, Any]]]
+    started_at: Mapped[datetime] = mapped_column(default=utc_now)
+    heartbeat_at: Mapped[datetime] = mapped_column(default=utc_now)
+    lease_until: Mapped[datetime]
+
+
+class JobRow(Base):
+    """A long verb that was asked for: the one truth about it, whoever runs it.
+
+    key: what two requests share that ask for the same; only one of them is queued or running at a time. config: the typed
+    request. gpus: how many it wants (0: none, None: one where the worker has any); gpu: a certain one; devices: those it was
+    given. attempts: how often it was started; it is started again until max_attempts when its worker or process dies.
+    worker_id, lease_until: who runs it, and until when he may be silent. note: why it waits. usage: {"cpu_percent",
+    "memory_mb"} of its processes. estimate: what was expected before it was launched. log: a file in the workspace.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+        Index("ix_jobs_state", "state", "created_at"),
+        Index(
+            "uq_jobs_live_key",
+            "key",
+            unique=True,
+            sqlite_where=text("state IN ('queued', 'running')"),
+            postgresql_where=text("state IN ('queued', 'running')"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    title: Mapped[str]
+    dataset: Mapped[str | None]
+    config: Mapped[dict[str, Any]]
+    key: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16), default="queued")
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    gpus: Mapped[int | None]
+    gpu: Mapped[int | None]
+    min_free_mb: Mapped[int] = mapped_column(default=0)
+    devices: Mapped[list[int]] = mapped_column(default=list)
+    attempts: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int]
+    worker_id: Mapped[str | None] = mapped_column(String(100), index=True)
+    lease_until: Mapped[datetime | None]
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    what: Mapped[str] = mapped_column(default="")
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None]
+    note: Mapped[str | None]
+    usage: Mapped[dict[str, float]] = mapped_column(default=dict)
+    estimate: Mapped[dict[str, Any] | None]
+    log: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
