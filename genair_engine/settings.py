@@ -7,7 +7,7 @@ taken from the repository root, so that app, CLI and jobs open the same workspac
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,6 +39,16 @@ class Settings(BaseSettings):
     )
     models_dir: RepositoryPath = Field(REPOSITORY / "models_cache", description="Folder of language-model weights.")
     threads: int | None = Field(None, ge=1, description="CPU threads that torch may use; unset: torch decides.")
+    worker: Literal["auto", "none"] = Field(
+        "auto",
+        description="auto: the app starts a worker on this machine when jobs wait and none is alive; none: it never does.",
+    )
+    lease_seconds: float = Field(
+        30, ge=1, le=3600, description="a worker that is silent for so long is taken for dead, its jobs are started again [s]"
+    )
+    cancel_seconds: float = Field(
+        60, ge=0, le=86_400, description="time that a cancelled job has to reach its next checkpoint before it is killed [s]"
+    )
 
     @property
     def database(self) -> str:

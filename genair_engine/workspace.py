@@ -45,11 +45,12 @@ class ReadResult(Protocol):
 class Workspace:
     """An open workspace. Safe to share between threads; every session is its own.
 
-    settings: what it was opened with. folder: the artifact folder, absolute.
+    settings: what it was opened with. folder: the artifact folder, absolute. job: the job that it was opened for, if it was.
     """
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings = settings
+        self.job: str | None = None
         self.folder = settings.workspace
         self.engine = engine
         self._writer = database.writing(engine)
@@ -123,6 +124,7 @@ class Workspace:
         folder = f"datasets/{dataset.name}-{new_id()}"
         row = DatasetRow(
             name=dataset.name,
+            job_id=self.job,
             format=format,
             content_hash=content_hash(dataset),
             n_users=dataset.n_users,

@@ -28,6 +28,8 @@ from genair_engine.errors import WorkspaceError
 Array = npt.NDArray[Any]
 
 _TEMPORARY = ".building-"
+LOCK = "lock"
+"""The file in a folder that `locked` locks; not an artifact."""
 
 
 @contextmanager
@@ -46,20 +48,32 @@ def building(folder: Path) -> Iterator[Path]:
         raise
 
 
-def remove(folder: Path) -> None:
-    """Removes an artifact folder, in one step for everyone who looks for it; does nothing where there is none."""
-    with _writing(folder):
-        if folder.exists():
-            temporary = folder.rename(_beside(folder))
+def remove(path: Path) -> None:
+    """Removes an artifact or a folder of them, in one step for everyone who looks for it; does nothing where there is none."""
+    with _writing(path):
+        if path.is_dir():
+            temporary = path.rename(_beside(path))
             shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, with those above it, where it is missing."""
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Whether this process got the lock of a folder that is worked on; let go with the block, or with the process."""
+    """Whether this process got the lock of a folder that is worked on; let go with the block, or with the process.
+
+    It excludes processes of this machine only, also where the workspace is a URL or a folder that machines share: that a
+    job is not done on two of them is the business of its lease in the database.
+    """
+    make_folder(folder)
     with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / "lock").open("w")
+        file = (folder / LOCK).open("w")
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,7 +85,7 @@ def locked(folder: Path) -> Iterator[bool]:
 
 def save_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
     """Writes named arrays (any shape, numeric dtype) and a few strings about them as safetensors, atomically."""
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         save_file(ordered, temporary, metadata=dict(metadata or {}))
 
@@ -104,7 +118,7 @@ def unpack_strings(buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
 def save_json(path: Path, value: object) -> None:
     """Writes a JSON value, atomically. Raises ValueError on NaN and infinity, which JSON does not have."""
     data = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2).encode()
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_bytes(data)
 
 
@@ -116,7 +130,7 @@ def load_json(path: Path) -> Any:
 
 def save_table(path: Path, table: pd.DataFrame) -> None:
     """Writes a table as Parquet, atomically."""
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         table.to_parquet(temporary, index=False)
 
 
@@ -127,7 +141,8 @@ def load_table(path: Path) -> pd.DataFrame:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its name when the block ends, or vanishes when the block fails."""
     with _writing(path):
         temporary = _beside(path)
         try:

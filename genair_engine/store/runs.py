@@ -54,3 +54,18 @@ def runs_of_key(session: Session, dataset_id: int, config_key: str, states: Sequ
         .where(RunRow.dataset_id == dataset_id, RunRow.config_key == config_key, RunRow.state.in_(states))
         .order_by(RunRow.created_at.desc(), RunRow.id)
     ).all()
+
+
+def finished_run_of_job(session: Session, job: str) -> str | None:
+    """The run that a job has trained to its end."""
+    return session.scalars(select(RunRow.id).where(RunRow.job_id == job, RunRow.state == "done")).first()
+
+
+def representation_of_job(session: Session, job: str) -> tuple[RepresentationRow, DatasetRow] | None:
+    """The representation that a job has made, and its data set."""
+    found = session.execute(
+        select(RepresentationRow, DatasetRow)
+        .join(DatasetRow, DatasetRow.id == RepresentationRow.dataset_id)
+        .where(RepresentationRow.job_id == job)
+    ).first()
+    return (found[0], found[1]) if found else None

@@ -83,13 +83,15 @@ class Base(DeclarativeBase):
 
 
 class DatasetRow(Base):
-    """An imported dataset; `folder` holds its sequences, negatives and side tables."""
+    """An imported dataset; `folder` holds its sequences, negatives and side tables. job_id (here and below): the job that made
+    it, if it was one."""
 
     __tablename__ = "datasets"
     __table_args__ = ({"sqlite_autoincrement": True},)  # an id is never given twice: caches and jobs may still hold it
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100), unique=True)
+    job_id: Mapped[str | None] = mapped_column(String(32))
     format: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     content_hash: Mapped[str] = mapped_column(String(64))
@@ -207,6 +209,7 @@ class RepresentationRow(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    job_id: Mapped[str | None] = mapped_column(String(32), index=True)
     archetype_set_id: Mapped[str | None] = mapped_column(
         String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), index=True
     )
@@ -222,7 +225,7 @@ class RepresentationRow(Base):
 
 
 class RunRow(Base):
-    """One training run. state: training, done, failed or stopped. job_id: the job that trained it last, if it was one.
+    """One training run. state: training, done, failed or stopped. job_id: the one that trained it last.
 
     metrics: {part: {protocol: {"HR@10": …}, "groups": …, "beyond": …}} (`verbs.runs.RunResult`). efficiency: the fields of
     `training.efficiency.InferenceFlops`; {} for runs made before it was measured.
@@ -298,7 +301,7 @@ class JobRow(Base):
     key: what two requests share that ask for the same; only one of them is queued or running at a time. config: the typed
     request. gpus: how many it wants (0: none, None: one where the worker has any); gpu: a certain one; devices: those it was
     given. attempts: how often it was started; it is started again until max_attempts when its worker or process dies.
-    worker_id, lease_until: who runs it, and until when he may be silent. note: why it waits. usage: {"cpu_percent",
+    worker_id, lease_until: who runs it, and until when he may be silent. usage: {"cpu_percent",
     "memory_mb"} of its processes. estimate: what was expected before it was launched. log: a file in the workspace.
     """
 
@@ -336,7 +339,6 @@ class JobRow(Base):
     what: Mapped[str] = mapped_column(default="")
     result: Mapped[dict[str, Any] | None]
     error: Mapped[str | None]
-    note: Mapped[str | None]
     usage: Mapped[dict[str, float]] = mapped_column(default=dict)
     estimate: Mapped[dict[str, Any] | None]
     log: Mapped[str]

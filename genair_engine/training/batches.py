@@ -69,16 +69,21 @@ class BatchSource(ABC):
 
     def epoch(self, rng: np.random.Generator, device: torch.device) -> Iterator[Batch]:
         """One pass over all histories."""
-        for rows in self._schedule(rng):
-            users = self.users[rows]
-            arrays = (users, *self.build(users, rows < self.first_pass, rng))
-            yield Batch(*(torch.from_numpy(array).to(device) for array in arrays))
+        for rows in self.plan(rng):
+            yield self.batch(rows, rng, device)
+
+    def batch(self, rows: IntArray, rng: np.random.Generator, device: torch.device) -> Batch:
+        """One entry of the plan as a batch."""
+        users = self.users[rows]
+        arrays = (users, *self.build(users, rows < self.first_pass, rng))
+        return Batch(*(torch.from_numpy(array).to(device) for array in arrays))
 
     @abstractmethod
     def build(self, users: IntArray, first: npt.NDArray[np.bool_], rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """inputs, lengths, targets (and masked) of a batch. first: [B] whether a row belongs to the first pass."""
 
-    def _schedule(self, rng: np.random.Generator) -> list[IntArray]:
+    def plan(self, rng: np.random.Generator) -> list[IntArray]:
+        """Which of `users` meet in each step of an epoch: places in it."""
         order = rng.permutation(len(self.users))
         pool = np.arange(len(order)) // (POOL_BATCHES * self.batch_size)
         order = order[np.lexsort((self.train.lengths[self.users[order]], pool))]

@@ -174,7 +174,7 @@ class Trainer:
             for step, batch in enumerate(self.batches.epoch(rng, self.device), start=1):
                 self._set_learning_rate(epoch - 1 + step / len(self.batches))
                 watch.add(self.step(batch))
-                self._average((epoch - 1) * len(self.batches) + step)
+                self.average_weights((epoch - 1) * len(self.batches) + step)
                 if step % CHECK_EVERY == 0 or step == len(self.batches):
                     self._require_finite(watch, epoch)
         if not self.config.averaging:
@@ -201,7 +201,7 @@ class Trainer:
             group["lr"] = self.config.learning_rate * factor
 
     @torch.no_grad()
-    def _average(self, steps: int) -> None:
+    def average_weights(self, steps: int) -> None:
         """After the run's `steps`-th step. The decay grows to its value, so that random first weights are forgotten."""
         if not self.config.averaging:
             return

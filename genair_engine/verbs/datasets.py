@@ -9,6 +9,7 @@ from pydantic import Field
 from genair_engine.catalog.readers import ColumnMapping, read_dataset
 from genair_engine.errors import InputError
 from genair_engine.store.datasets import find_dataset, list_rejections
+from genair_engine.store.tables import DatasetRow
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
 from genair_engine.workspace import Workspace
 
@@ -62,13 +63,25 @@ class ImportResult(Result):
 
 def import_dataset(workspace: Workspace, request: ImportRequest, progress: Progress = silent) -> ImportResult:
     """Read a data set and keep it, all or nothing. Raises InputError on unusable files or a name that is taken."""
-    if any(row.name == request.name for row in workspace.dataset_rows()):
-        raise InputError(f"A data set named {request.name!r} exists already: choose another name.")
+    refuse_taken(workspace, request.name)
     progress(0, 2, f"reading {request.path.name}")
     result = read_dataset(request.path, request.name, request.format, _mapping(request.columns))
     progress(1, 2, "storing")
     row = workspace.save_dataset(result, str(result.dataset.provenance.get("format", request.format)))
     progress(2, 2, "imported")
+    return import_result(workspace, row)
+
+
+def refuse_taken(workspace: Workspace, name: str) -> None:
+    """Raises InputError where the workspace has a data set of that name."""
+    if any(row.name == name for row in workspace.dataset_rows()):
+        raise InputError(f"A data set named {name!r} exists already: choose another name.")
+
+
+def import_result(workspace: Workspace, row: DatasetRow) -> ImportResult:
+    """What an import made, from the workspace."""
+    with workspace.reading() as session:
+        shown = list_rejections(session, row.id, limit=SHOWN_REJECTIONS)
     return ImportResult(
         dataset=row.name,
         format=row.format,
@@ -76,10 +89,7 @@ def import_dataset(workspace: Workspace, request: ImportRequest, progress: Progr
         items=row.n_items,
         interactions=row.n_interactions,
         rejected=row.n_rejected,
-        rejections=[
-            Rejected(file=one.file, line=one.line, reason=one.reason, record=one.record)
-            for one in result.rejected[:SHOWN_REJECTIONS]
-        ],
+        rejections=[Rejected(file=one.file, line=one.line, reason=one.reason, record=one.record) for one in shown],
     )
 
 

@@ -85,14 +85,19 @@ def represent(workspace: Workspace, request: RepresentRequest, progress: Progres
     dims = {part: len(basis.components) for part, basis in made.bases.items()}
     explained = {part: float(basis.explained_ratio.sum()) for part, basis in made.bases.items()}
     kept = _save(workspace, row, source, request, archetypes, made, dims, explained)
+    return represent_result(kept, row)
+
+
+def represent_result(kept: RepresentationRow, owner: DatasetRow) -> RepresentResult:
+    """A representation as it stands in the workspace."""
     return RepresentResult(
-        dataset=row.name,
+        dataset=owner.name,
         representation=kept.id,
         model=kept.model,
         archetypes=kept.archetype_set_id,
-        items=dataset.n_items,
-        dims=dims,
-        explained=explained,
+        items=owner.n_items,
+        dims=kept.dims,
+        explained=kept.explained,
     )
 
 
@@ -206,6 +211,7 @@ def _save(
     row = RepresentationRow(
         id=name,
         dataset_id=dataset.id,
+        job_id=workspace.job,
         archetype_set_id=archetypes.id if archetypes else None,
         model=source.model_id,
         revision=source.revision,

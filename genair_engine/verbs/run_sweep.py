@@ -94,6 +94,15 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress) -> Sw
     )
 
 
+def check(workspace: Workspace, request: SweepRequest) -> None:
+    """Raises InputError or NotFoundError, naming the combination, where one of the configurations cannot run."""
+    for one in configurations(request):
+        try:
+            run_training.check(workspace, one.request)
+        except InputError as error:
+            raise InputError(f"{one.name}: {error}") from error
+
+
 def configurations(request: SweepRequest) -> Iterator[Configuration]:
     """The grid, then the ablations. `alphas` vary for methods that calibrate, `gammas` also only where alpha is not 0.
 

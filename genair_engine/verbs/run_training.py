@@ -66,8 +66,14 @@ def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> Job
 
     Raises NotFoundError, ModelError for a device that is not there, InputError where method and representation do not fit.
     """
-    config, method = request.config(), METHODS[request.method]
     device = pick_device(request.device)
+    owner, representation, config = check(workspace, request)
+    return Job(owner, representation, config, str(device) if processes == 1 else f"{processes} × {device.type}")
+
+
+def check(workspace: Workspace, request: TrainRequest) -> tuple[DatasetRow, RepresentationRow | None, TrainingConfig]:
+    """Data set, representation and configuration of a request, on whatever device. Raises NotFoundError, InputError."""
+    config, method = request.config(), METHODS[request.method]
     owner = workspace.dataset_row(request.dataset)
     named = request.representation
     with workspace.reading() as session:
@@ -80,7 +86,7 @@ def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> Job
         kept_columns(representation, config)
     if len(workspace.load_dataset(request.dataset).split.users) == 0:
         raise InputError(f"{owner.name!r} has no user with three interactions: nothing to validate on.")
-    return Job(owner, representation, config, str(device) if processes == 1 else f"{processes} × {device.type}")
+    return owner, representation, config
 
 
 def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> str:
@@ -162,16 +168,15 @@ def _claim(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlo
             with workspace.reading() as session:  # another process may have finished it before the lock was ours
                 if rows.find_run(session, run.id)[0].state not in UNFINISHED:
                     continue
-            if (folder / "checkpoint.safetensors").exists():
-                _set_state(workspace, run, "training", None)
-                yield run, True
-                return
-            _set_state(workspace, run, "stopped", None)  # killed in its first epoch: nothing to go on from
+            _set_state(workspace, run, "training", None, workspace.job)
+            yield run, (folder / "checkpoint.safetensors").exists()  # none: killed in its first epoch, begins anew
+            return
     name = f"{config.backbone}-{config.method}-{new_id()[:8]}"
     run = RunRow(
         id=name,
         dataset_id=owner.id,
         representation_id=representation.id if representation else None,
+        job_id=workspace.job,
         backbone=config.backbone,
         method=config.method,
         loss=config.loss,
@@ -243,7 +248,8 @@ def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: Measu
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
 
 
-def _set_state(workspace: Workspace, run: RunRow, state: str, error: str | None) -> None:
+def _set_state(workspace: Workspace, run: RunRow, state: str, error: str | None, job: str | None = None) -> None:
     with workspace.session() as session:
         stored, _ = rows.find_run(session, run.id)
         stored.state, stored.error = state, error
+        stored.job_id = job or stored.job_id

@@ -53,7 +53,6 @@ def upgrade() -> None:
         column("what", sa.Text()),
         column("result", sa.JSON(), nullable=True),
         column("error", sa.Text(), nullable=True),
-        column("note", sa.Text(), nullable=True),
         column("usage", sa.JSON()),
         column("estimate", sa.JSON(), nullable=True),
         column("log", sa.Text()),
@@ -66,8 +65,10 @@ def upgrade() -> None:
     op.create_index("ix_jobs_state", "jobs", ["state", "created_at"])
     op.create_index("ix_jobs_worker_id", "jobs", ["worker_id"])
     op.create_index("uq_jobs_live_key", "jobs", ["key"], unique=True, sqlite_where=LIVE, postgresql_where=LIVE)
-    op.add_column("runs", sa.Column("job_id", sa.String(32), nullable=True))
-    op.create_index("ix_runs_job_id", "runs", ["job_id"])
+    for table in ("datasets", "representations", "runs"):
+        op.add_column(table, sa.Column("job_id", sa.String(32), nullable=True))
+    for table in ("representations", "runs"):
+        op.create_index(f"ix_{table}_job_id", table, ["job_id"])
 
 
 def column(name: str, kind: Any, **options: Any) -> sa.Column[Any]:

@@ -1,0 +1,142 @@
+"""The kinds of job: which verb each runs, what is checked before it is queued, and how it is called in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from genair_engine import verbs
+from genair_engine.errors import InputError
+from genair_engine.store import runs as rows
+from genair_engine.verbs.datasets import import_result, refuse_taken
+from genair_engine.verbs.representations import represent_result
+from genair_engine.verbs.runs import run_result
+from genair_engine.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A verb that may be a job.
+
+    title: the request in one line. check: raises InputError or NotFoundError where it cannot run. made: (workspace, job) → the
+    result of an earlier attempt that died before it could say so, so that nothing is made twice; verbs that go on with what
+    is there need none.
+    """
+
+    name: str
+    request: type[Any]
+    run: Callable[[Workspace, Any, verbs.Progress], verbs.Result]
+    title: Callable[[Any], str]
+    check: Callable[[Workspace, Any], None]
+    made: Callable[[Workspace, str], verbs.Result | None] = lambda workspace, job: None  # noqa: ARG005
+
+
+def _dataset_exists(workspace: Workspace, request: Any) -> None:
+    workspace.dataset_row(request.dataset)
+
+
+def _can_import(workspace: Workspace, request: verbs.ImportRequest) -> None:
+    refuse_taken(workspace, request.name)
+    if not request.path.exists():
+        raise InputError(f"There is no file or folder {request.path}.")
+
+
+def _can_train(workspace: Workspace, request: verbs.TrainRequest) -> None:
+    from genair_engine.verbs import run_training  # torch, which nobody else waits for
+
+    run_training.check(workspace, request)
+
+
+def _can_sweep(workspace: Workspace, request: verbs.SweepRequest) -> None:
+    from genair_engine.verbs import run_sweep
+
+    _dataset_exists(workspace, request)
+    if not (request.trials or request.search):
+        run_sweep.check(workspace, request)
+
+
+def _can_evaluate(workspace: Workspace, request: verbs.EvaluateRequest) -> None:
+    run = run_result(workspace, request.run)
+    if run.state != "done":
+        raise InputError(f"Run {request.run!r} is {run.state}: only a finished run can be evaluated.")
+
+
+def _imported(workspace: Workspace, job: str) -> verbs.Result | None:
+    found = [row for row in workspace.dataset_rows() if row.job_id == job]
+    return import_result(workspace, found[0]) if found else None
+
+
+def _represented(workspace: Workspace, job: str) -> verbs.Result | None:
+    with workspace.reading() as session:
+        found = rows.representation_of_job(session, job)
+    return represent_result(*found) if found else None
+
+
+def _trained(workspace: Workspace, job: str) -> verbs.Result | None:
+    with workspace.reading() as session:
+        found = rows.finished_run_of_job(session, job)
+    return run_result(workspace, found) if found else None
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "import",
+            verbs.ImportRequest,
+            verbs.import_dataset,
+            lambda r: f"Import {Path(r.path).name} as {r.name}",
+            _can_import,
+            _imported,
+        ),
+        Kind(
+            "generate",
+            verbs.GenerateRequest,
+            verbs.generate,
+            lambda r: f"Write archetypes of {r.dataset} with {r.model}" + (f", first {r.limit:,} items" if r.limit else ""),
+            _dataset_exists,
+        ),
+        Kind(
+            "represent",
+            verbs.RepresentRequest,
+            verbs.represent,
+            lambda r: f"Item vectors of {r.dataset} with {r.model}",
+            _dataset_exists,
+            _represented,
+        ),
+        Kind(
+            "train",
+            verbs.TrainRequest,
+            verbs.train,
+            lambda r: f"Train {r.backbone} with {r.method} on {r.dataset}, loss {r.loss}, seed {r.seed}",
+            _can_train,
+            _trained,
+        ),
+        Kind("evaluate", verbs.EvaluateRequest, verbs.evaluate, lambda r: f"Evaluate {r.run}", _can_evaluate),
+        Kind("sweep", verbs.SweepRequest, verbs.sweep, lambda r: f"Sweep on {r.dataset}", _can_sweep),
+    )
+}
+
+
+def kind_of(name: str) -> Kind:
+    """Raises InputError on a name that is no kind of job."""
+    try:
+        return KINDS[name]
+    except KeyError:
+        raise InputError(f"There is no kind of job {name!r}: give {', '.join(KINDS)}.") from None
+
+
+def stored_request(kind: Kind, config: dict[str, Any]) -> Any:
+    """The typed request of a stored job. Raises InputError where this version no longer understands it."""
+    try:
+        return kind.request(**config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"This version cannot read the job's configuration ({'.'.join(map(str, first['loc']))}: {first['msg']}). "
+            "Launch it again from the form."
+        ) from None
