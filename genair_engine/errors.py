@@ -6,6 +6,7 @@ GenairError
 ├── ModelError            a language model or encoder is missing or unusable
 ├── NonFiniteError        NaN or infinity where numbers must be finite; names the first culprit
 └── WorkspaceError        the database or the artifact folder cannot be used
+    └── OutageError       the database is away or busy: it may work in a moment
 
 A message says what was wrong, where (file and line, or field), and what to do. The CLI prints it and exits with 1; a page
 shows it; anything that is not a GenairError is a defect and keeps its traceback.
@@ -55,3 +56,7 @@ class NonFiniteError(GenairError):
 
 class WorkspaceError(GenairError):
     """The workspace's database or artifact folder cannot be opened, read or written."""
+
+
+class OutageError(WorkspaceError):
+    """The database is away, restarting, or busy for too long: the same may work in a moment."""

@@ -25,7 +25,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
-from genair_engine.errors import WorkspaceError
+from genair_engine.errors import OutageError, WorkspaceError
 from genair_engine.settings import REPOSITORY
 
 MIGRATIONS = REPOSITORY / "sql" / "migrations"
@@ -97,13 +97,13 @@ def describe(url: URL) -> str:
 
 @contextmanager
 def readable_errors(engine: Engine) -> Iterator[None]:
-    """Turns a failing connection into a WorkspaceError that says which database and what to do."""
+    """Turns a failing connection into an OutageError that says which database and what to do."""
     try:
         yield
     except DBAPIError as error:
         if not _is_outage(error):
             raise
-        raise WorkspaceError(_explain(engine.url, error)) from None
+        raise OutageError(_explain(engine.url, error)) from None
 
 
 def _is_outage(error: DBAPIError) -> bool:

@@ -1,0 +1,26 @@
+"""Long verbs as jobs: one table says what was asked for and what became of it, workers run it in processes of its own.
+
+Pages and the CLI use what is here. `worker` holds the worker's loop, `executors` where a process runs, `run` what it does.
+"""
+
+from genair_engine.jobs.gpus import Gpu
+from genair_engine.jobs.kinds import KINDS
+from genair_engine.jobs.laptop import ensure_worker
+from genair_engine.jobs.queue import cancel, job, jobs, log_tail, retry, submit
+from genair_engine.jobs.records import JobRecord, JobsRequest, JobsResult, WorkerRecord
+
+__all__ = [
+    "KINDS",
+    "Gpu",
+    "JobRecord",
+    "JobsRequest",
+    "JobsResult",
+    "WorkerRecord",
+    "cancel",
+    "ensure_worker",
+    "job",
+    "jobs",
+    "log_tail",
+    "retry",
+    "submit",
+]

@@ -1,0 +1,148 @@
+"""What people do with jobs: submit, look, cancel, retry, read the log. What workers do with them is in `worker`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from genair_engine.errors import InputError
+from genair_engine.jobs import gpus as machine
+from genair_engine.jobs.kinds import KINDS, kind_of
+from genair_engine.jobs.records import JobRecord, JobsRequest, JobsResult, job_record, worker_record
+from genair_engine.store import jobs as rows
+from genair_engine.store.keys import content_key, new_id
+from genair_engine.store.tables import JobRow, WorkerRow
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.workspace import Workspace
+
+MAX_ATTEMPTS = 3
+LOG_BYTES = 1_000_000
+"""At most so much of a log's end is read."""
+
+
+def submit(
+    workspace: Workspace,
+    kind: str,
+    request: BaseModel,
+    *,
+    estimate: dict[str, Any] | None = None,
+    gpus: int | None = None,
+) -> JobRecord:
+    """Queues a verb's request; where an equal one is queued or running already, that one is returned.
+
+    estimate: kept with the job; its "memory_mb" is what a GPU must have free. gpus: how many, where the request's device does
+    not say it; None takes one where the worker has any. Raises InputError or NotFoundError with the reason if it cannot run.
+    """
+    of = kind_of(kind)
+    if not isinstance(request, of.request):
+        raise InputError(f"A job of kind {kind!r} takes a {of.request.__name__}, not a {type(request).__name__}.")
+    of.check(workspace, request)
+    wanted, certain = _gpus(getattr(request, "device", "cpu"), gpus)
+    if wanted:
+        _refuse_missing_gpus(workspace, wanted, certain)
+    name = f"{kind}-{new_id()[:8]}"
+    row = JobRow(
+        id=name,
+        kind=kind,
+        title=of.title(request),
+        dataset=getattr(request, "dataset", getattr(request, "name", None)),
+        config=request.model_dump(mode="json", exclude_unset=True),
+        key=content_key([kind, request.model_dump(mode="json")]),
+        gpus=wanted,
+        gpu=certain,
+        min_free_mb=int((estimate or {}).get("memory_mb", 0)) if wanted != 0 else 0,
+        max_attempts=MAX_ATTEMPTS,
+        estimate=estimate,
+        log=f"jobs/{name}.log",
+    )
+    with workspace.session() as session:
+        return _records(session, [rows.add(session, row)])[0]
+
+
+def jobs(workspace: Workspace, request: JobsRequest, progress: Progress = silent) -> JobsResult:  # noqa: ARG001
+    """The newest jobs and all live workers: three queries, whatever their number."""
+    if unknown := set(request.kinds) - set(KINDS):
+        kind_of(sorted(unknown)[0])
+    with workspace.reading() as session:
+        workers = rows.live_workers(session)
+        found = rows.newest(session, request.states, request.kinds, request.limit)
+        return JobsResult(jobs=_records(session, found, workers), workers=[worker_record(one) for one in workers])
+
+
+def job(workspace: Workspace, name: str) -> JobRecord:
+    """One job. Raises NotFoundError."""
+    with workspace.reading() as session:
+        return _records(session, [rows.find(session, name)])[0]
+
+
+def cancel(workspace: Workspace, name: str) -> JobRecord:
+    """Ends a queued job at once; a running one is asked to stop at its next checkpoint, and killed if it does not.
+
+    Raises NotFoundError, and InputError for a job that is over.
+    """
+    with workspace.session() as session:
+        row = rows.find(session, name)
+        if row.state not in rows.LIVE:
+            raise InputError(f"Job {name!r} is {row.state}: there is nothing to cancel.")
+        rows.cancel(session, name)
+    return job(workspace, name)
+
+
+def retry(workspace: Workspace, name: str) -> JobRecord:
+    """Queues a failed or cancelled job again; it goes on from its last checkpoint. Raises NotFoundError, InputError."""
+    try:
+        with workspace.session() as session:
+            state = rows.find(session, name).state
+            if state == "done":
+                raise InputError(f"Job {name!r} is done. To do the same again, launch a new one.")
+            if not rows.queue_again(session, name, MAX_ATTEMPTS):
+                raise InputError(f"Job {name!r} is {state} already.")
+    except IntegrityError:
+        raise InputError(f"Another job does what {name!r} did, and is queued or running: cancel that one first.") from None
+    return job(workspace, name)
+
+
+def log_tail(workspace: Workspace, name: str, lines: int = 200) -> str:
+    """The last lines of a job's log; "" where it has written nothing yet. Raises NotFoundError."""
+    with workspace.reading() as session:
+        path = workspace.path(rows.find(session, name).log)
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - LOG_BYTES))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def _records(session: Session, found: Sequence[JobRow], workers: Sequence[WorkerRow] | None = None) -> list[JobRecord]:
+    runs = rows.runs_of(session, [row.id for row in found])
+    alive = [worker_record(one) for one in (rows.live_workers(session) if workers is None else workers)]
+    return [job_record(row, runs[row.id], alive) for row in found]
+
+
+def _gpus(device: str, wanted: int | None) -> tuple[int | None, int | None]:
+    """How many GPUs a device of a request means, and which one. "auto" is one where there is one."""
+    if device == "cpu":
+        return 0, None
+    if device == "auto":
+        return wanted, None
+    _, _, index = device.partition(":")
+    return (wanted or 1), int(index) if index.isdigit() else None
+
+
+def _refuse_missing_gpus(workspace: Workspace, wanted: int, certain: int | None) -> None:
+    """Raises InputError where no live worker, or this machine where none is alive, could ever run it."""
+    with workspace.reading() as session:
+        workers = [worker_record(one) for one in rows.live_workers(session)]
+    if any(worker.executor == "ray" for worker in workers):
+        return
+    machines = [worker.gpus for worker in workers] or [machine.probe()]
+    if not any(len(gpus) >= wanted and (certain is None or certain in {gpu.index for gpu in gpus}) for gpus in machines):
+        what = f"GPU {certain}" if certain is not None else f"{wanted} GPU{'s' * (wanted > 1)}"
+        raise InputError(f"No worker has {what}: choose the device auto or cpu, or start a worker where there is one.")

@@ -1,0 +1,167 @@
+"""The process of one attempt at a job: `python -m genair_engine.jobs.run JOB ATTEMPT`, started by a worker's executor.
+
+It runs the verb, tells the database how far it is, and writes the result or the error there itself. It stops at the next
+progress report, which verbs make when what they did is safe (a checkpoint, a stored chunk), after SIGTERM or when the row says
+that it should; and it kills its whole process group when its worker is gone, so that nothing of it outlives its lease.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from genair_engine.errors import GenairError, OutageError
+from genair_engine.jobs.kinds import kind_of, stored_request
+from genair_engine.settings import load_settings
+from genair_engine.store import jobs as rows
+from genair_engine.workspace import Workspace
+
+FINISHED, TRY_AGAIN, STOPPED, NOT_MINE = 0, 75, 130, 64
+"""Exit codes: the row says how it ended; the database was away; stopped as asked; another attempt has the job."""
+REPORT_SECONDS = 0.5
+"""Least time between two reports of progress to the database."""
+FINISH_SECONDS = 60.0
+"""How long the end of a job waits for a database that is away."""
+LOG_FORMAT = "%(asctime)s %(message)s"
+LIFELINE = "GENAIR_JOB_LIFELINE"
+"""Environment variable: the pipe whose other end only the worker holds."""
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(BaseException):
+    """Raised in the verb at a progress report: the job was asked to stop. No Exception, so that no verb swallows it."""
+
+
+def main(job: str, attempt: int) -> int:
+    """Runs the attempt; returns the process's exit code."""
+    logging.basicConfig(format=LOG_FORMAT, datefmt="%H:%M:%S", level=logging.INFO)
+    return Attempt(Workspace.open(load_settings()), job, attempt).run()
+
+
+class Attempt:
+    """One attempt at a job, in the process that makes it."""
+
+    def __init__(self, workspace: Workspace, job: str, attempt: int) -> None:
+        self.workspace, self.job, self.attempt = workspace, job, attempt
+        self.workspace.job = job
+        self.stopping = False
+        self.speaks = os.environ.get("RANK", "0") == "0"  # under torchrun, only the first of the processes
+        self._reported = 0.0
+
+    def run(self) -> int:
+        with self.workspace.reading() as session:
+            row = rows.find(session, self.job)
+            if not rows.holds(session, self.job, self.attempt):
+                log.error("Another attempt has this job.")
+                return NOT_MINE
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+        signal.signal(signal.SIGINT, self._ask_to_stop)
+        self._watch()
+        try:
+            kind = kind_of(row.kind)
+            request = stored_request(kind, row.config)
+            made = kind.made(self.workspace, self.job) if self.attempt > 1 else None
+            result = made or kind.run(self.workspace, request, self.progress)
+        except Stopped:
+            log.info("Stopped as asked; what was done is kept.")
+            return STOPPED
+        except OutageError as error:  # the database may be back for the next attempt
+            log.error("%s", error)
+            return TRY_AGAIN
+        except GenairError as error:
+            log.error("%s", error)
+            return self._end("failed", error=str(error))
+        except Exception as error:
+            log.exception("A defect of GenAIR Studio")
+            return self._end("failed", error=f"A defect of GenAIR Studio: {type(error).__name__}: {error}. The log has more.")
+        if self.speaks:
+            log.info("%s", "\n".join(result.lines()))
+        return self._end("done", result=result.model_dump(mode="json"))
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """The verb's progress: a line of the log, and at most every half second a write to the row."""
+        if not self.speaks:
+            return
+        log.info("[%s/%s] %s", f"{done:,}", f"{total:,}", what)
+        if self.stopping:
+            raise Stopped
+        now = time.monotonic()
+        if now - self._reported < REPORT_SECONDS and done < total:
+            return
+        self._reported = now
+        try:
+            with self.workspace.session() as session:
+                asked = rows.report(session, self.job, self.attempt, done, total, what)
+        except OutageError as error:
+            log.warning("Progress is not kept: %s", error)
+            return
+        if asked is None:
+            log.error("This attempt has lost the job.")
+        if asked or asked is None:
+            self.stopping = True
+            raise Stopped
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.stopping = True
+
+    def _end(self, state: str, **values: object) -> int:
+        """Writes how it ended, and waits for a database that is away; TRY_AGAIN where it does not come back."""
+        if not self.speaks:
+            return FINISHED
+        until = time.monotonic() + FINISH_SECONDS
+        while True:
+            try:
+                with self.workspace.session() as session:
+                    ended = rows.finish(session, self.job, self.attempt, state, **values)
+                return FINISHED if ended else NOT_MINE
+            except OutageError as error:
+                log.warning("The end is not kept yet: %s", error)
+                if time.monotonic() > until:
+                    return TRY_AGAIN
+                time.sleep(1)
+
+    def _watch(self) -> None:
+        """Ends this process group when the worker's end of the pipe closes, or without a pipe when the lease has ended."""
+        descriptor = os.environ.pop(LIFELINE, None)
+        watch: Callable[[], None] = self._lease_ends
+        if descriptor is not None:
+            pipe = int(descriptor)
+
+            def watch() -> None:
+                os.read(pipe, 1)  # returns when the last writer is gone
+
+        def follow() -> None:
+            watch()
+            log.error("The worker is gone, or has lost the job.")
+            _end_group()
+
+        threading.Thread(target=follow, daemon=True, name="lifeline").start()
+
+    def _lease_ends(self) -> None:
+        """Returns when the database no longer says that this attempt has the job."""
+        while True:
+            time.sleep(self.workspace.settings.lease_seconds / 3)
+            try:
+                with self.workspace.reading() as session:
+                    if not rows.holds(session, self.job, self.attempt):
+                        return
+            except OutageError:
+                continue  # away: the worker cannot extend the lease either, and nobody else can claim
+
+
+def _end_group() -> NoReturn:
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))
