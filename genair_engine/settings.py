@@ -2,14 +2,20 @@
 
 Nothing here depends on the folder that a command is started in: defaults lie in the repository, and a relative path is
 taken from the repository root, so that app, CLI and jobs open the same workspace.
+
+A workspace is a folder, or a URL of an object store or file server, which several machines share; its artifacts then pass
+through a cache folder on each of them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from genair_engine.errors import InputError
@@ -19,6 +25,23 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 def _from_repository(path: Path) -> Path:
     return (REPOSITORY / path.expanduser()).resolve()
+
+
+def _place(value: object) -> object:
+    """A folder as a path, a URL without a last slash as it is. Raises ValueError on a URL that names no place to share."""
+    text = str(value)
+    if "://" not in text:
+        return _from_repository(Path(text))
+    parts = urlsplit(text)
+    if not re.fullmatch(r"[A-Za-z0-9]+", text.split("://", 1)[0]) or not (parts.netloc or parts.path.strip("/")):
+        raise ValueError("not a folder and not a URL such as s3://bucket/prefix")
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost"):
+            raise ValueError("a file URL has three slashes: file:///folder")
+        return _from_repository(Path(unquote(parts.path)))
+    if parts.password is not None or parts.query:
+        raise ValueError("no secrets and options in the URL, please: they belong in fsspec's configuration (FSSPEC_…)")
+    return text.rstrip("/")
 
 
 RepositoryPath = Annotated[Path, AfterValidator(_from_repository)]
@@ -31,7 +54,15 @@ class Settings(BaseSettings):
         env_prefix="GENAIR_", env_file=REPOSITORY / ".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    workspace: RepositoryPath = Field(REPOSITORY / "workspace", description="Folder of the artifacts and of genair.db.")
+    workspace: Annotated[Path | str, BeforeValidator(_place)] = Field(
+        REPOSITORY / "workspace",
+        description="Folder of the artifacts and of genair.db; or a URL of fsspec, e.g. s3://bucket/prefix, whose options "
+        'fsspec takes from the environment, e.g. FSSPEC_S3=\'{"endpoint_url": "https://host"}\'. A URL needs '
+        "GENAIR_DATABASE_URL.",
+    )
+    cache_dir: RepositoryPath = Field(
+        REPOSITORY / "workspace-cache", description="Folder of local copies of the artifacts, for a workspace that is a URL."
+    )
     database_url: str | None = Field(
         None,
         repr=False,  # it may hold a password
@@ -51,9 +82,37 @@ class Settings(BaseSettings):
     )
 
     @property
+    def url(self) -> str | None:
+        """The workspace's URL, without a slash at its end; None where it is a folder."""
+        return self.workspace if isinstance(self.workspace, str) else None
+
+    @property
+    def folder(self) -> Path:
+        """The workspace's folder on this machine: itself, or for a URL the cache of it."""
+        if isinstance(self.workspace, Path):
+            return self.workspace
+        readable = re.sub(r"[^A-Za-z0-9.-]+", "-", self.workspace)[-60:].strip("-.")
+        return self.cache_dir / f"{readable}-{hashlib.sha256(self.workspace.encode()).hexdigest()[:12]}"
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that give another process these settings."""
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        return {f"GENAIR_{name.upper()}": str(value) for name, value in given.items() if value is not None}
+
+    @property
     def database(self) -> str:
-        """The database's SQLAlchemy URL, password included: never show it."""
-        return self.database_url or f"sqlite+pysqlite:///{self.workspace / 'genair.db'}"
+        """The database's SQLAlchemy URL, password included: never show it.
+
+        Raises InputError for a workspace that is a URL and names none: machines cannot share a SQLite file there.
+        """
+        if self.database_url:
+            return self.database_url
+        if self.url:
+            raise InputError(
+                f"GENAIR_WORKSPACE is {self.url}, and a SQLite database cannot be shared there. Name a PostgreSQL database in "
+                "GENAIR_DATABASE_URL, or a folder in GENAIR_WORKSPACE."
+            )
+        return f"sqlite+pysqlite:///{self.folder / 'genair.db'}"
 
 
 def load_settings() -> Settings:

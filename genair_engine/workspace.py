@@ -3,6 +3,9 @@
 It keeps datasets (rows in the database, arrays as artifacts) and hands out sessions and paths; what is done with them
 is the verbs' business. Saving builds the artifacts aside, names them, and commits the rows last: a crash in between
 leaves a folder that no row names, never a row without its folder.
+
+Where the workspace is a URL, its folder is a cache: what is read is fetched first, what is written is published when it is
+complete and before a row says that it is there. Where it is a folder, both do nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +30,7 @@ from genair_engine.errors import InputError, WorkspaceError
 from genair_engine.settings import Settings, load_settings
 from genair_engine.store import artifacts, database, datasets, studies
 from genair_engine.store.keys import new_id
+from genair_engine.store.remote import Remote
 from genair_engine.store.tables import DatasetRow
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -45,13 +49,15 @@ class ReadResult(Protocol):
 class Workspace:
     """An open workspace. Safe to share between threads; every session is its own.
 
-    settings: what it was opened with. folder: the artifact folder, absolute. job: the job that it was opened for, if it was.
+    settings: what it was opened with. folder: the artifact folder, absolute. remote: what the folder is a cache of, if it is.
+    job: the job that it was opened for, if it was.
     """
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings = settings
         self.job: str | None = None
-        self.folder = settings.workspace
+        self.folder = settings.folder
+        self.remote = Remote(settings.url, settings.folder) if settings.url else None
         self.engine = engine
         self._writer = database.writing(engine)
         self._datasets: dict[tuple[int, str], Dataset] = {}
@@ -60,17 +66,18 @@ class Workspace:
     def open(cls, settings: Settings | None = None) -> Workspace:
         """Opens the workspace that the settings name, creating the folder and the database's tables where missing.
 
-        Raises WorkspaceError when the folder cannot be written, the database cannot be reached, or newer code made it.
+        Raises WorkspaceError when the folder cannot be written, the database cannot be reached, or newer code made it;
+        InputError for a URL without a database that machines can share.
         """
         settings = settings or load_settings()
+        engine = database.connect(settings.database)
         try:
-            settings.workspace.mkdir(parents=True, exist_ok=True)
+            settings.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WorkspaceError(
-                f"The workspace folder {settings.workspace} cannot be made ({error.strerror}). "
-                "Name another one in GENAIR_WORKSPACE."
+                f"The workspace folder {settings.folder} cannot be made ({error.strerror}). "
+                f"Name another one in {'GENAIR_CACHE_DIR' if settings.url else 'GENAIR_WORKSPACE'}."
             ) from error
-        engine = database.connect(settings.database)
         database.upgrade(engine)
         return cls(settings, engine)
 
@@ -97,6 +104,37 @@ class Workspace:
     def path(self, relative: str) -> Path:
         """The absolute path of an artifact or folder that a row names."""
         return self.folder / relative
+
+    def fetch(self, relative: str, optional: bool = False) -> Path:
+        """The path of an artifact or folder that is about to be read; for a URL, after what is new there has come here.
+
+        Raises WorkspaceError where the URL cannot be read, or has nothing of that name and it is not optional.
+        """
+        if self.remote and not self.remote.fetch(relative) and not optional:
+            raise WorkspaceError(
+                f"{self.remote.url}/{relative} is missing. Is GENAIR_WORKSPACE the workspace that this database belongs to? "
+                "If so, delete what the artifact belongs to and make it anew."
+            )
+        return self.path(relative)
+
+    def publish(self, relative: str) -> None:
+        """Says that an artifact or folder is complete; for a URL, returns when it is there. Rows that name it come after.
+
+        Raises WorkspaceError where the URL cannot be written.
+        """
+        if self.remote:
+            self.remote.publish(relative)
+
+    def remove(self, relative: str) -> None:
+        """Removes an artifact or folder, here and for a URL there, where it exists. Raises WorkspaceError."""
+        artifacts.remove(self.path(relative))
+        if self.remote:
+            self.remote.delete(relative)
+
+    def discard(self, relative: str) -> None:
+        """Removes what no row names any more, as far as it can be reached: never an error of its own."""
+        with suppress(WorkspaceError):
+            self.remove(relative)
 
     def dataset_rows(self) -> Sequence[DatasetRow]:
         """All datasets by name."""
@@ -137,6 +175,7 @@ class Workspace:
         try:
             with artifacts.building(self.path(folder)) as aside:
                 _write_arrays(aside, dataset)
+            self.publish(folder)
             with self.session() as session:
                 datasets.refuse_existing(session, dataset.name)
                 session.add(row)
@@ -145,7 +184,7 @@ class Workspace:
                 datasets.insert_items(session, row.id, dataset.items, popularity, groups)
                 datasets.insert_rejections(session, row.id, result.rejected)
         except BaseException as error:
-            artifacts.remove(self.path(folder))
+            self.discard(folder)
             if isinstance(error, IntegrityError):
                 raise InputError(f"Dataset {dataset.name!r} cannot be stored: {error.orig}") from error
             raise
@@ -164,7 +203,7 @@ class Workspace:
             return self._datasets[key]
 
     def _read_dataset(self, session: Session, row: DatasetRow) -> Dataset:
-        folder = self.path(row.folder)
+        folder = self.fetch(row.folder)
         arrays = artifacts.load_arrays(folder / "sequences.safetensors")
         tables = {name: folder / f"{name}.parquet" for name in _SIDE_TABLES}
         return Dataset(
@@ -178,7 +217,8 @@ class Workspace:
 
     def negatives(self, name: str) -> npt.NDArray[np.int32]:
         """[n_eval, 100] int32: the negatives of the evaluated users (`Dataset.split.users`), drawn at import."""
-        return artifacts.load_arrays(self.path(self.dataset_row(name).folder) / "negatives.safetensors")["negatives"]
+        path = self.fetch(f"{self.dataset_row(name).folder}/negatives.safetensors")
+        return artifacts.load_arrays(path)["negatives"]
 
     def delete_dataset(self, name: str) -> None:
         """Removes a dataset and all that was made from it: searches, rows and artifacts. Raises NotFoundError."""
@@ -189,8 +229,11 @@ class Workspace:
             folders = datasets.folders_of(session, row)
             datasets.delete_dataset(session, row.id)
         self._datasets.pop((row.id, row.content_hash), None)
-        for folder in folders:
-            artifacts.remove(self.path(folder))
+        try:
+            for folder in folders:
+                self.remove(folder)
+        except WorkspaceError as error:
+            raise WorkspaceError(f"Dataset {name!r} is deleted, but some of its files are left. {error}") from error
 
 
 def _write_arrays(folder: Path, dataset: Dataset) -> None:

@@ -68,8 +68,8 @@ def make_folder(folder: Path) -> None:
 def locked(folder: Path) -> Iterator[bool]:
     """Whether this process got the lock of a folder that is worked on; let go with the block, or with the process.
 
-    It excludes processes of this machine only, also where the workspace is a URL or a folder that machines share: that a
-    job is not done on two of them is the business of its lease in the database.
+    Where the workspace is a URL the folder is this machine's cache, and the lock keeps out processes of this machine only:
+    that no two machines do the same work is the business of a job's lease in the database.
     """
     make_folder(folder)
     with _writing(folder):

@@ -85,10 +85,10 @@ class Remote:
         try:
             return fsspec.core.url_to_fs(self.url)
         except ImportError as error:
-            advice = "-r requirements-s3.txt" if protocol in ("s3", "s3a") else "the package that it names"
+            s3 = protocol in ("s3", "s3a")
+            advice = "`.venv/bin/pip install -r requirements-s3.txt` does it." if s3 else "Install it into .venv."
             raise WorkspaceError(
-                f"GENAIR_WORKSPACE is {self.url}, which needs a package that is not installed ({error}). Install it: "
-                f".venv/bin/pip install {advice}."
+                f"GENAIR_WORKSPACE is {self.url}, which needs a package that is not installed ({error}). {advice}"
             ) from error
         except Exception as error:
             raise WorkspaceError(
@@ -205,7 +205,9 @@ def _reason(error: Exception) -> str:
 def _advice(error: Exception) -> str:
     name = type(error).__name__
     if "Credential" in name or isinstance(error, PermissionError):
-        return "Give this process credentials that may read and write there (for S3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)."
+        return (
+            "Give this process credentials that may read and write there (for S3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)."
+        )
     if isinstance(error, FileNotFoundError):
         return "Is the bucket or folder in GENAIR_WORKSPACE right, and does it exist?"
     return "Is the server running and reachable, and is GENAIR_WORKSPACE right?"

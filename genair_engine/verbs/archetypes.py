@@ -197,14 +197,16 @@ def _completions(
 
 def _save(workspace: Workspace, archetypes: ArchetypeSetRow, chunk: list[tuple[int, Completion]]) -> None:
     """States first, rows second: a text in the database always has its states."""
+    name = f"{archetypes.folder}/states-{chunk[0][0]:08d}-{new_id()}.safetensors"
     artifacts.save_arrays(
-        workspace.path(archetypes.folder) / f"states-{chunk[0][0]:08d}-{new_id()}.safetensors",
+        workspace.path(name),
         {
             "positions": np.array([position for position, _ in chunk], dtype=np.int64),
             "prefill": np.stack([completion.prefill for _, completion in chunk]),
             "decoding": np.stack([completion.decoding for _, completion in chunk]),
         },
     )
+    workspace.publish(name)
     with workspace.session() as session:
         session.merge(archetypes)
         session.flush()

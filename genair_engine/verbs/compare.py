@@ -125,7 +125,7 @@ def compare(
     """
     from genair_engine.evaluation import significance
     from genair_engine.evaluation.metrics import METRICS
-    from genair_engine.verbs.measure import load_ranks, sampled_name
+    from genair_engine.verbs.measure import RANKS, load_ranks, sampled_name
 
     with workspace.reading() as session:
         found = {name: rows.find_run(session, name) for name in request.a + request.b}
@@ -135,7 +135,8 @@ def compare(
     metric, k = request.metric.split("@")
 
     def per_user(run: str) -> Any:
-        ranks = load_ranks(workspace.path(found[run][0].folder), run)[f"{request.part}.{name}"]
+        folder = workspace.fetch(f"{found[run][0].folder}/{RANKS}", optional=True).parent
+        ranks = load_ranks(folder, run)[f"{request.part}.{name}"]
         return METRICS[metric](ranks, int(k))
 
     values = {run: per_user(run) for run in found}

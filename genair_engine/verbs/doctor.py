@@ -11,6 +11,7 @@ from typing import Literal
 from genair_engine.archetypes.sources import list_models
 from genair_engine.errors import GenairError
 from genair_engine.settings import REPOSITORY, Settings
+from genair_engine.store.remote import Remote
 from genair_engine.verbs.base import Progress, Record, Request, Result, silent
 from genair_engine.workspace import Workspace
 
@@ -56,7 +57,7 @@ class DoctorResult(Result):
 
 def doctor(settings: Settings, request: DoctorRequest, progress: Progress = silent) -> DoctorResult:  # noqa: ARG001
     """Look at everything; a problem is a row in the result, never an exception."""
-    checks = [*_packages(), _device(), *_models(settings), _database(settings), _disk(settings)]
+    checks = [*_packages(), _device(), *_models(settings), _database(settings), _disk(settings), *_remote(settings)]
     return DoctorResult(healthy=all(check.state != "problem" for check in checks), checks=checks)
 
 
@@ -142,7 +143,7 @@ def _database(settings: Settings) -> Check:
 
 
 def _disk(settings: Settings) -> Check:
-    folder = settings.workspace if settings.workspace.exists() else settings.workspace.parent
+    folder = settings.folder if settings.folder.exists() else settings.folder.parent
     if not folder.exists():
         return Check(name="Workspace", state="problem", found=str(folder), advice="Set GENAIR_WORKSPACE to a folder.")
     free = shutil.disk_usage(folder).free / 1e9
@@ -150,6 +151,17 @@ def _disk(settings: Settings) -> Check:
     return Check(
         name="Workspace",
         state="note" if scarce else "ok",
-        found=f"{settings.workspace}, {free:,.0f} GB free",
+        found=f"{settings.folder}, {free:,.0f} GB free",
         advice="Checkpoints and states of a large model need more room." if scarce else "",
     )
+
+
+def _remote(settings: Settings) -> list[Check]:
+    """Where the workspace is a URL: whether it answers."""
+    if settings.url is None:
+        return []
+    try:
+        Remote(settings.url, settings.folder).check()
+    except GenairError as error:
+        return [Check(name="Artifacts", state="problem", found=str(error), advice="See GENAIR_WORKSPACE.")]
+    return [Check(name="Artifacts", state="ok", found=f"{settings.url}, cached in the workspace's folder here")]

@@ -126,7 +126,7 @@ def _generated(
                 "Generate its archetypes, or use an encoder such as minilm."
             )
         _require_all(written_positions(session, archetypes.id), dataset, archetypes.model)
-    prefill, decoding, there = states_of(workspace.path(archetypes.folder), dataset.n_items)
+    prefill, decoding, there = states_of(workspace.fetch(archetypes.folder), dataset.n_items)
     _require_all(set((np.flatnonzero(there) + 1).tolist()), dataset, archetypes.model)
     states = {"prefill": prefill, "decoding": decoding}
     return {part: states[part] for part in _parts(request, list(states))}, archetypes
@@ -222,13 +222,13 @@ def _save(
         provenance=provenance,
         folder=f"representations/{name}",
     )
-    folder = workspace.path(row.folder)
     try:
-        with artifacts.building(folder) as aside:
+        with artifacts.building(workspace.path(row.folder)) as aside:
             artifacts.save_arrays(aside / "representation.safetensors", made.arrays())
+        workspace.publish(row.folder)
         with workspace.session() as session:
             session.add(row)
     except BaseException:
-        artifacts.remove(folder)
+        workspace.discard(row.folder)
         raise
     return row

@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +40,7 @@ from genair_engine.verbs.runs import EvaluateRequest, TrainRequest
 from genair_engine.verbs.trained import build_model, kept_columns, load_model
 from genair_engine.workspace import Workspace
 
+CHECKPOINT = "checkpoint.safetensors"
 UNFINISHED = ("training", "stopped")
 """States from which a run goes on."""
 
@@ -110,7 +110,7 @@ def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> st
             return processes.tell(_lead(workspace, job, trainer, flops, progress))
         folder, resumed = processes.tell(("", False))
         if resumed:
-            _restore(workspace.path(folder), trainer)
+            _restore(workspace, folder, trainer)
         trainer.fit()
         return processes.tell("")
 
@@ -121,7 +121,7 @@ def _lead(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlop
         try:
             trainer.processes.tell((run.folder, resumed))
             if resumed:
-                _restore(workspace.path(run.folder), trainer)
+                _restore(workspace, run.folder, trainer)
             with peak_memory(trainer.device) as peak:
                 trainer.fit(lambda record: _keep_epoch(workspace, run, trainer, record, progress))
                 negatives = workspace.negatives(job.owner.name)
@@ -145,8 +145,10 @@ def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress)
     dataset = workspace.load_dataset(owner.name)
     progress(0, 1, "ranking")
     measured = measure(TableScorer(model), dataset, workspace.negatives(owner.name), Protocol(**run.protocol))
-    if not (workspace.path(run.folder) / RANKS).exists():
+    ranks = f"{run.folder}/{RANKS}"
+    if not workspace.fetch(ranks, optional=True).exists():
         save_ranks(workspace.path(run.folder), measured)
+        workspace.publish(ranks)
     progress(1, 1, "evaluated")
     return measured.metrics
 
@@ -155,21 +157,22 @@ def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress)
 def _claim(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlops) -> Iterator[tuple[RunRow, bool]]:
     """The unfinished run of this configuration and True, or else a new one and False; held by a lock.
 
-    The lock belongs to the process and vanishes with it: a run that another live process trains is never touched.
+    The lock belongs to the process and vanishes with it: a run that another live process trains is never touched. (Of this
+    machine, where the workspace is a URL; see `artifacts.locked`.)
     """
     owner, representation, config = job.owner, job.representation, job.config
     with workspace.reading() as session:
         unfinished = list(rows.runs_of_key(session, owner.id, job.key, UNFINISHED))
     for run in unfinished:
-        folder = workspace.path(run.folder)
-        with artifacts.locked(folder) as locked:
+        with artifacts.locked(workspace.path(run.folder)) as locked:
             if not locked:
                 continue
             with workspace.reading() as session:  # another process may have finished it before the lock was ours
                 if rows.find_run(session, run.id)[0].state not in UNFINISHED:
                     continue
+            checkpoint = workspace.fetch(f"{run.folder}/{CHECKPOINT}", optional=True)
             _set_state(workspace, run, "training", None, workspace.job)
-            yield run, (folder / "checkpoint.safetensors").exists()  # none: killed in its first epoch, begins anew
+            yield run, checkpoint.exists()  # none: killed in its first epoch, begins anew
             return
     name = f"{config.backbone}-{config.method}-{new_id()[:8]}"
     run = RunRow(
@@ -202,11 +205,9 @@ def _claim(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlo
 def _keep_epoch(workspace: Workspace, run: RunRow, trainer: Trainer, record: EpochRecord, progress: Progress) -> None:
     """Checkpoint first, row second: a crash in between repeats nothing, as the row is merged by its epoch."""
     arrays = {name: tensor.cpu().numpy() for name, tensor in trainer.state().items()}
-    artifacts.save_arrays(
-        workspace.path(run.folder) / "checkpoint.safetensors",
-        arrays,
-        {"progress": json.dumps(trainer.progress.to_json())},
-    )
+    name = f"{run.folder}/{CHECKPOINT}"
+    artifacts.save_arrays(workspace.path(name), arrays, {"progress": json.dumps(trainer.progress.to_json())})
+    workspace.publish(name)
     with workspace.session() as session:
         _merge_epochs(session, run, trainer.progress.history[-2:])
         stored, _ = rows.find_run(session, run.id)
@@ -225,8 +226,8 @@ def _merge_epochs(session: Session, run: RunRow, records: list[EpochRecord]) -> 
         session.merge(RunEpochRow(run_id=run.id, epoch=one.epoch, losses=one.losses, valid=one.valid, seconds=one.seconds))
 
 
-def _restore(folder: Path, trainer: Trainer) -> None:
-    path = folder / "checkpoint.safetensors"
+def _restore(workspace: Workspace, folder: str, trainer: Trainer) -> None:
+    path = workspace.fetch(f"{folder}/{CHECKPOINT}")
     tensors = {name: torch.from_numpy(array) for name, array in artifacts.load_arrays(path).items()}
     progress = training.Progress.from_json(json.loads(artifacts.load_metadata(path)["progress"]))
     trainer.resume(tensors, progress)
@@ -237,6 +238,7 @@ def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: Measu
     weights = {name: tensor.cpu().numpy() for name, tensor in trainer.best.items()}
     artifacts.save_arrays(folder / "model.safetensors", weights)
     save_ranks(folder, measured)
+    workspace.publish(run.folder)
     with workspace.session() as session:
         _merge_epochs(session, run, trainer.progress.history)  # the last row may be missing: killed after its checkpoint
         stored, _ = rows.find_run(session, run.id)
@@ -245,7 +247,7 @@ def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: Measu
         stored.seconds_per_epoch = float(np.median([record.seconds for record in trainer.progress.history]))
         stored.peak_memory_mb = peak_mb
         stored.metrics = measured.metrics
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    workspace.discard(f"{run.folder}/{CHECKPOINT}")
 
 
 def _set_state(workspace: Workspace, run: RunRow, state: str, error: str | None, job: str | None = None) -> None:

@@ -31,7 +31,7 @@ def load_model(workspace: Workspace, name: str, device: str = "cpu") -> tuple[Ru
         raise InputError(f"Run {name!r} has failed and cannot be used: {run.error}")
     if run.state != "done":
         raise InputError(f"Run {name!r} is {run.state}: only a finished run can be used. Train it again to finish it.")
-    weights = artifacts.load_arrays(workspace.path(run.folder) / "model.safetensors")
+    weights = artifacts.load_arrays(workspace.fetch(f"{run.folder}/model.safetensors"))
     try:
         model = build_model(workspace, workspace.load_dataset(owner.name), representation, TrainingConfig(**run.config))
         model.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
@@ -54,7 +54,7 @@ def build_model(
 def load_vectors(workspace: Workspace, representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.float32]:
     """[n_items, D] the wanted parts of a representation, scaled as wanted. Raises InputError where it does not hold them."""
     kept = kept_columns(representation, config)
-    vectors = artifacts.load_arrays(workspace.path(representation.folder) / "representation.safetensors")["vectors"]
+    vectors = artifacts.load_arrays(workspace.fetch(f"{representation.folder}/representation.safetensors"))["vectors"]
     if config.scaling == "parts":
         vectors = level_parts(vectors, list(representation.dims.values()))
     return vectors[:, kept]
