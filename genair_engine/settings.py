@@ -81,6 +81,14 @@ class Settings(BaseSettings):
         60, ge=0, le=86_400, description="time that a cancelled job has to reach its next checkpoint before it is killed [s]"
     )
 
+    ray_address: str | None = Field(
+        None,
+        description="Ray cluster for jobs, generation and sweeps: head:6379 on its machines, http://head:8265 from elsewhere.",
+    )
+    ray_gpus: int | None = Field(
+        None, ge=0, description="GPUs that one generation or sweep takes on the cluster, 0: CPUs; unset: all that it has."
+    )
+
     @property
     def url(self) -> str | None:
         """The workspace's URL, without a slash at its end; None where it is a folder."""
