@@ -24,6 +24,8 @@ from pydantic.fields import FieldInfo
 
 from genair_engine import verbs
 from genair_engine.errors import GenairError, InputError
+from genair_engine.jobs import KINDS, submit
+from genair_engine.jobs.commands import JobsCommandRequest, WorkerRequest, jobs_command, worker
 from genair_engine.settings import load_settings
 from genair_engine.workspace import Workspace
 
@@ -49,6 +51,8 @@ COMMANDS = {
     "sweep": Command(verbs.sweep, verbs.SweepRequest),
     "compare": Command(verbs.compare, verbs.CompareRequest),
     "recommend": Command(verbs.recommend, verbs.RecommendRequest),
+    "jobs": Command(jobs_command, JobsCommandRequest),
+    "worker": Command(worker, WorkerRequest),
     "doctor": Command(verbs.doctor, verbs.DoctorRequest, on_settings=True),
 }
 
@@ -63,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         request = _request(command.request, vars(options))
         settings = load_settings()
         context = settings if command.on_settings else Workspace.open(settings)
+        if getattr(options, "as_job", False):
+            command = Command(_submit(options.verb), command.request)
         result = command.run(context, request, _quiet if options.quiet else _report)
     except GenairError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -88,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         sub = subparsers.add_parser(name, help=summary, description=summary)
         for path, field in _flat_fields(command.request):
             _add_option(sub, path, field)
+        if name in KINDS:
+            sub.add_argument("--job", dest="as_job", action="store_true", help="queue it for a worker and return at once")
         sub.add_argument("--json", action="store_true", help="print the result as one JSON object")
         sub.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return parser
@@ -111,7 +119,9 @@ def _add_option(parser: argparse.ArgumentParser, path: str, field: FieldInfo) ->
     name = path.rsplit(".", 1)[-1].replace("_", "-")
     help_text = (field.description or "").replace("%", "%%")
     if extra.get("positional"):
-        parser.add_argument(path, metavar=name.upper(), help=help_text)
+        positional = parser.add_argument(path, metavar=name.upper(), help=help_text)
+        if not field.is_required():
+            positional.nargs, positional.default = "?", field.default
         return
     flags = [f"--{name}"] + ([extra["short"]] if "short" in extra else [])
     choices, many = _choices(field.annotation)
@@ -171,6 +181,11 @@ def _request(model: type[BaseModel], options: dict[str, Any]) -> BaseModel:
         named = [part for part in first["loc"] if isinstance(part, str)]  # the others are places in a list
         where = "--" + named[-1].replace("_", "-") + ": " if named else ""
         raise InputError(f"{where}{first['msg']}.") from None
+
+
+def _submit(kind: str) -> Callable[[Workspace, BaseModel, verbs.Progress], verbs.Result]:
+    """The verb as a job."""
+    return lambda workspace, request, progress: submit(workspace, kind, request)  # noqa: ARG005
 
 
 def _pair(path: str, text: str) -> tuple[str, str]:

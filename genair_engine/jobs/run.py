@@ -29,20 +29,25 @@ REPORT_SECONDS = 0.5
 """Least time between two reports of progress to the database."""
 FINISH_SECONDS = 60.0
 """How long the end of a job waits for a database that is away."""
-LOG_FORMAT = "%(asctime)s %(message)s"
 LIFELINE = "GENAIR_JOB_LIFELINE"
 """Environment variable: the pipe whose other end only the worker holds."""
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("genair_engine.jobs.run")  # also where it is __main__
 
 
 class Stopped(BaseException):
     """Raised in the verb at a progress report: the job was asked to stop. No Exception, so that no verb swallows it."""
 
 
+def tell() -> None:
+    """Logs what this package has to say, with the time; of others only warnings."""
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", stream=sys.stderr)
+    logging.getLogger("genair_engine.jobs").setLevel(logging.INFO)
+
+
 def main(job: str, attempt: int) -> int:
     """Runs the attempt; returns the process's exit code."""
-    logging.basicConfig(format=LOG_FORMAT, datefmt="%H:%M:%S", level=logging.INFO)
+    tell()
     return Attempt(Workspace.open(load_settings()), job, attempt).run()
 
 

@@ -38,5 +38,5 @@ def silent(done: int, total: int, what: str) -> None:
 
 
 def positional(description: str, **extra: Any) -> Any:
-    """A required field that the CLI takes by position."""
+    """A field that the CLI takes by position; required, unless a default is given."""
     return Field(description=description, json_schema_extra={"positional": True}, **extra)
