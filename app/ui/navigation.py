@@ -8,6 +8,7 @@ HOME = "../pages/home.py"
 ITEMS = "../pages/items.py"
 RECOMMEND = "../pages/recommend.py"
 ARCHETYPES = "../pages/archetypes.py"
+JOBS = "../pages/jobs.py"
 
 
 def pages() -> list[st.Page]:
@@ -41,5 +42,12 @@ def pages() -> list[st.Page]:
             icon=":material/diversity_3:",
             url_path="archetypes",
             help="One item and the audiences that each language model describes for it, side by side.",
+        ),
+        st.Page(
+            JOBS,
+            title="Jobs",
+            icon=":material/work_history:",
+            url_path="jobs",
+            help="Long work: what runs, what waits, what has ended; cancel, resume, logs and workers.",
         ),
     ]
