@@ -1,15 +1,14 @@
 """Artifacts of a workspace that is a URL: what is there is the truth, and a local folder is a cache of it.
 
-Every file system that fsspec knows will do; `s3://bucket/prefix` is what the tests run against. A file is fetched when the
-remote one is not what was last seen here, and published when the local one is not. What was last seen is kept beside the
-file: its size and time here, and the remote's version of it. Most artifacts never change once they have a name; those that
-do (a run's checkpoint, its ranks) are written by one machine at a time, because a job has one worker.
+Every file system that fsspec knows will do; `s3://bucket/prefix` is what the tests run against. Beside a file is noted what
+it was when both sides were last equal: its size and time here, and the remote's version of it. It is fetched when either is
+something else now, and published when it has changed here or is missing there. Most artifacts never change once they have a
+name; those that do (a run's checkpoint, its ranks) are written by one machine at a time, because a job has one worker.
 """
 
 from __future__ import annotations
 
 import errno
-import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oci
 """Protocols on which an upload is seen when it is complete, never half of it; elsewhere it is written aside and renamed."""
 TRANSFERS = 8
 """Files on their way at once."""
-_VERSION = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "modified", "updated", "mtime", "created")
+_VERSION_KEYS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "modified", "updated", "mtime", "created")
 """What file systems call the version of a file, best first."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -56,14 +55,14 @@ class Remote:
         """Makes the local files of that path the remote ones; returns when they are there."""
         there = self._listing(relative)
         local = {name: _state(self.folder / name) for name in self._local(relative)}
-        changed = [name for name in local if name not in there or not self._seen(name, there[name])]
+        changed = [name for name, state in local.items() if name not in there or self._noted(name)[0] != state]
         if not changed:
             return
         self._each(self._upload, changed)
         there = self._listing(relative)
         for name in changed:
             if name in there:
-                self._note(name, local[name], there[name])
+                self._note(name, local[name], _version(there[name]))
 
     def delete(self, relative: str) -> None:
         """Removes the remote files of that path; does nothing where there are none."""
@@ -129,15 +128,15 @@ class Remote:
             list(pool.map(work, names))
 
     def _download(self, name: str, info: Mapping[str, Any]) -> None:
-        path = self.folder / name
-        if self._seen(name, info):
+        path, version = self.folder / name, _version(info)
+        if self._noted(name) == (_state(path), version):
             return
         artifacts.make_folder(path.parent)
         with artifacts.replacing(path) as temporary, self._speaking(name):
             self._files.get_file(self._at(name), str(temporary))
             if temporary.stat().st_size != info["size"]:
                 raise WorkspaceError(f"{self.url}/{name} did not arrive whole, or has just been replaced: try again.")
-        self._note(name, _state(path), info)
+        self._note(name, _state(path), version)
 
     def _upload(self, name: str) -> None:
         path, target = str(self.folder / name), self._at(name)
@@ -151,17 +150,17 @@ class Remote:
             self._files.put_file(path, aside)
             self._files.mv(aside, target)
 
-    def _seen(self, name: str, info: Mapping[str, Any]) -> bool:
-        """Whether the local file is what the remote holds in that version."""
-        path = self.folder / name
+    def _noted(self, name: str) -> tuple[str, str]:
+        """State here and version there of when both were equal; empty where they never were."""
         try:
-            return _note_of(path).read_text() == _noted(_state(path), info)
-        except FileNotFoundError:
-            return False
+            state, version = _note_of(self.folder / name).read_text().splitlines()
+        except (FileNotFoundError, ValueError):
+            return "", ""
+        return state, version
 
-    def _note(self, name: str, state: tuple[int, int], info: Mapping[str, Any]) -> None:
+    def _note(self, name: str, state: str, version: str) -> None:
         with artifacts.replacing(_note_of(self.folder / name)) as temporary:
-            temporary.write_text(_noted(state, info))
+            temporary.write_text(f"{state}\n{version}\n")
 
     @contextmanager
     def _speaking(self, relative: str) -> Iterator[None]:
@@ -182,19 +181,22 @@ def _is_artifact(name: str) -> bool:
     return not any(part.startswith(".") or not part for part in parts) and parts[-1] != artifacts.LOCK
 
 
-def _state(path: Path) -> tuple[int, int]:
-    """Size and time of a local file."""
-    found = os.stat(path)
-    return found.st_size, found.st_mtime_ns
+def _state(path: Path) -> str:
+    """Size and time of a local file; empty where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    """Size and version of a remote file."""
+    return f"{info['size']} {next((info[name] for name in _VERSION_KEYS if info.get(name)), '')}"
 
 
 def _note_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.remote")
-
-
-def _noted(state: tuple[int, int], info: Mapping[str, Any]) -> str:
-    version = next((info[name] for name in _VERSION if info.get(name)), "")
-    return f"{state[0]} {state[1]} {info['size']} {version}"
 
 
 def _reason(error: Exception) -> str:
