@@ -41,3 +41,45 @@ def test_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("GENAIR_THREADS", "many")
     with pytest.raises(InputError, match="GENAIR_THREADS: Input should be a valid integer"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [("elsewhere", REPOSITORY / "elsewhere"), ("file:///some/folder%20here", Path("/some/folder here"))],
+)
+def test_a_folder_by_path_and_by_url(monkeypatch: pytest.MonkeyPatch, given: str, folder: Path) -> None:
+    monkeypatch.setenv("GENAIR_WORKSPACE", given)
+    settings = load_settings()
+    assert (settings.workspace, settings.folder, settings.url) == (folder, folder, None)
+
+
+def test_a_url_has_a_cache_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folders = set()
+    for given in ("s3://bucket/studio", "s3://bucket/studio/", "s3://bucket-studio", "gs://bucket/studio"):
+        monkeypatch.setenv("GENAIR_WORKSPACE", given)
+        settings = load_settings()
+        assert settings.url == given.rstrip("/")
+        assert settings.folder.parent == REPOSITORY / "workspace-cache"
+        folders.add(settings.folder)
+    assert len(folders) == 3
+    with pytest.raises(InputError, match="GENAIR_DATABASE_URL"):
+        _ = settings.database
+    monkeypatch.setenv("GENAIR_CACHE_DIR", str(tmp_path / "cache"))
+    assert load_settings().folder.parent == tmp_path / "cache"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("s3://", "not a folder and not a URL such as s3://bucket/prefix"),
+        ("simplecache::s3://bucket", "not a folder and not a URL"),
+        ("file://host/folder", "three slashes"),
+        ("sftp://user:hunter2@host/folder", "no secrets"),
+        ("s3://bucket/studio?secret=hunter2", "no secrets"),
+    ],
+)
+def test_urls_that_cannot_be_a_workspace(monkeypatch: pytest.MonkeyPatch, given: str, message: str) -> None:
+    monkeypatch.setenv("GENAIR_WORKSPACE", given)
+    with pytest.raises(InputError, match=f"GENAIR_WORKSPACE: .*{message}") as raised:
+        load_settings()
+    assert "hunter2" not in str(raised.value)
