@@ -59,4 +59,4 @@ class WorkspaceError(GenairError):
 
 
 class OutageError(WorkspaceError):
-    """The database is away, restarting, or busy for too long: the same may work in a moment."""
+    """The database, or the server of a workspace's URL, is away, restarting, or busy for too long: try again in a moment."""

@@ -5,6 +5,10 @@ The artifacts are on a server that speaks S3. Both machines are this one, so tha
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +22,9 @@ from sqlalchemy import func, select
 from genair_engine import verbs
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.readers import ReadResult
+from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.errors import InputError, NotFoundError, WorkspaceError
-from genair_engine.settings import Settings
+from genair_engine.settings import REPOSITORY, Settings
 from genair_engine.store import artifacts
 from genair_engine.store.tables import ArchetypeRow, RunRow
 from genair_engine.workspace import Workspace, content_hash
@@ -183,6 +188,24 @@ def test_an_artifact_that_is_missing_there(on_sqlite: Machines, tiny: Dataset) -
     a.remote.delete(row.folder)
     with pytest.raises(WorkspaceError, match=rf"s3://.*/studio/{row.folder} is missing\. Is GENAIR_WORKSPACE the workspace"):
         b.load_dataset("tiny")
+
+
+def test_another_process_is_configured_by_its_environment(on_sqlite: Machines, tiny: Dataset, tmp_path: Path) -> None:
+    a, _ = on_sqlite
+    source = tmp_path / "source"
+    source.mkdir()
+    write_lcrec(tiny, source)
+    options = fsspec.config.conf["s3"]
+    environment = a.settings.environment() | {
+        "GENAIR_CACHE_DIR": str(tmp_path / "third"),
+        "FSSPEC_S3": json.dumps({"endpoint_url": options["endpoint_url"]}),
+        "AWS_ACCESS_KEY_ID": options["key"],
+        "AWS_SECRET_ACCESS_KEY": options["secret"],
+    }
+    command = [sys.executable, "-m", "genair_engine", "import", str(source), "--name", "shop"]
+    done = subprocess.run(command, env=os.environ | environment, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert a.load_dataset("shop").n_items == tiny.n_items
 
 
 def test_a_url_needs_a_database_that_can_be_shared(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from genair_engine.errors import GenairError, WorkspaceError
+from genair_engine.errors import GenairError, OutageError, WorkspaceError
 from genair_engine.store import artifacts
 
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oci", "oss", "tos"})
@@ -35,7 +35,8 @@ class Remote:
     """The artifacts at `url`, of which the local folder is a cache.
 
     A path is relative to both, and names a file or a folder of files. Every method raises WorkspaceError, with the URL and
-    what to do, where the remote cannot be used. Nothing is connected to before it is needed.
+    what to do, where the remote cannot be used: an OutageError where the same may work later. Nothing is connected to before
+    it is needed.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -70,6 +71,7 @@ class Remote:
             self._files.invalidate_cache()
             if self._files.exists(self._at(relative)):
                 self._files.rm(self._at(relative), recursive=True)
+        _note_of(self.folder / relative).unlink(missing_ok=True)
 
     def check(self) -> None:
         """Raises WorkspaceError where the remote cannot be listed."""
@@ -135,7 +137,7 @@ class Remote:
         with artifacts.replacing(path) as temporary, self._speaking(name):
             self._files.get_file(self._at(name), str(temporary))
             if temporary.stat().st_size != info["size"]:
-                raise WorkspaceError(f"{self.url}/{name} did not arrive whole, or has just been replaced: try again.")
+                raise OutageError(f"{self.url}/{name} did not arrive whole, or has just been replaced: try again.")
         self._note(name, _state(path), version)
 
     def _upload(self, name: str) -> None:
@@ -172,7 +174,7 @@ class Remote:
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _NO_ROOM:
                 raise  # this machine's disk
-            raise WorkspaceError(f"{self.url}/{relative} cannot be used: {_reason(error)}. {_advice(error)}") from error
+            raise _readable(f"{self.url}/{relative} cannot be used: {_reason(error)}.", error) from error
 
 
 def _is_artifact(name: str) -> bool:
@@ -204,12 +206,11 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {first}"
 
 
-def _advice(error: Exception) -> str:
-    name = type(error).__name__
-    if "Credential" in name or isinstance(error, PermissionError):
-        return (
-            "Give this process credentials that may read and write there (for S3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)."
-        )
+def _readable(what: str, error: Exception) -> WorkspaceError:
+    """What an administrator must mend is a WorkspaceError; whatever else may pass by itself."""
+    if "Credential" in type(error).__name__ or isinstance(error, PermissionError):
+        advice = "Give this process credentials that may read and write there (S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)."
+        return WorkspaceError(f"{what} {advice}")
     if isinstance(error, FileNotFoundError):
-        return "Is the bucket or folder in GENAIR_WORKSPACE right, and does it exist?"
-    return "Is the server running and reachable, and is GENAIR_WORKSPACE right?"
+        return WorkspaceError(f"{what} Is the bucket or folder in GENAIR_WORKSPACE right, and does it exist?")
+    return OutageError(f"{what} Is the server running and reachable, and is GENAIR_WORKSPACE right?")

@@ -14,7 +14,7 @@ import fsspec
 import pytest
 from fsspec.registry import known_implementations
 
-from genair_engine.errors import WorkspaceError
+from genair_engine.errors import OutageError, WorkspaceError
 from genair_engine.store import artifacts
 from genair_engine.store.remote import Remote
 
@@ -128,7 +128,7 @@ def test_an_upload_that_breaks_off_leaves_the_old_file(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(type(a._files), "put_file", broken)
     write(a, "run/checkpoint", "epoch 2, longer")
-    with pytest.raises(WorkspaceError, match=r"run/checkpoint cannot be used: ConnectionResetError: gone"):
+    with pytest.raises(OutageError, match=r"run/checkpoint cannot be used: ConnectionResetError: gone"):
         a.publish("run")
     b.fetch("run")
     assert contents(b.folder) == {"run/checkpoint": "epoch 1"}
@@ -139,16 +139,20 @@ def test_an_upload_that_breaks_off_leaves_the_old_file(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("error", "message"),
+    ("error", "kind", "message"),
     [
-        (None, "did not arrive whole"),
-        (ConnectionResetError("gone"), "ConnectionResetError: gone. Is the server running"),
-        (PermissionError("Access Denied"), "Access Denied. Give this process credentials"),
-        (OSError(errno.ENOSPC, "No space left on device"), "Cannot write .*No space left on device.*disk not full"),
+        (None, OutageError, "did not arrive whole"),
+        (ConnectionResetError("gone"), OutageError, "ConnectionResetError: gone. Is the server running"),
+        (PermissionError("Access Denied"), WorkspaceError, "Access Denied. Give this process credentials"),
+        (OSError(errno.ENOSPC, "No space left on device"), WorkspaceError, "Cannot write .*No space left.*disk not full"),
     ],
 )
 def test_a_download_that_breaks_off_leaves_the_old_file(
-    on_s3: tuple[Remote, Remote], monkeypatch: pytest.MonkeyPatch, error: Exception | None, message: str
+    on_s3: tuple[Remote, Remote],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception | None,
+    kind: type[WorkspaceError],
+    message: str,
 ) -> None:
     a, b = on_s3
     write(a, "run/checkpoint", "epoch 1")
@@ -163,8 +167,9 @@ def test_a_download_that_breaks_off_leaves_the_old_file(
             raise error
 
     monkeypatch.setattr(b._files, "get_file", broken)
-    with pytest.raises(WorkspaceError, match=message):
+    with pytest.raises(WorkspaceError, match=message) as raised:
         b.fetch("run")
+    assert type(raised.value) is kind
     assert contents(b.folder) == {"run/checkpoint": "epoch 1"}
     monkeypatch.undo()
     b.fetch("run")
