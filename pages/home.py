@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.ui import guards, navigation, pipeline, services
+from app.ui import jobs as ui
 from app.ui.text import plain
 from genair_engine import verbs
 
@@ -47,6 +48,7 @@ for column, (title, purpose, icon, page) in zip(st.columns(3), WAYS_IN, strict=T
         st.caption(purpose)
         st.page_link(page, label=title, icon=icon, query_params={"dataset": furthest.dataset})
 
+ui.now()
 st.subheader("Datasets", anchor=False)
 for dataset in datasets:
     with st.container(border=True, key=f"dataset_{dataset.dataset}"):

@@ -23,19 +23,23 @@ def live() -> None:
         ui.card(job)
     if not found.jobs:
         st.caption("Nothing runs and nothing waits.")
-    ids = {job.job for job in found.jobs}
-    if st.session_state.get("live_jobs", set()) - ids:  # one has ended: it belongs to the list below now
-        st.session_state["live_jobs"] = ids
-        st.rerun()
-    st.session_state["live_jobs"] = ids
+    ui.ended(found.jobs)
+
+
+def one(name: str) -> None:
+    """The job of the link; runs again by itself while it is live."""
+    job = jobs.job(services.workspace(), name)
+    ui.card(job)
+    ui.ended([job] if job.live else [])
 
 
 guards.heading("Jobs", "Long work runs here, apart from the pages: close the browser or restart the app, and it goes on.")
 asked = state.recall("job")
 if asked:
-    st.subheader("Job of the link", anchor=False)
-    ui.card(jobs.job(services.workspace(), asked))
-    st.button("Show all jobs", icon=":material/close:", on_click=state.keep, args=("job", ""))
+    st.button("All jobs", icon=":material/arrow_back:", on_click=state.keep, args=("job", ""))
+    live_one = jobs.job(services.workspace(), asked).live
+    st.fragment(one, run_every=ui.WATCH_SECONDS if live_one else None)(asked)
+    st.stop()
 
 anything = jobs.jobs(services.workspace(), jobs.JobsRequest(states=["queued", "running"], limit=1)).jobs
 st.fragment(live, run_every=ui.WATCH_SECONDS if anything else None)()

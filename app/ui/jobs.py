@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from app.ui import services
+from app.ui import navigation, services
 from app.ui.text import count, plain
 from genair_engine import jobs
 
 WATCH_SECONDS = 2
+SHOWN_NOW = 5
 LOG_LINES = 200
 _BADGES = {
     "queued": ("schedule", "gray"),
@@ -32,6 +33,38 @@ def watched(request: jobs.JobsRequest) -> jobs.JobsResult:
     return found
 
 
+def now() -> None:
+    """What runs and waits, in short; nothing where nothing does. Runs again by itself while there is something."""
+    request = jobs.JobsRequest(states=["queued", "running"], limit=SHOWN_NOW + 1)
+    if not watched(request).jobs:
+        return
+    st.subheader("Now", anchor=False)
+    st.fragment(_now, run_every=WATCH_SECONDS)(request)
+
+
+def _now(request: jobs.JobsRequest) -> None:
+    found = watched(request).jobs
+    for job in found[:SHOWN_NOW]:
+        with st.container(border=True, gap="xsmall", key=f"now_{job.job}"):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                badge(job)
+                st.text(job.title, width="stretch")
+            progress(job)
+    if len(found) > SHOWN_NOW:
+        st.caption("There are more of them.")
+    st.page_link(navigation.JOBS, label="All jobs", icon=":material/work_history:")
+    ended(found)
+
+
+def ended(live: list[jobs.JobRecord]) -> None:
+    """Draws the whole page anew when one of the watched jobs has ended: what it made is shown elsewhere on the page."""
+    ids = {job.job for job in live}
+    gone = st.session_state.get("watched_jobs", set()) - ids
+    st.session_state["watched_jobs"] = ids
+    if gone:
+        st.rerun()
+
+
 def badge(job: jobs.JobRecord) -> None:
     """The state, by icon, colour and word."""
     icon, colour = _BADGES[job.state]
@@ -39,7 +72,7 @@ def badge(job: jobs.JobRecord) -> None:
     st.badge(said, icon=f":material/{icon}:", color=colour)
 
 
-def card(job: jobs.JobRecord, *, log: bool = True) -> None:
+def card(job: jobs.JobRecord) -> None:
     """One job: what it is, how far it is, what went wrong, and what can be done."""
     with st.container(border=True, gap="xsmall", key=f"job_{job.job}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -50,7 +83,14 @@ def card(job: jobs.JobRecord, *, log: bool = True) -> None:
         if job.error:
             st.error(plain(job.error), icon=":material/error:")
         st.caption(plain(" · ".join(facts(job))))
-        if log:
+        if job.kind in ("train", "sweep") and job.state == "done" and job.runs:
+            st.page_link(
+                navigation.RECOMMEND,
+                label="Recommend with this run",
+                icon=":material/auto_awesome:",
+                query_params={"dataset": str(job.dataset), "run": job.runs[-1]},
+            )
+        if job.attempts:
             show_log(job)
 
 

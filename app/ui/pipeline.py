@@ -1,4 +1,4 @@
-"""A dataset's way from import to recommendations: how far each stage is, and the command that does the next one."""
+"""A dataset's way from import to recommendations: how far each stage is, and the job that does the next one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.ui import guards
+from app.ui import guards, services
 from app.ui.text import count, one_line, plain
-from genair_engine import verbs
+from genair_engine import jobs, verbs
 
 SHOWN_LINES = 4
 """Archetype sets, representations or runs that a stage names; the rest is counted."""
@@ -55,36 +55,59 @@ def strip(state: verbs.DatasetState) -> None:
             st.caption("  \n".join(plain(one_line(line)) for line in lines))
 
 
+@dataclass(frozen=True)
+class Step:
+    """A job that brings the dataset on. label: on its button."""
+
+    label: str
+    kind: str
+    request: verbs.Request
+
+
 def next_step(state: verbs.DatasetState) -> None:
-    """What to do next and its commands; nothing when the dataset is ready."""
-    what, commands = next_commands(state)
-    if commands:
-        st.caption(f"Next: {what}")
-        guards.commands(*commands)
+    """What to do next, a button for each job that does it, and the same as commands; nothing when the dataset is ready."""
+    what, steps = next_steps(state)
+    if not steps:
+        return
+    st.caption(f"Next: {what}")
+    with st.container(horizontal=True):
+        for step in steps:
+            st.button(
+                plain(step.label),
+                key=f"next_{state.dataset}_{step.label}",
+                icon=":material/play_arrow:",
+                help="Runs as a job; this page shows how far it is.",
+                on_click=services.submit,
+                args=(step.kind, step.request),
+            )
+    with st.expander("The same in a terminal", icon=":material/terminal:"):
+        guards.commands(*(jobs.command_line(step.kind, step.request) for step in steps))
 
 
-def next_commands(state: verbs.DatasetState) -> tuple[str, list[str]]:
-    """The first stage that is missing, in words and as commands."""
+def next_steps(state: verbs.DatasetState) -> tuple[str, list[Step]]:
+    """The first stage that is missing, in words and as jobs."""
     name = state.dataset
     if state.ready_runs:
         return "", []
     if state.representations:
         newest = state.representations[-1].representation
-        return "train a recommender on the item vectors.", [f"train {name} --representation {newest} --epochs 20"]
+        request = verbs.TrainRequest(dataset=name, representation=newest, epochs=20)
+        return "train a recommender on the item vectors.", [Step("Train GenAIR", "train", request)]
     if not any(one.items for one in state.archetype_sets):
-        models = ("demo-llama", "demo-qwen")
         return (
             "let a language model write archetypes. The demo models need no download.",
-            [f"generate {name} --model {model} --limit 64" for model in models],
+            [
+                Step(f"Write 64 with {model}", "generate", verbs.GenerateRequest(dataset=name, model=model, limit=64))
+                for model in ("demo-llama", "demo-qwen")
+            ],
         )
     writer = max(state.archetype_sets, key=lambda one: one.items)
-    vectors = f"represent {name} --model minilm --archetypes {writer.model}"
     if writer.items == state.items:
-        return "turn metadata and archetypes into item vectors.", [vectors]
-    return (
-        "let the language model write the rest, then turn metadata and archetypes into item vectors.",
-        [f"generate {name} --model {writer.model}", vectors],
-    )
+        request = verbs.RepresentRequest(dataset=name, model="minilm", archetypes=writer.model)
+        return "turn metadata and archetypes into item vectors.", [Step("Make item vectors", "represent", request)]
+    rest = verbs.GenerateRequest(dataset=name, model=writer.model)
+    left = count(state.items - writer.items, "item")
+    return f"let the language model write the other {left}.", [Step(f"Write all with {writer.model}", "generate", rest)]
 
 
 def _progress(run: verbs.RunResult) -> str:

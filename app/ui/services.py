@@ -33,6 +33,15 @@ def recommender(run: str) -> tuple[Any, Any]:
     return verbs.load_recommender(workspace(), run)
 
 
+def submit(kind: str, request: verbs.Request) -> None:
+    """A button's callback: queues a job, and starts a worker where one is needed. Tells why where it cannot run."""
+    try:
+        jobs.submit(workspace(), kind, request)
+    except InputError as error:
+        st.toast(plain(str(error)), icon=":material/error:", duration="long")
+    jobs.ensure_worker(workspace())
+
+
 def act(action: Callable[[Workspace, str], jobs.JobRecord], job: str) -> None:
     """A button's callback: cancels or resumes a job, and starts a worker where one is needed. Tells what went wrong."""
     try:

@@ -4,7 +4,7 @@ Pages and the CLI use what is here. `worker` holds the worker's loop, `executors
 """
 
 from genair_engine.jobs.gpus import Gpu
-from genair_engine.jobs.kinds import KINDS
+from genair_engine.jobs.kinds import KINDS, command_line
 from genair_engine.jobs.laptop import ensure_worker
 from genair_engine.jobs.queue import cancel, job, jobs, log_tail, retry, submit
 from genair_engine.jobs.records import JobRecord, JobsRequest, JobsResult, WorkerRecord
@@ -17,6 +17,7 @@ __all__ = [
     "JobsResult",
     "WorkerRecord",
     "cancel",
+    "command_line",
     "ensure_worker",
     "job",
     "jobs",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from genair_engine import verbs
 from genair_engine.errors import InputError
@@ -140,3 +142,21 @@ def stored_request(kind: Kind, config: dict[str, Any]) -> Any:
             f"This version cannot read the job's configuration ({'.'.join(map(str, first['loc']))}: {first['msg']}). "
             "Launch it again from the form."
         ) from None
+
+
+def command_line(kind: str, request: BaseModel) -> str:
+    """What to type after `python -m genair_engine` for this request: the fields that were given, as the CLI takes them."""
+    fields = type(request).model_fields
+    given = [name for name in fields if name in request.model_fields_set]
+    first = [name for name in given if _by_position(fields[name])]
+    words = [kind, *(str(getattr(request, name)) for name in first)]
+    for name in given:
+        value = getattr(request, name)
+        if name not in first and value is not False and value is not None:
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [text])
+    return shlex.join(words)
+
+
+def _by_position(field: FieldInfo) -> bool:
+    return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("positional"))

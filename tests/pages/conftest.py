@@ -16,12 +16,12 @@ ENTRY = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 OpenPage = Callable[..., AppTest]
 
 
-def _open(page: str, /, **query: str) -> AppTest:
+def _open(page: str, /, errors: bool = False, **query: str) -> AppTest:
     app = AppTest.from_file(str(ENTRY), default_timeout=60)
     app.switch_page(f"../pages/{page}.py")
     for name, value in query.items():
         app.query_params[name] = value
-    return check(app.run())
+    return app.run() if errors else check(app.run())
 
 
 def check(app: AppTest) -> AppTest:
@@ -41,19 +41,20 @@ def main_module() -> Iterator[None]:
 
 @pytest.fixture
 def empty_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
-    """Opens a page on an empty workspace."""
-    yield from _on(tmp_path / "empty", monkeypatch)
+    """Opens a page on an empty workspace; `errors=True` where the page is to show one."""
+    yield from on_workspace(tmp_path / "empty", monkeypatch)
 
 
 @pytest.fixture
 def app(filled_workspace: FilledWorkspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
     """Opens a page on the filled workspace: `app("items", q="optics")`."""
-    yield from _on(filled_workspace.folder, monkeypatch)
+    yield from on_workspace(filled_workspace.folder, monkeypatch)
 
 
-def _on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
+def on_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
     monkeypatch.setenv("GENAIR_WORKSPACE", str(folder))
     monkeypatch.delenv("GENAIR_DATABASE_URL", raising=False)
+    monkeypatch.setenv("GENAIR_WORKER", "none")  # what a page queues stays queued, and no process stays behind
     st.cache_resource.clear()
     yield _open
     st.cache_resource.clear()

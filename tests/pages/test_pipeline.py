@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.ui.pipeline import next_commands
-from genair_engine import verbs
+from app.ui.pipeline import next_steps
+from genair_engine import jobs, verbs
 from genair_engine.verbs.browse import ArchetypeSetState, RepresentationState
 
 
@@ -27,11 +27,11 @@ def state(written: int | None = None, represented: bool = False) -> verbs.Datase
     [
         (state(), ["generate shop --model demo-llama --limit 64", "generate shop --model demo-qwen --limit 64"]),
         (state(0), ["generate shop --model demo-llama --limit 64", "generate shop --model demo-qwen --limit 64"]),
-        (state(64), ["generate shop --model demo-qwen", "represent shop --model minilm --archetypes demo-qwen"]),
+        (state(64), ["generate shop --model demo-qwen"]),
         (state(100), ["represent shop --model minilm --archetypes demo-qwen"]),
-        (state(64, represented=True), ["train shop --representation minilm-1 --epochs 20"]),
+        (state(64, represented=True), ["train shop --epochs 20 --representation minilm-1"]),
     ],
 )
 def test_first_missing_stage(dataset, commands):
-    what, found = next_commands(dataset)
-    assert found == commands and what.endswith(".")
+    what, found = next_steps(dataset)
+    assert [jobs.command_line(step.kind, step.request) for step in found] == commands and what.endswith(".")
