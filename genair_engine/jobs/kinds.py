@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from genair_engine import verbs
 from genair_engine.errors import InputError
 from genair_engine.store import runs as rows
+from genair_engine.verbs import checks
 from genair_engine.verbs.datasets import import_result, refuse_taken
 from genair_engine.verbs.representations import represent_result
 from genair_engine.verbs.runs import run_result
@@ -48,13 +49,11 @@ def _can_import(workspace: Workspace, request: verbs.ImportRequest) -> None:
 
 
 def _can_train(workspace: Workspace, request: verbs.TrainRequest) -> None:
-    from genair_engine.verbs import run_training  # torch, which nobody else waits for
-
-    run_training.check(workspace, request)
+    checks.check(workspace, request)
 
 
 def _can_sweep(workspace: Workspace, request: verbs.SweepRequest) -> None:
-    from genair_engine.verbs import run_sweep
+    from genair_engine.verbs import run_sweep  # torch, which nobody else waits for
 
     _dataset_exists(workspace, request)
     if not (request.trials or request.search):

@@ -1,10 +1,37 @@
-"""The typed configuration of a model: what it is made of, and nothing about how it is trained."""
+"""The typed configuration of a model: what it is made of, and nothing about how it is trained.
+
+What a method is in words, and what it needs, stands here too: forms and checks read it without loading torch.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """What a method is for, whether it reads a representation, and whether its vectors are calibrated."""
+
+    purpose: str
+    needs_representation: bool
+    calibrated: bool
+
+
+METHOD_FACTS = {
+    "genair": MethodFacts(
+        "archetype representation behind a trainable projector, with behavioural calibration (WWW 2026)", True, True
+    ),
+    "genair-id": MethodFacts(
+        "GenAIR plus a free vector an item that starts at zero; an extension of ours, not in the paper", True, True
+    ),
+    "llminit": MethodFacts(
+        "free vectors that start at the representation's leading components (baseline of the paper)", True, False
+    ),
+    "id": MethodFacts("one free vector an item; the baseline without item content", False, False),
+}
 
 
 class ModelConfig(BaseModel):

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from torch import Tensor
 
 from genair_engine.errors import InputError
-from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.config import METHOD_FACTS, MethodFacts, ModelConfig
 from genair_engine.methods.recommender import SequenceRecommender
 from genair_engine.models import BERT4Rec, GRU4Rec, IdItems, ItemTable, ProjectedItems, ResidualItems, SASRec
 from genair_engine.models.backbone import Backbone
@@ -19,16 +19,12 @@ from genair_engine.models.items import leading_components
 
 
 @dataclass(frozen=True)
-class Method:
-    """How a method makes item vectors, and whether it calibrates them.
+class Method(MethodFacts):
+    """How a method makes item vectors.
 
     items: (n_items, configuration, representation [n_items, D] or None) → ItemTable.
     """
 
-    name: str
-    purpose: str
-    needs_representation: bool
-    calibrated: bool
     items: Callable[[int, ModelConfig, Tensor | None], ItemTable]
 
 
@@ -40,39 +36,13 @@ def _given(representation: Tensor | None, n_items: int) -> Tensor:
     return representation
 
 
-METHODS = {
-    method.name: method
-    for method in (
-        Method(
-            name="genair",
-            purpose="archetype representation behind a trainable projector, with behavioural calibration (WWW 2026)",
-            needs_representation=True,
-            calibrated=True,
-            items=lambda n_items, c, rows: ProjectedItems(_given(rows, n_items), c.dim, c.projector_dropout),
-        ),
-        Method(
-            name="genair-id",
-            purpose="GenAIR plus a free vector an item that starts at zero; an extension of ours, not in the paper",
-            needs_representation=True,
-            calibrated=True,
-            items=lambda n_items, c, rows: ResidualItems(_given(rows, n_items), c.dim, c.projector_dropout),
-        ),
-        Method(
-            name="llminit",
-            purpose="free vectors that start at the representation's leading components (baseline of the paper)",
-            needs_representation=True,
-            calibrated=False,
-            items=lambda n_items, c, rows: IdItems(n_items, c.dim, leading_components(_given(rows, n_items), c.dim)),
-        ),
-        Method(
-            name="id",
-            purpose="one free vector an item; the baseline without item content",
-            needs_representation=False,
-            calibrated=False,
-            items=lambda n_items, c, _: IdItems(n_items, c.dim),
-        ),
-    )
+_ITEMS: dict[str, Callable[[int, ModelConfig, Tensor | None], ItemTable]] = {
+    "genair": lambda n_items, c, rows: ProjectedItems(_given(rows, n_items), c.dim, c.projector_dropout),
+    "genair-id": lambda n_items, c, rows: ResidualItems(_given(rows, n_items), c.dim, c.projector_dropout),
+    "llminit": lambda n_items, c, rows: IdItems(n_items, c.dim, leading_components(_given(rows, n_items), c.dim)),
+    "id": lambda n_items, c, _: IdItems(n_items, c.dim),
 }
+METHODS = {name: Method(**asdict(facts), items=_ITEMS[name]) for name, facts in METHOD_FACTS.items()}
 
 BACKBONES: dict[str, Callable[[ModelConfig], Backbone]] = {
     "sasrec": lambda c: SASRec(c.dim, c.max_len, c.layers, c.heads, c.dropout, c.public_code_attention),

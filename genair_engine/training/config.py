@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.config import METHOD_FACTS, ModelConfig
 
 BACKBONE_DEFAULTS: dict[str, dict[str, Any]] = {"gru4rec": {"layers": 1}}
 """Where a backbone's default is not the field's."""
@@ -142,6 +142,32 @@ class TrainingConfig(ModelConfig):
             raise ValueError(f"exclude_seen is for loss ce, not for {self.loss}, whose negatives are drawn: leave it out")
         return self
 
+    def unread(self) -> set[str]:
+        """Fields that this backbone, method and loss do not read: another value there trains the same."""
+        facts = METHOD_FACTS[self.method]
+        calibrates = facts.calibrated and self.alpha > 0
+        read = {
+            "without": facts.needs_representation,
+            "scaling": facts.needs_representation,
+            "projector_dropout": self.method in ("genair", "genair-id"),
+            "residual_decay": self.method == "genair-id" or self.shortcut,
+            "heads": self.backbone != "gru4rec",
+            "public_code_attention": self.backbone != "gru4rec",
+            "shortcut": self.backbone != "bert4rec",
+            "targets": self.backbone != "bert4rec",
+            "mask_probability": self.backbone == "bert4rec",
+            "exclude_seen": self.loss == "ce",
+            "negatives": self.loss == "sampled",
+            "alpha": facts.calibrated,
+            "gamma": calibrates,
+            "kernel": calibrates,
+            "window": calibrates,
+            "count_once": calibrates,
+            "t": calibrates and self.kernel == "exp",
+            "calibration_items": calibrates and self.kernel == "exp",
+        }
+        return {name for name, is_read in read.items() if not is_read}
+
     def deviations(self) -> list[str]:
         """Where this is not the paper's model in its correct form, in words: the public code's ways, and our extensions."""
         found = []
@@ -156,7 +182,7 @@ class TrainingConfig(ModelConfig):
         if self.public_code_attention:
             causal = "no causal mask, " if self.backbone == "sasrec" else ""
             found.append(f"{causal}padding takes part in attention")
-        if self.kernel == "linear" and self.alpha > 0 and self.method in ("genair", "genair-id"):
+        if self.kernel == "linear" and self.alpha > 0 and METHOD_FACTS[self.method].calibrated:
             found.append("linear calibration kernel over pairs with duplicates")
         if self.targets == "last":
             found.append("only the last item of a history is a target")

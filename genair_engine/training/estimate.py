@@ -1,9 +1,8 @@
-"""What training will cost, measured by doing a little of it: seconds an epoch and peak memory before a run is launched.
+"""What training will cost, measured by doing a little of it: seconds an epoch, seconds to validate it, and peak memory.
 
-Nothing here models a computer. Real steps of a real epoch's plan are run on the device that the run will use, at batches evenly
-spaced by their length (a step costs what its longest history costs, so this is a stratified sample of the epoch), and the mean
-is scaled to all steps. The longest batch is among them, a checkpoint is taken and a few users are ranked, so that the memory
-that this needs at its peak is the memory that the run will need.
+No model of a computer: real steps of a real epoch's plan are run on the device that the run will use, from its smallest to its
+largest batch, and what they took is carried over to the others by their size. Validation is sampled by blocks of users. The
+longest batch and the longest histories are always in the sample, so that the peak of memory while it is taken is the run's.
 """
 
 from __future__ import annotations
@@ -14,14 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from genair_engine.catalog.dataset import Dataset, IntArray, ItemArray
-from genair_engine.evaluation.protocol import LEAST_BLOCK_USERS, MAX_BLOCK_SCORES
+from genair_engine.catalog.dataset import Dataset, IntArray
+from genair_engine.evaluation.protocol import LEAST_BLOCK_USERS, MAX_BLOCK_SCORES, evaluate
+from genair_engine.methods.recommender import TableScorer
 from genair_engine.training.trainer import Trainer
 
 WARM_UP = 3
 """Steps that are not timed: allocators and caches fill."""
-LEAST_STEPS = 4
-"""Steps that are timed however long they take."""
+LEAST_STEPS = 5
+"""Steps that are timed, however long they take."""
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,37 @@ class StepCost:
 
 
 def measure_steps(trainer: Trainer, seconds: float) -> StepCost:
-    """Times about so many seconds of an epoch. The trainer's weights are changed: it is of no use afterwards.
+    """Times steps for about so many seconds. It changes the trainer's weights, but not torch's random generators.
 
-    The random generators of torch are left as they were.
+    What was not timed lies on the line between the steps next to it, by their padded size.
     """
     rng = np.random.default_rng(trainer.config.seed)
-    plan = sorted(trainer.batches.plan(rng), key=lambda rows: _longest(trainer, rows))
+    plan = trainer.batches.plan(rng)
+    lengths = trainer.batches.train.lengths[trainer.batches.users]
+    sizes = np.array([len(rows) * min(int(lengths[rows].max()), trainer.config.max_len) for rows in plan])
+    order = np.argsort(sizes, kind="stable")
+    times: dict[int, float] = {}
     trainer.model.train()
     with torch.random.fork_rng(devices=[trainer.device] if trainer.device.type == "cuda" else []):
         torch.manual_seed(trainer.config.seed)
-        slowest = [_step(trainer, plan[-1], rng) for _ in range(WARM_UP)][-1]
-        wanted = int(np.clip(seconds / slowest, min(LEAST_STEPS, len(plan)), len(plan)))
-        middles = ((np.arange(wanted) + 0.5) * len(plan) / wanted).astype(np.int64)
-        times = [_step(trainer, plan[place], rng) for place in rng.permutation(middles)]
-    return StepCost(float(np.mean(times)) * len(plan), wanted, len(plan))
+        for _ in range(WARM_UP):
+            _step(trainer, plan[order[-1]], rng)
+        for place in order[_spread(sizes[order])]:
+            if len(times) >= LEAST_STEPS and sum(times.values()) >= seconds:
+                break
+            times[place] = _step(trainer, plan[place], rng)
+    timed = np.array(list(times))
+    known, which = np.unique(sizes[timed], return_inverse=True)
+    means = np.bincount(which, weights=list(times.values())) / np.bincount(which)
+    return StepCost(float(np.interp(sizes, known, means).sum()), len(times), len(plan))
 
 
-def _longest(trainer: Trainer, rows: IntArray) -> int:
-    return int(trainer.batches.train.lengths[trainer.batches.users[rows]].max())
+def _spread(sizes: IntArray) -> IntArray:
+    """Places of sorted sizes: the last, the first, then ever closer together, evenly by what lies before them."""
+    share = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
+    parts = [np.arange(1, 2**level, 2) / 2**level for level in range(1, 2 + int(np.log2(len(sizes))))]
+    between = np.searchsorted(share, np.concatenate([[1.0, 0.0], *parts])).clip(max=len(sizes) - 1)
+    return np.array(list(dict.fromkeys([*between.tolist(), *range(len(sizes))])))
 
 
 def _step(trainer: Trainer, rows: IntArray, rng: np.random.Generator) -> float:
@@ -64,19 +77,38 @@ def _step(trainer: Trainer, rows: IntArray, rng: np.random.Generator) -> float:
     return time.perf_counter() - started
 
 
-def longest_histories(dataset: Dataset, negatives: ItemArray, blocks: int = 2) -> tuple[Dataset, ItemArray]:
-    """The evaluated users with the longest histories, so many that ranking them takes that many blocks of the evaluation,
-    as a data set of their own, with their negatives: ranking them needs as much memory at a time as ranking all.
-    """
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Some evaluated users as a data set of their own. users: their places in `Dataset.split.users`. scale: how many times
+    longer ranking all of them takes."""
+
+    dataset: Dataset
+    users: IntArray
+    scale: float
+
+
+def sample_of_evaluation(dataset: Dataset, most_blocks: int = 4) -> Sample:
+    """Whole blocks of users as the evaluation makes them, evenly spaced by length; the longest histories are among them."""
     evaluated = dataset.split.users
-    block = max(LEAST_BLOCK_USERS, MAX_BLOCK_SCORES // (dataset.n_items + 1))
-    chosen = np.sort(np.argsort(dataset.sequences.lengths[evaluated], kind="stable")[-blocks * block :])
-    users = evaluated[chosen]
+    size = max(LEAST_BLOCK_USERS, MAX_BLOCK_SCORES // (dataset.n_items + 1))
+    starts = np.arange(len(evaluated), 0, -size)[::-1]  # ends of blocks that are full from the longest histories down
+    chosen = np.unique(np.linspace(0, len(starts) - 1, most_blocks).round().astype(np.int64))
+    by_length = np.argsort(dataset.split.train.lengths[evaluated], kind="stable")
+    places = np.sort(np.concatenate([by_length[max(0, end - size) : end] for end in starts[chosen]]))
     some = Dataset(
         name=dataset.name,
         items=dataset.items,
-        sequences=dataset.sequences.take(users),
-        user_ids=[dataset.user_ids[user] for user in users],
+        sequences=dataset.sequences.take(evaluated[places]),
+        user_ids=[dataset.user_ids[user] for user in evaluated[places]],
         provenance=dataset.provenance,
     )
-    return some, negatives[chosen]
+    return Sample(some, places, len(starts) / len(chosen))
+
+
+def measure_validation(trainer: Trainer, sample: Sample) -> float:
+    """Seconds to rank the validation items of all evaluated users, as after each epoch."""
+    started = time.perf_counter()
+    scorer = TableScorer(trainer.model)
+    ready = time.perf_counter()
+    evaluate(scorer, sample.dataset, None, "valid", trainer.protocol)
+    return ready - started + (time.perf_counter() - ready) * sample.scale

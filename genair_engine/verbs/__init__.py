@@ -21,6 +21,7 @@ from genair_engine.verbs.browse import (
     search,
     workspace_state,
 )
+from genair_engine.verbs.checks import check
 from genair_engine.verbs.compare import CompareRequest, CompareResult, compare
 from genair_engine.verbs.datasets import (
     DatasetsRequest,
@@ -37,6 +38,7 @@ from genair_engine.verbs.datasets import (
     report,
 )
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
+from genair_engine.verbs.estimate import Estimate, estimate
 from genair_engine.verbs.recommendation import (
     RecommendedItem,
     RecommendRequest,
@@ -60,6 +62,7 @@ __all__ = [
     "DeleteResult",
     "DoctorRequest",
     "DoctorResult",
+    "Estimate",
     "EvaluateRequest",
     "GenerateRequest",
     "GenerateResult",
@@ -86,10 +89,12 @@ __all__ = [
     "TrainRequest",
     "WorkspaceState",
     "archetype_snippets",
+    "check",
     "compare",
     "datasets",
     "delete_dataset",
     "doctor",
+    "estimate",
     "evaluate",
     "generate",
     "import_dataset",

@@ -21,10 +21,9 @@ from sqlalchemy.orm import Session
 
 from genair_engine import __version__
 from genair_engine.devices import peak_memory, pick_device
-from genair_engine.errors import InputError, NonFiniteError
+from genair_engine.errors import NonFiniteError
 from genair_engine.evaluation.protocol import Protocol
 from genair_engine.methods.recommender import TableScorer
-from genair_engine.methods.registry import METHODS
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
 from genair_engine.store.keys import content_key, new_id
@@ -35,9 +34,10 @@ from genair_engine.training.efficiency import InferenceFlops, inference_flops, t
 from genair_engine.training.processes import joined
 from genair_engine.training.trainer import EpochRecord, Trainer
 from genair_engine.verbs.base import Progress
+from genair_engine.verbs.checks import check as check  # sweeps ask it here
 from genair_engine.verbs.measure import RANKS, Measured, measure, save_ranks
 from genair_engine.verbs.runs import EvaluateRequest, TrainRequest
-from genair_engine.verbs.trained import build_model, kept_columns, load_model
+from genair_engine.verbs.trained import build_model, load_model
 from genair_engine.workspace import Workspace
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -69,24 +69,6 @@ def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> Job
     device = pick_device(request.device)
     owner, representation, config = check(workspace, request)
     return Job(owner, representation, config, str(device) if processes == 1 else f"{processes} × {device.type}")
-
-
-def check(workspace: Workspace, request: TrainRequest) -> tuple[DatasetRow, RepresentationRow | None, TrainingConfig]:
-    """Data set, representation and configuration of a request, on whatever device. Raises NotFoundError, InputError."""
-    config, method = request.config(), METHODS[request.method]
-    owner = workspace.dataset_row(request.dataset)
-    named = request.representation
-    with workspace.reading() as session:
-        representation = rows.find_representation(session, owner, named) if named is not None else None
-    if method.needs_representation and representation is None:
-        raise InputError(f"Method {config.method!r} needs --representation: make one with `represent {owner.name} …`.")
-    if not method.needs_representation and representation is not None:
-        raise InputError(f"Method {config.method!r} uses no representation: leave --representation out.")
-    if representation is not None:
-        kept_columns(representation, config)
-    if len(workspace.load_dataset(request.dataset).split.users) == 0:
-        raise InputError(f"{owner.name!r} has no user with three interactions: nothing to validate on.")
-    return owner, representation, config
 
 
 def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> str:

@@ -19,6 +19,7 @@ from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
 from genair_engine.training.config import TrainingConfig
+from genair_engine.verbs.checks import kept_columns
 from genair_engine.workspace import Workspace
 
 
@@ -58,14 +59,3 @@ def load_vectors(workspace: Workspace, representation: RepresentationRow, config
     if config.scaling == "parts":
         vectors = level_parts(vectors, list(representation.dims.values()))
     return vectors[:, kept]
-
-
-def kept_columns(representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.bool_]:
-    """[D] the columns that are used: parts stand side by side, in the order of `dims`. Raises InputError."""
-    parts = list(representation.dims)
-    if config.without is not None and (config.without not in parts or len(parts) == 1):
-        raise InputError(
-            f"Representation {representation.id} holds {' and '.join(parts)}: leaving out {config.without} needs one that "
-            "holds it and something else."
-        )
-    return np.repeat([part != config.without for part in parts], list(representation.dims.values()))
