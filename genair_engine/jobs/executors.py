@@ -19,13 +19,17 @@ from genair_engine.settings import REPOSITORY, Settings
 
 @dataclass(frozen=True)
 class Claimed:
-    """A job that a worker has claimed. gpus: how many it asked for; devices: the indices that the worker chose."""
+    """A job that a worker has claimed. gpus: how many it asked for; devices: the indices that the worker chose.
+
+    log_name: its log as the workspace calls it; log: the file.
+    """
 
     job: str
     attempt: int
     kind: str
     gpus: int | None
     devices: list[int]
+    log_name: str
     log: Path
 
     @property

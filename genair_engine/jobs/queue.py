@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -109,7 +110,9 @@ def retry(workspace: Workspace, name: str) -> JobRecord:
 def log_tail(workspace: Workspace, name: str, lines: int = 200) -> str:
     """The last lines of a job's log; "" where it has written nothing yet. Raises NotFoundError."""
     with workspace.reading() as session:
-        path = workspace.path(rows.find(session, name).log)
+        row = rows.find(session, name)
+    here = (row.worker_id or "").startswith(f"{socket.gethostname()}-")  # then the file is being written: no copy over it
+    path = workspace.path(row.log) if here else workspace.fetch(row.log, optional=True)
     try:
         with path.open("rb") as file:
             file.seek(0, 2)

@@ -20,7 +20,7 @@ from types import FrameType
 
 from sqlalchemy import delete, select
 
-from genair_engine.errors import GenairError, OutageError
+from genair_engine.errors import GenairError, OutageError, WorkspaceError
 from genair_engine.jobs import gpus
 from genair_engine.jobs.executors import Claimed, Executor, Handle
 from genair_engine.jobs.run import STOPPED
@@ -106,6 +106,8 @@ class Worker:
             found = rows.give_back_expired(session)
         self._extended = began
         self._next_beat = began + self.lease.total_seconds() / BEATS_A_LEASE
+        for one in self.held.values():
+            self._publish(one.claimed)
         for job in set(held) - mine:  # ended by itself a moment ago, or lost: then nothing may go on with it
             self.held[job].handle.kill()
         for job in found:
@@ -132,7 +134,7 @@ class Worker:
             row = rows.claim(session, self.id, self.lease, self._offer())
         if row is None:
             return False
-        claimed = Claimed(row.id, row.attempts, row.kind, row.gpus, row.devices, self.workspace.path(row.log))
+        claimed = Claimed(row.id, row.attempts, row.kind, row.gpus, row.devices, row.log, self.workspace.path(row.log))
         log.info("%s: attempt %d, %s", row.id, row.attempts, row.title)
         try:
             self.held[row.id] = Held(claimed, self.executor.start(claimed))
@@ -152,9 +154,9 @@ class Worker:
             code = one.handle.poll()
             if code is None:
                 continue
-            said = one.claimed.log
             ending = f"was ended by signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            reason = f"The job's process {ending} in attempt {one.claimed.attempt}. Its log ends with: {_last_line(said)}"
+            said = _last_line(one.claimed.log)
+            reason = f"The job's process {ending} in attempt {one.claimed.attempt}. Its log ends with: {said}"
             self._settle(one.claimed, reason, counted=code != STOPPED)
             del self.held[job]
             self.finished += 1
@@ -162,10 +164,17 @@ class Worker:
 
     def _settle(self, claimed: Claimed, reason: str, *, counted: bool = True) -> None:
         """Gives a job back whose process is gone; one that has said itself how it ended stays as it is."""
+        self._publish(claimed)
         with self.workspace.session() as session:
             state = rows.give_back(session, claimed.job, claimed.attempt, reason, counted=counted)
         if state is not None:
             log.info("%s: %s. %s", claimed.job, state, reason)
+
+    def _publish(self, claimed: Claimed) -> None:
+        """Lets other machines read the log, where the workspace is one that they share by copies."""
+        if claimed.log.exists():
+            with suppress(WorkspaceError):  # only a log, and there will be a next time
+                self.workspace.publish(claimed.log_name)
 
     def _pass_on_cancellations(self) -> None:
         if not self.held:
