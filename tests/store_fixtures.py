@@ -38,18 +38,20 @@ def postgres_url() -> Iterator[str]:
         yield f"postgresql+psycopg://genair@127.0.0.1:{port}/postgres"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """URL of an empty database, on each back-end in turn."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'test.db'}"
-        return
-    server = request.getfixturevalue("postgres_url")
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """URL of an empty PostgreSQL database."""
     name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        yield server.removesuffix("postgres") + name
+        yield postgres_url.removesuffix("postgres") + name
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database, on each back-end in turn."""
+    return f"sqlite:///{tmp_path / 'test.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_database")
 
 
 @pytest.fixture

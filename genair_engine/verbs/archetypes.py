@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,10 @@ import pandas as pd
 from pydantic import Field
 
 from genair_engine import __version__
-from genair_engine.archetypes.backends import BATCH_SIZE, Completion, LanguageModel, Sampling, load_language_model
+from genair_engine.archetypes.backends import BATCH_SIZE, Completion, LanguageModel, Sampling
 from genair_engine.archetypes.prompts import PAPER
-from genair_engine.archetypes.sources import find_model
 from genair_engine.catalog.dataset import Dataset
+from genair_engine.cluster import language_model
 from genair_engine.errors import InputError, WorkspaceError
 from genair_engine.store import artifacts
 from genair_engine.store.archetypes import find_set_by_key, written_positions
@@ -71,8 +72,7 @@ def generate(workspace: Workspace, request: GenerateRequest, progress: Progress 
     """Write what is missing. Raises NotFoundError, ModelError, or NonFiniteError that names the first bad item."""
     dataset = workspace.load_dataset(request.dataset)
     row = workspace.dataset_row(request.dataset)
-    source = find_model(request.model, workspace.settings.models_dir)
-    model = load_language_model(source, request.device)
+    model = language_model(workspace.settings, request.model, request.device)
     archetypes = _find_or_new_set(workspace, row, model, request)
     with artifacts.locked(workspace.path(archetypes.folder)) as ours:
         if not ours:
@@ -98,11 +98,12 @@ def _write_missing(
 
     started, tokens, written = time.perf_counter(), 0, 0
     progress(0, len(missing), f"{model.model_id} writes archetypes")
-    for chunk in _completions(model, dataset, missing, request):
-        _save(workspace, archetypes, chunk)
-        written += len(chunk)
-        tokens += sum(completion.generated_tokens for _, completion in chunk)
-        progress(written, len(missing), f"{model.model_id} writes archetypes")
+    with closing(_completions(model, dataset, missing, request)) as chunks:
+        for chunk in chunks:
+            _save(workspace, archetypes, chunk)
+            written += len(chunk)
+            tokens += sum(completion.generated_tokens for _, completion in chunk)
+            progress(written, len(missing), f"{model.model_id} writes archetypes")
     return GenerateResult(
         dataset=dataset.name,
         archetypes=archetypes.id,
@@ -175,7 +176,7 @@ def _remove_if_nothing_was_saved(workspace: Workspace, archetypes: ArchetypeSetR
 
 def _completions(
     model: LanguageModel, dataset: Dataset, positions: list[int], request: GenerateRequest
-) -> Iterator[list[tuple[int, Completion]]]:
+) -> Generator[list[tuple[int, Completion]]]:
     """Finished (position, completion) pairs, `SAVE_EVERY` or a few more at a time."""
     items = dataset.items.iloc[[position - 1 for position in positions]]
     batches = model.generate_batches(

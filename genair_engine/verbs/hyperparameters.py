@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args
 
@@ -18,6 +18,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import Field, TypeAdapter, ValidationError
 
+from genair_engine.cluster import spread
 from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.store import artifacts, studies
 from genair_engine.store.keys import content_key
@@ -113,7 +114,7 @@ def search(workspace: Workspace, request: SweepRequest, progress: Progress) -> F
         if getattr(request, grid):
             raise InputError(f"A search takes no grid: give {grid} as --search '{name}=A|B|C', or leave --trials out.")
     space = [dimension(name, text) for name, text in request.search.items()]
-    job = run_training.plan(workspace, configuration(request, {}).request)
+    job = run_training.Job(*run_training.check(workspace, configuration(request, {}).request), request.device)
     key = content_key([job.key, sorted(request.search.items())])[:16]
     with artifacts.locked(workspace.path(job.owner.folder) / f"search-{key}") as ours:
         if not ours:
@@ -148,11 +149,13 @@ def _try(
     trial = study.ask()
     values = {one.name: one.suggest(trial) for one in space}
 
-    def tell(epoch: int, epochs: int, what: str) -> None:
+    def tell(_index: int, epoch: int, epochs: int, what: str) -> None:
         progress(epoch, epochs, f"trial {done + 1} of {request.trials} ({in_words(values)}): {what}")
 
     try:
-        run = train_or_reuse(workspace, configuration(request, values).request, tell)
+        one = configuration(request, values).request
+        with closing(spread(workspace, train_or_reuse, [one], tell, request.device)) as finished:
+            _, run = next(finished)
     except (InputError, NonFiniteError) as error:
         trial.set_user_attr("reason", str(error))
         study.tell(trial, state=TrialState.PRUNED)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from genair_engine.devices import pick_device
+from genair_engine.cluster import placed, spread
 from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.evaluation.protocol import Protocol
 from genair_engine.methods.floors import FLOORS
@@ -63,6 +64,7 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress) -> Sw
     """See `verbs.sweep`. Everything is checked before anything is trained."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         raise InputError("A sweep trains its runs one after another in one process: start it without torchrun.")
+    request = request.model_copy(update={"device": placed(workspace.settings, request.device)[0]})
     seeds = list(dict.fromkeys(request.seeds)) or [request.seed]
     notes = []
     if request.trials or request.search:
@@ -72,10 +74,10 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress) -> Sw
         trained, notes = found.trained, found.notes
         if found.best is not None and seeds != [request.seed]:
             best = Configuration(found.best.request, f"best of {request.trials} trials: {found.best.variant}")
-            trained.append(_train(workspace, best, seeds, progress))
+            trained += _train(workspace, [best], seeds, progress)
     else:
         wanted = _distinct(workspace, list(configurations(request)), seeds)
-        trained = [_train(workspace, one, seeds, progress) for one in wanted]
+        trained = _train(workspace, wanted, seeds, progress)
     table = [_row(one) for one in trained]
     if request.floors:
         table += floor_rows(workspace, request, progress)
@@ -88,7 +90,7 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress) -> Sw
     return SweepResult(
         dataset=request.dataset,
         representation=request.representation,
-        device=str(pick_device(request.device)),
+        device=request.device,
         rows=table,
         notes=notes + _beaten(table),
     )
@@ -191,7 +193,7 @@ def _distinct(workspace: Workspace, found: list[Configuration], seeds: list[int]
     distinct: dict[str, Configuration] = {}
     for one in found:
         try:
-            key = run_training.plan(workspace, one.request).key
+            key = run_training.Job(*run_training.check(workspace, one.request), device=one.request.device).key
             for seed in seeds:
                 TrainRequest(**(one.request.model_dump() | {"seed": seed}))
         except ValidationError as error:
@@ -203,18 +205,33 @@ def _distinct(workspace: Workspace, found: list[Configuration], seeds: list[int]
     return list(distinct.values())
 
 
-def _train(workspace: Workspace, one: Configuration, seeds: list[int], progress: Progress) -> Trained:
-    trained = Trained(one)
-    for seed in seeds:
+def _train(workspace: Workspace, wanted: list[Configuration], seeds: list[int], progress: Progress) -> list[Trained]:
+    """Every configuration with every seed: on a cluster at the same time, else one after another."""
+    cells = [(one, seed) for one in wanted for seed in seeds]
 
-        def tell(done: int, total: int, what: str, seed: int = seed) -> None:
-            progress(done, total, f"{one.name}, seed {seed}: {what}")
+    def tell(index: int, done: int, total: int, what: str) -> None:
+        one, seed = cells[index]
+        progress(done, total, f"{one.name}, seed {seed}: {what}")
 
-        try:
-            trained.runs.append(train_or_reuse(workspace, one.with_seed(seed), tell))
-        except NonFiniteError as error:
-            trained.failed.append(f"seed {seed}: {error}")
+    requests = [one.with_seed(seed) for one, seed in cells]
+    with closing(spread(workspace, _run_or_reason, requests, tell, wanted[0].request.device)) as finished:
+        made = dict(finished)
+    trained = [Trained(one) for one in wanted]
+    for index, (_, seed) in enumerate(cells):
+        of, run = trained[index // len(seeds)], made[index]
+        if isinstance(run, str):
+            of.failed.append(f"seed {seed}: {run}")
+        else:
+            of.runs.append(run)
     return trained
+
+
+def _run_or_reason(workspace: Workspace, request: TrainRequest, progress: Progress) -> RunResult | str:
+    """The run, or why it diverged, which ends no sweep."""
+    try:
+        return train_or_reuse(workspace, request, progress)
+    except NonFiniteError as error:
+        return str(error)
 
 
 def _row(trained: Trained) -> SweepRow:

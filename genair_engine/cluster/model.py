@@ -1,0 +1,141 @@
+"""A language model whose texts are written on all machines of the cluster, with Ray Data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from genair_engine.archetypes.backends import BATCH_SIZE, Completion, LanguageModel, Sampling, load_language_model
+from genair_engine.archetypes.sources import find_model
+from genair_engine.cluster.connection import connect, cpus, importable, placed, portable, readable_errors
+from genair_engine.errors import GenairError, ModelError
+from genair_engine.settings import Settings
+
+BATCHES_A_BLOCK = 4
+"""Batches of texts that come back together: few, so that machines finish together and an interruption loses little."""
+
+
+def language_model(settings: Settings, name: str, device: str) -> LanguageModel:
+    """The language model of that name on this machine, or on the cluster. Raises ModelError, InputError, OutageError."""
+    if settings.ray_address is None:
+        return load_language_model(find_model(name, settings.models_dir), device)
+    return ClusterModel(settings, name, device)
+
+
+class ClusterModel:
+    """A `LanguageModel` that writes on all GPUs of the cluster, or else on its CPUs, with a copy of the model on each.
+
+    What it is, one of the machines tells first: neither weights nor a GPU are needed where this object lives.
+    """
+
+    def __init__(self, settings: Settings, name: str, device: str) -> None:
+        self._settings, self._name = settings, name
+        self._device, self._gpus = placed(settings, device)
+        ray = connect(settings)
+        ask = ray.remote(_describe).options(num_gpus=min(self._gpus, 1), num_cpus=cpus(settings))
+        with readable_errors(ray):
+            facts = ray.get(ask.remote(settings, name, self._device))
+        self.model_id, self.revision, self.dim, self.backend, self.precision = facts
+
+    def generate(
+        self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
+    ) -> list[Completion]:
+        """One completion for each prompt, in their order."""
+        finished = dict(pair for block in self.generate_batches(prompts, seeds, sampling, names=names) for pair in block)
+        return [finished[index] for index in range(len(prompts))]
+
+    def generate_batches(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        sampling: Sampling,
+        batch_size: int = BATCH_SIZE,
+        *,
+        names: Sequence[str] = (),
+    ) -> Iterator[list[tuple[int, Completion]]]:
+        """Blocks of (index, completion) as the machines finish them, the longest prompts first.
+
+        Close the iterator to end the work. Raises as a model on this machine, and OutageError where the cluster fails.
+        """
+        if not prompts:
+            return
+        ray, data = connect(self._settings), importable("ray.data")
+        context = data.DataContext.get_current()
+        context.enable_progress_bars, context.raise_original_map_exception = False, True
+        names = names or [f"prompt {index}" for index in range(len(prompts))]
+        order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+        rows = [{"index": i, "prompt": prompts[i], "seed": seeds[i], "name": names[i]} for i in order]
+        at_once = self._gpus or max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus(self._settings))
+        blocks = max(min(at_once, -(-len(rows) // batch_size)), -(-len(rows) // (batch_size * BATCHES_A_BLOCK)))
+        written = data.from_items(rows, override_num_blocks=blocks).map_batches(
+            _Writer,
+            batch_size=None,  # a whole block
+            fn_constructor_args=(self._settings, self._name, self._device, self.revision, sampling, batch_size),
+            compute=data.ActorPoolStrategy(min_size=1, max_size=min(at_once, blocks), max_tasks_in_flight_per_actor=1),
+            num_gpus=min(self._gpus, 1),
+            num_cpus=cpus(self._settings),
+        )
+        finished = iter(written.iter_batches(batch_size=None, prefetch_batches=0, batch_format="numpy"))
+        with readable_errors(ray), closing(finished):
+            for block in finished:
+                yield [_pair(block, row) for row in range(len(block["index"]))]
+
+
+def _describe(settings: Settings, name: str, device: str) -> tuple[str, str, int, str, str]:
+    """On a machine of the cluster: what the model is there."""
+    model = _load(settings, name, device)
+    return model.model_id, model.revision, model.dim, model.backend, model.precision
+
+
+def _load(settings: Settings, name: str, device: str) -> LanguageModel:
+    try:
+        return load_language_model(find_model(name, settings.models_dir), device)
+    except GenairError as error:
+        raise portable(error) from None
+
+
+class _Writer:
+    """On a machine of the cluster: holds the model and writes a block at a time."""
+
+    def __init__(self, settings: Settings, name: str, device: str, revision: str, sampling: Sampling, batch_size: int) -> None:
+        self._model, self._sampling, self._batch_size = _load(settings, name, device), sampling, batch_size
+        if self._model.revision != revision:
+            raise ModelError(
+                f"The cluster's machines have different weights of {name!r}: make GENAIR_MODELS_DIR a folder that they share."
+            )
+
+    def __call__(self, block: Mapping[str, Any]) -> dict[str, Any]:
+        batches = self._model.generate_batches(
+            block["prompt"].tolist(),
+            block["seed"].tolist(),
+            self._sampling,
+            self._batch_size,
+            names=block["name"].tolist(),
+        )
+        try:
+            written = [pair for batch in batches for pair in batch]
+        except GenairError as error:
+            raise portable(error) from None
+        return {"index": block["index"][[row for row, _ in written]]} | {
+            name: np.array([getattr(completion, name) for _, completion in written]) for name in _FIELDS
+        }
+
+
+_FIELDS = tuple(Completion.__dataclass_fields__)
+
+
+def _pair(block: Mapping[str, Any], row: int) -> tuple[int, Completion]:
+    """Index and completion of a row, as Python's own values and arrays."""
+    values = {name: block[name][row] for name in _FIELDS}
+    states = {name: values[name] for name in ("prefill", "decoding")}
+    return int(block["index"][row]), Completion(
+        text=str(values["text"]),
+        prompt_tokens=int(values["prompt_tokens"]),
+        generated_tokens=int(values["generated_tokens"]),
+        finish="eos" if values["finish"] == "eos" else "length",
+        seconds=float(values["seconds"]),
+        **states,
+    )
