@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from genair_engine.jobs import queue
 from genair_engine.jobs.executors import Executor, LocalExecutor
-from genair_engine.jobs.records import JobsRequest
+from genair_engine.jobs.records import JobRecord, JobsRequest, JobsResult
 from genair_engine.jobs.run import tell
 from genair_engine.jobs.worker import Worker
 from genair_engine.store import artifacts
@@ -61,7 +61,9 @@ class WorkerResult(Result):
         return [f"Worker {self.worker} has left; {self.settled:,} jobs ended under it."]
 
 
-def jobs_command(workspace: Workspace, request: JobsCommandRequest, progress: Progress = silent) -> Result:
+def jobs_command(
+    workspace: Workspace, request: JobsCommandRequest, progress: Progress = silent
+) -> JobsResult | JobRecord | LogResult:
     """Raises NotFoundError, InputError."""
     if request.job is None:
         return queue.jobs(workspace, request, progress)
