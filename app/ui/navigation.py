@@ -8,6 +8,7 @@ HOME = "../pages/home.py"
 ITEMS = "../pages/items.py"
 RECOMMEND = "../pages/recommend.py"
 ARCHETYPES = "../pages/archetypes.py"
+TRAINING = "../pages/training.py"
 JOBS = "../pages/jobs.py"
 
 
@@ -42,6 +43,13 @@ def pages() -> list[st.Page]:
             icon=":material/diversity_3:",
             url_path="archetypes",
             help="One item and the audiences that each language model describes for it, side by side.",
+        ),
+        st.Page(
+            TRAINING,
+            title="Training",
+            icon=":material/model_training:",
+            url_path="training",
+            help="Launch training runs from a form with estimates, watch their curves, stop, resume and compare them.",
         ),
         st.Page(
             JOBS,

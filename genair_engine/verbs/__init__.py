@@ -4,6 +4,7 @@ Pages, CLI and jobs call these and nothing below them. A request's fields, with 
 the only source of CLI options, form fields and their help.
 """
 
+from genair_engine.methods.config import METHOD_FACTS, MethodFacts
 from genair_engine.verbs.archetypes import GenerateRequest, GenerateResult, generate
 from genair_engine.verbs.base import Progress, Request, Result
 from genair_engine.verbs.browse import (
@@ -23,6 +24,7 @@ from genair_engine.verbs.browse import (
 )
 from genair_engine.verbs.checks import check
 from genair_engine.verbs.compare import CompareRequest, CompareResult, compare
+from genair_engine.verbs.curves import Epoch, WatchedRun, run_epochs, watched_runs
 from genair_engine.verbs.datasets import (
     DatasetsRequest,
     DatasetsResult,
@@ -48,10 +50,11 @@ from genair_engine.verbs.recommendation import (
     recommend,
 )
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
-from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, train
-from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, sweep
+from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
+from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
 
 __all__ = [
+    "METHOD_FACTS",
     "ArchetypeText",
     "CompareRequest",
     "CompareResult",
@@ -62,6 +65,7 @@ __all__ = [
     "DeleteResult",
     "DoctorRequest",
     "DoctorResult",
+    "Epoch",
     "Estimate",
     "EvaluateRequest",
     "GenerateRequest",
@@ -71,6 +75,7 @@ __all__ = [
     "Item",
     "ItemDetail",
     "ItemList",
+    "MethodFacts",
     "Progress",
     "RecommendRequest",
     "RecommendResult",
@@ -87,6 +92,7 @@ __all__ = [
     "SweepResult",
     "SweepRow",
     "TrainRequest",
+    "WatchedRun",
     "WorkspaceState",
     "archetype_snippets",
     "check",
@@ -102,12 +108,16 @@ __all__ = [
     "items_of",
     "known_items",
     "load_recommender",
+    "protocol_in_words",
     "rank",
     "recommend",
     "report",
     "represent",
+    "run_epochs",
+    "runs_of_grid",
     "search",
     "sweep",
     "train",
+    "watched_runs",
     "workspace_state",
 ]

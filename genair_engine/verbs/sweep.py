@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from genair_engine.errors import InputError
 from genair_engine.training.config import TrainingConfig
 from genair_engine.verbs.base import Progress, Record, Result, silent
 from genair_engine.verbs.runs import TrainRequest
@@ -158,6 +159,23 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress = sile
     from genair_engine.verbs import run_sweep
 
     return run_sweep.sweep(workspace, request, progress)
+
+
+def runs_of_grid(request: SweepRequest) -> list[TrainRequest]:
+    """The runs of its grids and seeds, a request each, in the sweep's order.
+
+    Raises InputError, naming the combination, where one makes no sense.
+    """
+    seeds = list(dict.fromkeys(request.seeds)) or [request.seed]
+    bases = [request.model_dump(include=set(TrainRequest.model_fields), exclude_unset=True)]
+    if any((request.backbones, request.methods, request.losses, request.alphas, request.gammas, request.ablations)):
+        from genair_engine.verbs import run_sweep
+
+        bases = [one.request.model_dump(exclude_unset=True) for one in run_sweep.configurations(request)]
+    try:
+        return [TrainRequest(**(base | {"seed": seed})) for base in bases for seed in seeds]
+    except ValidationError as error:
+        raise InputError(f"seeds: {error.errors()[0]['msg']}.") from None
 
 
 def _cells(row: SweepRow) -> list[str]:

@@ -1,0 +1,266 @@
+"""Training runs as they go: curves, a card for each with what can be done about it, and a table to compare them.
+
+Everything here is read anew at each look, in a handful of queries however many runs there are.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.ui import curves, navigation, services, state
+from app.ui import jobs as ui
+from app.ui.text import count, one_line, plain
+from genair_engine import jobs, verbs
+
+SHOWN_CARDS = 5
+FOLLOWED = 3
+"""Runs in the charts while none is chosen."""
+METRICS = ("HR@10", "NDCG@10")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A training job with its newest run, or a run that no training job made (the command line, a sweep)."""
+
+    job: jobs.JobRecord | None
+    run: verbs.WatchedRun | None
+
+    @property
+    def live(self) -> bool:
+        return self.job is not None and self.job.live
+
+    @property
+    def title(self) -> str:
+        return self.job.title if self.job else name(self._result)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The configuration as it was asked for."""
+        return (
+            dict(self.job.config) if self.job else dict(self._result.config) | {"representation": self._result.representation}
+        )
+
+    @property
+    def _result(self) -> verbs.RunResult:
+        assert self.run is not None
+        return self.run.result
+
+
+def name(run: verbs.RunResult) -> str:
+    """A run on one line, with what tells it from others."""
+    config = run.config
+    alpha = f" · alpha {config['alpha']:g}" if verbs.METHOD_FACTS[config["method"]].calibrated else ""
+    return f"{config['backbone']} · {config['method']} · {config['loss']}{alpha} · seed {config['seed']} · {run.run[-8:]}"
+
+
+def entries(dataset: str, found: Sequence[jobs.JobRecord], runs: Sequence[verbs.WatchedRun]) -> list[Entry]:
+    """Jobs and runs of a data set, live ones first, then newest first."""
+    by_name = {one.result.run: one for one in runs}
+    mine = [job for job in found if job.dataset == dataset]
+    of_jobs = {run for job in mine for run in job.runs}
+    all_of_them = [Entry(job, by_name.get(job.runs[-1]) if job.runs else None) for job in mine]
+    all_of_them += [Entry(None, one) for one in runs if one.result.run not in of_jobs]
+    return sorted(all_of_them, key=lambda one: (one.live, _created(one)), reverse=True)
+
+
+def _created(entry: Entry) -> Any:
+    return entry.job.created_at if entry.job else entry._result.created_at
+
+
+def live(dataset: str, polled: bool, duplicate: Callable[[dict[str, Any]], None]) -> None:
+    """Curves, cards and comparison. polled: whether this runs again by itself. duplicate: takes a configuration to the form."""
+    watched = ui.watched(jobs.JobsRequest(kinds=["train"], limit=200))
+    runs = verbs.watched_runs(services.workspace(), dataset)
+    all_of_them = entries(dataset, watched.jobs, runs)
+    running = [one.job for one in all_of_them if one.live and one.job]
+    if running and not polled:
+        st.rerun()  # a run was resumed from here: the page decides anew how often it looks
+    if not all_of_them:
+        st.caption("Nothing has been trained on this data set yet. Launch a run above, and its curves appear here.")
+        return
+    if runs:
+        chart(dataset, all_of_them, runs)
+    shown = st.session_state.setdefault(f"cards_{dataset}", SHOWN_CARDS)
+    cards = all_of_them[: max(shown, len(running))]
+    for entry in cards:
+        card(entry, duplicate)
+    if len(all_of_them) > len(cards):
+        st.button(
+            f"Show more of {count(len(all_of_them), 'run')}",
+            icon=":material/expand_more:",
+            on_click=st.session_state.__setitem__,
+            args=(f"cards_{dataset}", shown + SHOWN_CARDS),
+        )
+    ui.ended(running)
+
+
+def chart(dataset: str, all_of_them: Sequence[Entry], runs: Sequence[verbs.WatchedRun]) -> None:
+    """Loss and validation curves of the chosen runs, or of those that train now, and the runs in a table."""
+    results = {one.result.run: one.result for one in runs}
+    chosen = _choose(dataset, results)
+    following = [one.run.result.run for one in all_of_them if one.run is not None][:FOLLOWED]
+    shown = chosen or following
+    epochs = {run: found for run, found in verbs.run_epochs(services.workspace(), shown).items() if found}
+    names = {run: name(results[run]) for run in shown}
+    if epochs:
+        left, right = st.columns(2)
+        best = {run: results[run].best_epoch for run in shown}
+        left.plotly_chart(curves.loss(epochs, names), key="curves_loss")
+        right.plotly_chart(curves.validation(epochs, names, best), key="curves_validation")
+    else:
+        st.info("No epoch is complete yet: the curves begin with the first one.", icon=":material/hourglass_top:")
+    st.caption(
+        "Left: the mean loss of each epoch; lines of different losses are not comparable. Right: full ranking of the validation "
+        "items after each epoch; higher is better, the star is the best epoch so far, whose weights a run keeps."
+    )
+    table = compared([one for one in all_of_them if one.run is not None and one.run.result.run in shown], epochs)
+    st.dataframe(table, hide_index=True, key="runs_table")
+    protocols = dict.fromkeys(verbs.protocol_in_words(results[run].protocol) for run in shown)
+    st.caption(plain(f"How the metrics were obtained: {'; '.join(protocols)}. Each line is one run with one seed."))
+    with st.container(horizontal=True):
+        for label, frame, file in (("Curves", curves.table(epochs), "curves"), ("Table", table, "runs")):
+            st.download_button(
+                f"{label} as CSV",
+                frame.to_csv(index=False),
+                file_name=f"{dataset}-{file}.csv",
+                mime="text/csv",
+                key=f"csv_{file}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+
+
+def _choose(dataset: str, results: dict[str, verbs.RunResult]) -> list[str]:
+    """The runs of `?runs=`; none means those that train now."""
+    key = "runs_choice"
+    asked = [run for run in state.separated(state.recall("runs", dataset)) if run in results][: curves.MOST]
+    if st.session_state.get(key) != asked:
+        st.session_state[key] = asked
+    st.multiselect(
+        f"Runs to compare (at most {curves.MOST})",
+        list(results),
+        format_func=lambda run: name(results[run]),
+        max_selections=curves.MOST,
+        key=key,
+        on_change=lambda: state.keep("runs", state.joined(st.session_state[key]), dataset),
+        placeholder="Following the newest runs; choose some to compare them",
+    )
+    return asked
+
+
+def compared(chosen: Sequence[Entry], epochs: dict[str, list[verbs.Epoch]]) -> pd.DataFrame:
+    """A row a run: what it is, how far it is, its metrics, and what it was expected to cost beside what it did."""
+    rows = []
+    for entry in chosen:
+        assert entry.run is not None
+        run, config = entry.run.result, entry.run.result.config
+        spent = cost(entry, epochs.get(run.run, []))
+        sampled = f"sampled{run.protocol['negatives']}"
+        rows.append(
+            {
+                "Run": run.run,
+                "State": entry.job.status if entry.job and entry.live else run.state,
+                "Epochs": f"{run.epochs} of {config['epochs']}",
+                "Best epoch": run.best_epoch or None,
+            }
+            | {
+                f"{metric} {part}, {said}": run.metrics.get(part, {}).get(protocol, {}).get(metric)
+                for part in ("valid", "test")
+                for protocol, said in (("full", "all items"), (sampled, f"{run.protocol['negatives']} negatives"))
+                for metric in METRICS
+            }
+            | {
+                "Backbone": config["backbone"],
+                "Method": config["method"],
+                "Loss": config["loss"],
+                "Alpha": config["alpha"],
+                "Gamma": config["gamma"],
+                "Seed": config["seed"],
+                "Split": run.protocol["split"],
+                "s/epoch": spent.seconds,
+                "s/epoch, estimated": spent.expected_seconds,
+                "Peak MB": spent.megabytes,
+                "Peak MB, estimated": spent.expected_megabytes,
+                "Device": run.device,
+                "Not as in the paper": "; ".join(run.deviations) or "nothing",
+            }
+        )
+    return pd.DataFrame(rows).round(4)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took so far and what was expected; None where it is not known."""
+
+    seconds: float | None
+    megabytes: float | None
+    expected_seconds: float | None
+    expected_megabytes: float | None
+
+    def words(self) -> str:
+        def pair(what: str, used: float | None, expected: float | None, form: str) -> str:
+            said = [f"{expected:{form}} estimated"] if expected else []
+            said += [f"{used:{form}} used"] if used else []
+            return f"{what}: {', '.join(said)}" if said else ""
+
+        parts = (
+            pair("seconds an epoch", self.seconds, self.expected_seconds, ".2f"),
+            pair("MB", self.megabytes, self.expected_megabytes, ",.0f"),
+        )
+        return " · ".join(part for part in parts if part)
+
+
+def cost(entry: Entry, epochs: Sequence[verbs.Epoch] = ()) -> Cost:
+    """Of a run that goes on: the median of its epochs, and the memory that its processes hold now."""
+    run = entry.run.result if entry.run else None
+    expected = (entry.job.estimate if entry.job else None) or {}
+    seconds = (run.seconds_per_epoch if run else 0.0) or (statistics.median(one.seconds for one in epochs) if epochs else None)
+    megabytes = (run.peak_memory_mb if run else 0.0) or (entry.job.usage.get("memory_mb") if entry.job else None)
+    return Cost(seconds, megabytes, expected.get("seconds_per_epoch"), expected.get("memory_mb"))
+
+
+def card(entry: Entry, duplicate: Callable[[dict[str, Any]], None]) -> None:
+    """One run: state, progress, cost, why it failed, what is not as in the paper, and what can be done."""
+    job, run = entry.job, entry.run
+    key = job.job if job else entry._result.run
+    with st.container(border=True, gap="xsmall", key=f"run_{key}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if job:
+                ui.badge(job)
+            else:
+                st.badge(entry._result.state, color="gray")
+            st.text(one_line(entry.title, 110), width="stretch")
+            if job:
+                ui.actions(job)
+            st.button(
+                "Duplicate",
+                key=f"duplicate_{key}",
+                icon=":material/content_copy:",
+                help="Fills the form with this run's configuration.",
+                on_click=duplicate,
+                args=(entry.given,),
+            )
+        if job:
+            ui.progress(job)
+        error = (job.error if job else None) or (run.error if run else None)
+        if error:
+            st.error(plain(error), icon=":material/error:")
+        st.caption(plain(" · ".join(filter(None, (*(ui.facts(job) if job else [key]), cost(entry).words())))))
+        if run and run.result.deviations:
+            st.caption(plain(f"Not as in the paper: {'; '.join(run.result.deviations)}."))
+        if run and run.result.state == "done":
+            best = run.result.metrics["test"]["full"]["NDCG@10"]
+            st.page_link(
+                navigation.RECOMMEND,
+                label=f"Recommend with it (test NDCG@10 {best:.4f}, all items)",
+                icon=":material/auto_awesome:",
+                query_params={"dataset": run.result.dataset, "run": run.result.run},
+            )
+        if job and job.attempts:
+            ui.show_log(job)
