@@ -1,0 +1,199 @@
+"""Jobs, generation and sweeps on a real Ray cluster of two nodes with a real PostgreSQL: the same results as here."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from genair_engine import jobs, verbs
+from genair_engine.archetypes.backends import Sampling
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.synthetic import write_lcrec
+from genair_engine.errors import InputError, ModelError, OutageError
+from genair_engine.jobs.ray_executor import RayExecutor
+from genair_engine.jobs.worker import Worker
+from genair_engine.settings import REPOSITORY, Settings
+from genair_engine.store.tables import ArchetypeRow, RunRow
+from genair_engine.verbs.archetypes import states_of
+from genair_engine.workspace import Workspace
+from tests.ray_cluster import CPUS_A_NODE
+from tests.verbs_workspaces import SMALL
+
+pytestmark = pytest.mark.postgres
+
+SAMPLING = Sampling(max_new_tokens=12)
+DEADLINE = 120.0
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path, tiny: Dataset) -> Path:
+    folder = tmp_path / "catalogue"
+    folder.mkdir()
+    write_lcrec(tiny, folder)
+    return folder
+
+
+@pytest.fixture
+def local(tmp_path: Path, catalogue: Path) -> Iterator[Workspace]:
+    """A workspace of this process with the tiny data set as `shop`."""
+    yield from _opened(Settings(workspace=tmp_path / "local", database_url=None, threads=1, models_dir=_models()), catalogue)
+
+
+@pytest.fixture
+def shared(tmp_path: Path, catalogue: Path, ray_address: str, postgres_database: str) -> Iterator[Workspace]:
+    """The same on PostgreSQL, with the cluster."""
+    folder = tmp_path / "shared"
+    settings = Settings(
+        workspace=folder, database_url=postgres_database, threads=1, models_dir=_models(), ray_address=ray_address
+    )
+    yield from _opened(settings, catalogue)
+
+
+def _models() -> Path:
+    folder = REPOSITORY / "models_cache"
+    if not (folder / "demo-qwen" / "model.safetensors").exists():
+        pytest.skip("the demo language models are missing in models_cache")
+    return folder
+
+
+def _opened(settings: Settings, source: Path) -> Iterator[Workspace]:
+    workspace = Workspace.open(settings)
+    verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop"))
+    yield workspace
+    workspace.close()
+
+
+def written(workspace: Workspace) -> tuple[list[tuple[int, str, int, str]], list[np.ndarray]]:
+    with workspace.reading() as session:
+        rows = session.scalars(select(ArchetypeRow).order_by(ArchetypeRow.position)).all()
+    texts = [(row.position, row.text, row.generated_tokens, row.finish) for row in rows]
+    (folder,) = (workspace.folder / "archetypes").iterdir()
+    return texts, list(states_of(folder, 12))
+
+
+def generate(workspace: Workspace, **options) -> verbs.GenerateResult:
+    asked = {"dataset": "shop", "model": "demo-qwen", "sampling": SAMPLING, "batch_size": 6} | options
+    return verbs.generate(workspace, verbs.GenerateRequest(**asked))
+
+
+def test_a_generation_and_a_sweep_as_locally(local: Workspace, shared: Workspace) -> None:
+    part = generate(shared, limit=4)
+    rest = generate(shared)
+    assert (part.written, rest.written, rest.items) == (4, 8, 12) and rest.archetypes == part.archetypes
+    assert generate(shared).written == 0
+    whole = generate(local)
+    assert whole.tokens == part.tokens + rest.tokens
+    (texts, here), (texts_there, there) = written(local), written(shared)
+    assert texts_there == texts and len({text for _, text, *_ in texts}) > 6
+    for ours, theirs in zip(here, there, strict=True):
+        np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-5)
+
+    def table(workspace: Workspace) -> list[dict]:
+        made = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="demo-qwen"))
+        asked = verbs.SweepRequest(
+            dataset="shop", methods=["id", "llminit"], seeds=[1, 2], representation=made.representation, floors=True, **SMALL
+        )
+        found = verbs.sweep(workspace, asked)
+        assert verbs.sweep(workspace, asked).rows == found.rows  # trained once
+        return [row.model_dump(exclude={"runs", "seconds_per_epoch"}) for row in found.rows]
+
+    exact, close = table(local), table(shared)
+    assert [row for row in close if row["method"] == "id"] == [row for row in exact if row["method"] == "id"]  # bit by bit
+    assert len(exact) == len(close) == 2 + len([row for row in exact if not row["backbone"]])
+    for ours, theirs in zip(exact, close, strict=True):  # their representations differ by rounding
+        assert {name: ours[name] for name in ("method", "seeds", "setting", "failed", "best")} == {
+            name: theirs[name] for name in ("method", "seeds", "setting", "failed", "best")
+        }
+        for part_of in ours["metrics"]:
+            for protocol, metrics in ours["metrics"][part_of].items():
+                for metric, summary in metrics.items():
+                    assert theirs["metrics"][part_of][protocol][metric]["mean"] == pytest.approx(summary["mean"], abs=1e-6)
+
+
+def test_errors_come_back_as_they_are(shared: Workspace) -> None:
+    with pytest.raises(ModelError, match="no-such-model"):
+        generate(shared, model="no-such-model")
+    with pytest.raises(ModelError, match="tokens"):
+        generate(shared, sampling=Sampling(max_new_tokens=8192), batch_size=2, model=_of_few_positions(shared))
+    with pytest.raises(ModelError, match="no GPU"):
+        generate(shared, device="cuda")
+    with pytest.raises(InputError, match="one machine"):
+        generate(shared, device="cuda:1")
+
+
+def _of_few_positions(workspace: Workspace) -> str:
+    """A model whose context is shorter than any prompt: only the actors find out."""
+    from tests.tiny_language_models import save_model
+
+    folder = workspace.folder / "tiny-llama"
+    save_model(folder, "llama")
+    config = (folder / "config.json").read_text()
+    import json
+
+    (folder / "config.json").write_text(json.dumps(json.loads(config) | {"max_position_embeddings": 4}))
+    return str(folder)
+
+
+@pytest.fixture
+def worker(shared: Workspace) -> Iterator[Worker]:
+    one = Worker(shared, RayExecutor(shared.settings), slots=2)
+    yield one
+    one.leaving = True
+    one._leave()
+
+
+def until(worker: Worker, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        worker.tick()
+        assert time.monotonic() < deadline, [record.lines() for record in jobs.jobs(worker.workspace, jobs.JobsRequest()).jobs]
+        time.sleep(0.05)
+
+
+def test_jobs_go_through_ray_jobs_and_a_cancelled_sweep_stops(shared: Workspace, worker: Worker) -> None:
+    short = jobs.submit(shared, "train", verbs.TrainRequest(dataset="shop", method="id", seed=5, **SMALL))
+    endless = SMALL | {"epochs": 100_000, "patience": 100_000}
+    sweep = verbs.SweepRequest(dataset="shop", method="id", seeds=[1, 2, 3], **endless)
+    long = jobs.submit(shared, "sweep", sweep)
+
+    def epochs_of_the_sweep() -> list[int]:
+        with shared.reading() as session:
+            return list(session.scalars(select(RunRow.epochs_done).where(RunRow.job_id == long.job)))
+
+    until(worker, lambda: jobs.job(shared, short.job).state == "done" and sum(done > 0 for done in epochs_of_the_sweep()) >= 2)
+    assert "NDCG@10" in jobs.log_tail(shared, short.job)
+    assert [run.state for run in _runs(shared, short.job)] == ["done"]
+
+    jobs.cancel(shared, long.job)
+    until(worker, lambda: jobs.job(shared, long.job).state == "cancelled")
+    assert {run.state for run in _runs(shared, long.job)} == {"stopped"}
+    import ray
+
+    ray.init(address=shared.settings.ray_address, log_to_driver=False, ignore_reinit_error=True)
+    until(worker, lambda: ray.available_resources().get("CPU") == 2 * CPUS_A_NODE)  # no task goes on
+
+
+def _runs(workspace: Workspace, job: str) -> list[RunRow]:
+    with workspace.reading() as session:
+        return list(session.scalars(select(RunRow).where(RunRow.job_id == job)))
+
+
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sqlite = Settings(workspace=tmp_path, ray_address="127.0.0.1:1", database_url=None)
+    server = sqlite.model_copy(update={"database_url": "postgresql+psycopg://nobody@127.0.0.1:1/none"})
+    with pytest.raises(InputError, match="PostgreSQL"):
+        RayExecutor(sqlite)
+    with pytest.raises(OutageError, match=r"127\.0\.0\.1:1 .*GENAIR_RAY_ADDRESS"):
+        RayExecutor(server)
+    with pytest.raises(InputError, match="head:6379"):
+        RayExecutor(server.model_copy(update={"ray_address": "ray://127.0.0.1:10001"}))
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.job_submission", None)
+    with pytest.raises(InputError, match=r"requirements-ray\.txt"):
+        RayExecutor(server)
