@@ -74,7 +74,7 @@ def _created(entry: Entry) -> Any:
 
 
 def live(dataset: str, polled: bool, duplicate: Callable[[dict[str, Any]], None]) -> None:
-    """Curves, cards and comparison. polled: whether this runs again by itself. duplicate: takes a configuration to the form."""
+    """Curves, cards and comparison. polled: whether it runs again by itself. duplicate: takes a configuration to the form."""
     watched = ui.watched(jobs.JobsRequest(kinds=["train"], limit=200))
     runs = verbs.watched_runs(services.workspace(), dataset)
     all_of_them = entries(dataset, watched.jobs, runs)
@@ -116,8 +116,8 @@ def chart(dataset: str, all_of_them: Sequence[Entry], runs: Sequence[verbs.Watch
     else:
         st.info("No epoch is complete yet: the curves begin with the first one.", icon=":material/hourglass_top:")
     st.caption(
-        "Left: the mean loss of each epoch; lines of different losses are not comparable. Right: full ranking of the validation "
-        "items after each epoch; higher is better, the star is the best epoch so far, whose weights a run keeps."
+        "Left: the mean loss of each epoch; lines of different losses are not comparable. Right: full ranking of the "
+        "validation items after each epoch; higher is better, the star is the best epoch so far, whose weights a run keeps."
     )
     table = compared([one for one in all_of_them if one.run is not None and one.run.result.run in shown], epochs)
     st.dataframe(table, hide_index=True, key="runs_table")

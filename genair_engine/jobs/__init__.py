@@ -3,7 +3,7 @@
 Pages and the CLI use what is here. `worker` holds the worker's loop, `executors` where a process runs, `run` what it does.
 """
 
-from genair_engine.jobs.gpus import Gpu
+from genair_engine.jobs.gpus import Gpu, probe
 from genair_engine.jobs.kinds import KINDS, command_line
 from genair_engine.jobs.laptop import ensure_worker
 from genair_engine.jobs.queue import cancel, job, jobs, log_tail, retry, submit
@@ -22,6 +22,7 @@ __all__ = [
     "job",
     "jobs",
     "log_tail",
+    "probe",
     "retry",
     "submit",
 ]

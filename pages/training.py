@@ -1,0 +1,257 @@
+"""Training: launch runs from a form with estimates first, watch their curves, stop, resume, duplicate and compare them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from app.ui import forms, guards, pipeline, runs, services
+from app.ui import jobs as ui
+from app.ui.text import count, plain
+from genair_engine import jobs, verbs
+from genair_engine.errors import GenairError, InputError
+
+KEY = "train"
+FIRST = ("preset", "backbone", "method", "loss")
+"""Fields on which the defaults of others, or which others there are, depend."""
+SEVERAL = ("seeds", "alphas", "gammas")
+GROUPS = (
+    ("Model", "deployed_code", ("dim", "layers", "heads", "dropout", "max_len", "without", "scaling")),
+    ("Extensions and the public code", "extension", ("projector_dropout", "shortcut", "public_code_attention")),
+    ("Loss", "target", ("negatives", "exclude_seen", "targets", "mask_probability")),
+    ("Calibration", "join_inner", ("alpha", "gamma", "t", "kernel", "window", "count_once", "calibration_items")),
+    (
+        "Optimiser",
+        "tune",
+        ("batch_size", "learning_rate", "schedule", "weight_decay", "residual_decay", "averaging", "precision"),
+    ),
+    ("Length", "timer", ("epochs", "patience")),
+)
+NOT_IN_THE_FORM = {"dataset", "seed", "backbones", "methods", "losses", "ablations", "floors", "trials", "search"}
+"""Of a sweep: the data set is chosen above, seeds stand for the seed, the rest is the terminal's."""
+
+
+@st.cache_data(ttl=10, show_spinner=False)
+def gpus_here() -> list[jobs.Gpu]:
+    """This machine's GPUs, which its worker would have."""
+    return jobs.probe()
+
+
+def given() -> dict[str, Any]:
+    chosen: dict[str, Any] = st.session_state.setdefault(f"{KEY}_given", {})
+    return chosen
+
+
+def duplicate(configuration: dict[str, Any]) -> None:
+    """Takes a run's configuration to the form: a button's callback."""
+    asked = {name: value for name, value in configuration.items() if name in verbs.SweepRequest.model_fields}
+    if "seed" in asked:
+        asked["seeds"] = [asked.pop("seed")]
+    for name in NOT_IN_THE_FORM:
+        asked.pop(name, None)
+    defaults = defaults_of("-", asked, None)
+    st.session_state[f"{KEY}_given"] = {name: value for name, value in asked.items() if value != defaults[name]}
+    st.toast("The form above holds this configuration now.", icon=":material/content_copy:")
+
+
+def defaults_of(dataset: str, chosen: dict[str, Any], representation: str | None) -> dict[str, Any]:
+    """What fields hold that were not chosen: it depends on preset and backbone, and some on method and loss."""
+    first = {name: chosen[name] for name in ("preset", "backbone") if name in chosen}
+    of_preset = verbs.SweepRequest(dataset=dataset, **first).model_dump()
+    first |= {name: chosen[name] for name in FIRST if name in chosen}
+    defaults = verbs.SweepRequest(dataset=dataset, **first).model_dump()
+    defaults |= {name: of_preset[name] for name in ("method", "loss")} | {"preset": "corrected", "backbone": "sasrec"}
+    needs = verbs.METHOD_FACTS[chosen.get("method", of_preset["method"])].needs_representation
+    return defaults | {"representation": representation if needs else None}
+
+
+def hidden_in(values: dict[str, Any]) -> set[str]:
+    """Fields that the method, backbone and loss do not read, or that a grid stands for."""
+    grids = {"alpha": bool(values["alphas"]), "gamma": bool(values["gammas"])}
+    unread = verbs.SweepRequest.model_construct(**values | ({"alpha": 1.0} if grids["alpha"] else {})).unread()
+    calibrated = verbs.METHOD_FACTS[values["method"]].calibrated
+    unread |= {name for name, taken in grids.items() if taken}
+    unread |= set() if calibrated else {"alphas", "gammas"}
+    return unread | (set() if verbs.METHOD_FACTS[values["method"]].needs_representation else {"representation"})
+
+
+def devices(workers: Sequence[jobs.WorkerRecord]) -> dict[str, str]:
+    """What a run may be trained on, in words, with the GPUs that workers have."""
+    seen = [(f" on {one.host}", gpu) for one in workers for gpu in one.gpus] or [("", gpu) for gpu in gpus_here()]
+    said = {f"cuda:{gpu.index}": f"GPU {gpu.index}{where}: {gpu.name}, {gpu.free_mb:,} MB free" for where, gpu in seen}
+    return {"auto": "auto: a free GPU" if seen else "auto: the CPU, as there is no GPU", "cpu": "CPU"} | said
+
+
+def draw(form: forms.Form, dataset: verbs.DatasetState, workers: Sequence[jobs.WorkerRecord]) -> None:
+    """All fields."""
+    top = st.grid(4, min_column_width=200)
+    for name in FIRST:
+        with top.cell():
+            form.widget(name)
+    st.caption(plain(f"{form.value('method')}: {verbs.METHOD_FACTS[form.value('method')].purpose}."))
+    made = {one.representation: one for one in dataset.representations}
+    where = devices(workers)
+
+    def described(name: str | None) -> str:
+        if name is None:
+            return "none"
+        one = made[name]
+        by = f", archetypes by {one.archetypes_by}" if one.archetypes_by else ""
+        return f"{name}: {' + '.join(f'{part} {width}' for part, width in one.dims.items())}{by}"
+
+    lower = st.grid(4, min_column_width=200)
+    for name, options, shown in (
+        ("representation", [*reversed(made)] or [None], described),
+        ("device", list(where), where.__getitem__),
+        *((name, (), None) for name in SEVERAL),
+    ):
+        if name not in form.hidden:
+            with lower.cell():
+                form.widget(name, options, shown)
+    for title, icon, names in GROUPS:
+        form.group(title, names, icon)
+
+
+def cost_key(request: verbs.TrainRequest) -> str:
+    """Equal for runs that cost the same."""
+    return json.dumps(request.model_dump(exclude={"seed"}), sort_keys=True)
+
+
+def measure(request: verbs.TrainRequest) -> None:
+    """The estimate's button: measures, and keeps the estimate or why there is none for this tab."""
+    kept = st.session_state.setdefault(f"{KEY}_estimates", {})
+    try:
+        kept[cost_key(request)] = verbs.estimate(services.workspace(), request)
+    except GenairError as error:
+        kept[cost_key(request)] = str(error)
+
+
+def show_estimate(request: verbs.TrainRequest, several: int) -> verbs.Estimate | None:
+    """What a run will cost, measured when asked for."""
+    found = st.session_state.get(f"{KEY}_estimates", {}).get(cost_key(request))
+    if isinstance(found, str):
+        st.warning(plain(found), title="No estimate", icon=":material/warning:")
+        return None
+    if found is None:
+        st.caption("Time and memory are measured in a process of its own that trains for two seconds: press Estimate.")
+        return None
+    estimate: verbs.Estimate = found
+    grid = st.grid(5, min_column_width=150)
+    session = estimate.efficiency["session"] / 1e9
+    grid.metric("Trainable parameters", f"{estimate.trainable_parameters:,}")
+    grid.metric("Inference, one session", f"{session:.3g} GFLOPs")
+    grid.metric("Peak memory", f"{estimate.memory_mb:,.0f} MB")
+    grid.metric("An epoch", f"{estimate.seconds_per_epoch:.2g} s")
+    grid.metric("At most", ui.duration(timedelta(seconds=estimate.most_seconds)))
+    of_each = f"For each of the {several} runs (the one of them with the most to do). " if several > 1 else ""
+    st.caption(
+        plain(
+            f"{of_each}{estimate.how} A session of {estimate.efficiency['length']} items; the item table costs "
+            f"{estimate.efficiency['table'] / 1e9:.3g} GFLOPs once. At most: all {estimate.epochs} epochs with their "
+            f"validation ({estimate.validation_seconds:.2g} s each), should it not stop early."
+        )
+    )
+    return estimate
+
+
+def launch(wanted: Sequence[verbs.TrainRequest], estimate: verbs.Estimate | None) -> None:
+    """The launch button: a job a run; what is queued or running already is not queued again."""
+    live = {one.job for one in jobs.jobs(services.workspace(), jobs.JobsRequest(states=["queued", "running"])).jobs}
+    expected = estimate.model_dump() if estimate else None
+    try:
+        made = {jobs.submit(services.workspace(), "train", one, estimate=expected).job for one in wanted}
+    except InputError as error:
+        st.session_state[f"{KEY}_refused"] = str(error)
+        return
+    jobs.ensure_worker(services.workspace())
+    new, known = len(made - live), len(made & live)
+    said = [count(new, "run") + " queued"] if new else []
+    said += [count(known, "run") + " queued or running already"] if known else []
+    st.toast(f"{' · '.join(said)}.", icon=":material/rocket_launch:")
+
+
+def refusal(wanted: Sequence[verbs.TrainRequest]) -> str | None:
+    """Why these runs cannot run, if they cannot."""
+    try:
+        for one in wanted:
+            verbs.check(services.workspace(), one)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+guards.heading("Training", "Launch runs with estimates first, watch their curves, stop, resume and compare them.")
+dataset = guards.choose_dataset()
+workers = jobs.jobs(services.workspace(), jobs.JobsRequest(kinds=["train"], limit=1)).workers
+newest = dataset.representations[-1].representation if dataset.representations else None
+if given().get("representation") not in {None, *(one.representation for one in dataset.representations)}:
+    given().pop("representation")  # of another data set
+if given().get("device", "auto") not in devices(workers):
+    given().pop("device")
+
+defaults = defaults_of(dataset.dataset, given(), newest)
+values = defaults | given()
+hidden = hidden_in(values)
+asked = {name: value for name, value in given().items() if name not in hidden}
+asked |= {"dataset": dataset.dataset} | ({} if "representation" in hidden else {"representation": values["representation"]})
+problems: dict[str, str] = {}
+wanted: list[verbs.TrainRequest] = []
+try:
+    wanted = verbs.runs_of_grid(verbs.SweepRequest(**asked))
+except ValidationError as error:
+    problems = forms.problems(error, [name for name in defaults if name not in hidden])
+except InputError as error:
+    problems = {"": str(error)}
+
+with st.container(border=True, key="train_form"):
+    draw(forms.Form(verbs.SweepRequest, KEY, defaults, hidden, problems), dataset, workers)
+    if given():
+        st.button("Back to the defaults", icon=":material/restart_alt:", type="tertiary", on_click=given().clear)
+    if not any("cuda" in name for name in devices(workers)):
+        st.caption(
+            ":material/memory: No GPU here: runs train on the CPU. GPUs of workers are listed as devices."
+        )
+    reason = st.session_state.pop(f"{KEY}_refused", None)
+    estimate = None
+    if wanted:
+        reason = reason or refusal(wanted)
+        dearest = max(wanted, key=lambda one: one.alpha)
+        if not reason:
+            deviations = dict.fromkeys(one for run in wanted for one in run.deviations())
+            if deviations:
+                st.caption(plain(f"Not as in the paper: {'; '.join(deviations)}."))
+            estimate = show_estimate(dearest, len(wanted))
+    elif problems:
+        reason = " ".join(f"{name}: {said}" if name else said for name, said in problems.items())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            f"Launch {count(len(wanted), 'run')}" if wanted else "Launch",
+            key="train_launch",
+            type="primary",
+            icon=":material/rocket_launch:",
+            disabled=bool(reason) or not wanted,
+            on_click=launch,
+            args=(wanted, estimate),
+        )
+        st.button(
+            "Estimate",
+            key="train_estimate",
+            icon=":material/speed:",
+            disabled=bool(reason) or not wanted,
+            on_click=measure,
+            args=(dearest,) if wanted else (),
+            help="Parameters, FLOPs, memory and time, measured by training for a moment. Takes a few seconds.",
+        )
+        if reason:
+            st.markdown(f":red[:material/block: {plain(reason)}]")
+    if not dataset.representations and "representation" not in hidden:
+        pipeline.next_step(dataset)
+
+st.subheader("Runs", anchor=False)
+anything = jobs.jobs(services.workspace(), jobs.JobsRequest(states=["queued", "running"], kinds=["train"], limit=1)).jobs
+st.fragment(runs.live, run_every=ui.WATCH_SECONDS if anything else None)(dataset.dataset, bool(anything), duplicate)
