@@ -104,8 +104,11 @@ def _lead(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlop
             trainer.processes.tell((run.folder, resumed))
             if resumed:
                 _restore(workspace, run.folder, trainer)
+            epochs = trainer.config.epochs
+            progress(trainer.progress.epochs_done, epochs, "going on with the next epoch" if resumed else "first epoch")
             with peak_memory(trainer.device) as peak:
                 trainer.fit(lambda record: _keep_epoch(workspace, run, trainer, record, progress))
+                progress(epochs, epochs, "ranking validation and test items with the best epoch")
                 negatives = workspace.negatives(job.owner.name)
                 measured = measure(TableScorer(trainer.model), trainer.dataset, negatives, trainer.protocol)
             _finish(workspace, run, trainer, measured, peak.megabytes)
