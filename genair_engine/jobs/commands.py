@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,11 +13,13 @@ from genair_engine.jobs.records import JobRecord, JobsRequest, JobsResult
 from genair_engine.jobs.run import tell
 from genair_engine.jobs.worker import Worker
 from genair_engine.store import artifacts
+from genair_engine.store import jobs as rows
 from genair_engine.verbs.base import Progress, Request, Result, positional, silent
 from genair_engine.workspace import Workspace
 
 ONLY_ONE = "jobs"
 """The folder whose lock the laptop's worker holds."""
+LEAVING_SECONDS = 10.0
 
 
 class JobsCommandRequest(JobsRequest):
@@ -77,12 +80,24 @@ def worker(workspace: Workspace, request: WorkerRequest, progress: Progress = si
     tell()
     one = Worker(workspace, _executor(workspace), request.slots, request.idle_exit)
     if request.only_one:
-        with artifacts.locked(workspace.path(ONLY_ONE)) as ours:
-            if ours:
-                one.run()
+        _run_alone(one)
     else:
         one.run()
     return WorkerResult(worker=one.id, settled=one.finished)
+
+
+def _run_alone(one: Worker) -> None:
+    """Works if no other such worker does. One that is just leaving holds the lock for a moment and takes no job any more."""
+    until = time.monotonic() + LEAVING_SECONDS
+    while time.monotonic() < until:
+        with artifacts.locked(one.workspace.path(ONLY_ONE)) as ours:
+            if ours:
+                return one.run()
+        with one.workspace.reading() as session:
+            if rows.live_workers(session):
+                return None
+        time.sleep(0.2)
+    return None
 
 
 def _executor(workspace: Workspace) -> Executor:

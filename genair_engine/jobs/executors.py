@@ -85,6 +85,7 @@ class LocalExecutor:
         environment = os.environ | self.settings.environment() | {"PYTHONUNBUFFERED": "1"}
         if job.gpus != 0 and job.devices:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, job.devices))
+            environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the driver's numbers, which `gpus.probe` sees
         elif job.gpus == 0:
             environment["CUDA_VISIBLE_DEVICES"] = ""
         reading, writing = os.pipe()
@@ -130,7 +131,8 @@ class LocalHandle:
             self.process.terminate()
 
     def kill(self) -> None:
-        self._signal(signal.SIGKILL)
+        if self._lifeline >= 0:  # afterwards its numbers may be another's
+            self._signal(signal.SIGKILL)
 
     def usage(self) -> dict[str, float]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,6 +22,8 @@ from genair_engine.verbs.base import Progress, silent
 from genair_engine.workspace import Workspace
 
 MAX_ATTEMPTS = 3
+LEAST_FREE_MB = 1000
+"""What a job needs of a GPU at least: CUDA itself takes half of it. So a full GPU gets none, even one without an estimate."""
 LOG_BYTES = 1_000_000
 """At most so much of a log's end is read."""
 
@@ -41,6 +44,7 @@ def submit(
     of = kind_of(kind)
     if not isinstance(request, of.request):
         raise InputError(f"A job of kind {kind!r} takes a {of.request.__name__}, not a {type(request).__name__}.")
+    request = _anywhere(request)
     of.check(workspace, request)
     wanted, certain = _gpus(getattr(request, "device", "cpu"), gpus)
     if wanted:
@@ -55,7 +59,7 @@ def submit(
         key=content_key([kind, request.model_dump(mode="json")]),
         gpus=wanted,
         gpu=certain,
-        min_free_mb=int((estimate or {}).get("memory_mb", 0)) if wanted != 0 else 0,
+        min_free_mb=max(LEAST_FREE_MB, int((estimate or {}).get("memory_mb", 0))) if wanted != 0 else 0,
         max_attempts=MAX_ATTEMPTS,
         estimate=estimate,
         log=f"jobs/{name}.log",
@@ -127,6 +131,18 @@ def _records(session: Session, found: Sequence[JobRow], workers: Sequence[Worker
     runs = rows.runs_of(session, [row.id for row in found])
     alive = [worker_record(one) for one in (rows.live_workers(session) if workers is None else workers)]
     return [job_record(row, runs[row.id], alive) for row in found]
+
+
+def _anywhere(request: BaseModel) -> BaseModel:
+    """The request with its files and folders by their full names: the worker starts in another folder."""
+    given = {name: getattr(request, name) for name in request.model_fields_set & {"path", "model"}}
+    return request.model_copy(update={name: _full(value) for name, value in given.items()})
+
+
+def _full(name: Path | str) -> Path | str:
+    """A model may be a folder or a name that is none here."""
+    path = Path(name).expanduser()
+    return type(name)(path.absolute()) if isinstance(name, Path) or path.is_dir() else name
 
 
 def _gpus(device: str, wanted: int | None) -> tuple[int | None, int | None]:

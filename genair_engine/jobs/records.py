@@ -27,7 +27,7 @@ class JobRecord(Result):
     """A job. config: its typed request as it was given. gpus: wanted (0: CPU only, None: one where there is one); devices: the
     indices of those it has. done, total, what: progress. usage: CPU percent (100 is one core) and resident memory in MB of all
     its processes. estimate: what was expected before it was launched. runs: the runs that it trained. waits: why it is still
-    queued, in words. log: a file in the workspace. Times are UTC.
+    queued, or that nobody goes on with it, in words. log: a file in the workspace. Times are UTC.
     """
 
     job: str
@@ -64,6 +64,8 @@ class JobRecord(Result):
     @property
     def status(self) -> str:
         """The state in words, with what was asked for and why it waits."""
+        if self.state == "running" and self.waits:
+            return f"interrupted: {self.waits}"
         if self.state == "running":
             asked = "stopping at the next checkpoint" if self.cancel_requested else "running"
             return f"{asked}, attempt {self.attempts} of {self.max_attempts}" if self.attempts > 1 else asked
@@ -146,7 +148,7 @@ def job_record(row: JobRow, runs: Sequence[str], workers: Sequence[WorkerRecord]
         estimate=row.estimate,
         result=row.result,
         error=row.error,
-        waits=_waits(row, workers) if row.state == "queued" else None,
+        waits=_waits(row, workers),
         runs=list(runs),
         log=row.log,
         created_at=row.created_at,
@@ -155,8 +157,12 @@ def job_record(row: JobRow, runs: Sequence[str], workers: Sequence[WorkerRecord]
     )
 
 
-def _waits(row: JobRow, workers: Sequence[WorkerRecord]) -> str:
-    """Why a queued job does not run: no worker, no GPU that is free or large enough, or others before it."""
+def _waits(row: JobRow, workers: Sequence[WorkerRecord]) -> str | None:
+    """Why a live job does not run: no worker, no GPU that is free or large enough, or others before it."""
+    if row.state == "running" and row.worker_id not in {worker.worker for worker in workers}:
+        return "its worker is gone, the next one goes on with it"
+    if row.state != "queued":
+        return None
     if not workers:
         return "no worker is alive"
     if row.gpus == 0 or any(worker.executor == "ray" for worker in workers):

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -23,8 +24,8 @@ from genair_engine.settings import load_settings
 from genair_engine.store import jobs as rows
 from genair_engine.workspace import Workspace
 
-FINISHED, TRY_AGAIN, STOPPED, NOT_MINE = 0, 75, 130, 64
-"""Exit codes: the row says how it ended; the database was away; stopped as asked; another attempt has the job."""
+FINISHED, FAILED, TRY_AGAIN, STOPPED, NOT_MINE = 0, 1, 75, 130, 64
+"""Exit codes: done and failed as the row says; the database was away; stopped as asked; another attempt has the job."""
 REPORT_SECONDS = 0.5
 """Least time between two reports of progress to the database."""
 FINISH_SECONDS = 60.0
@@ -48,7 +49,11 @@ def tell() -> None:
 def main(job: str, attempt: int) -> int:
     """Runs the attempt; returns the process's exit code."""
     tell()
-    return Attempt(Workspace.open(load_settings()), job, attempt).run()
+    try:
+        return Attempt(Workspace.open(load_settings()), job, attempt).run()
+    except OutageError as error:  # the database may be back for the next attempt
+        log.error("%s", error)
+        return TRY_AGAIN
 
 
 class Attempt:
@@ -58,13 +63,14 @@ class Attempt:
         self.workspace, self.job, self.attempt = workspace, job, attempt
         self.workspace.job = job
         self.stopping = False
-        self.speaks = os.environ.get("RANK", "0") == "0"  # under torchrun, only the first of the processes
+        self.launched = "TORCHELASTIC_RUN_ID" in os.environ  # by torchrun: one of several processes
+        self.speaks = not self.launched or os.environ.get("RANK") == "0"
         self._reported = 0.0
 
     def run(self) -> int:
         with self.workspace.reading() as session:
             row = rows.find(session, self.job)
-            if not rows.holds(session, self.job, self.attempt):
+            if not rows.lease_left(session, self.job, self.attempt):
                 log.error("Another attempt has this job.")
                 return NOT_MINE
         signal.signal(signal.SIGTERM, self._ask_to_stop)
@@ -73,20 +79,24 @@ class Attempt:
         try:
             kind = kind_of(row.kind)
             request = stored_request(kind, row.config)
+            if row.gpu is not None:  # the only one that this process can see
+                request = request.model_copy(update={"device": "cuda"})
             made = kind.made(self.workspace, self.job) if self.attempt > 1 else None
             result = made or kind.run(self.workspace, request, self.progress)
         except Stopped:
             log.info("Stopped as asked; what was done is kept.")
             return STOPPED
-        except OutageError as error:  # the database may be back for the next attempt
-            log.error("%s", error)
-            return TRY_AGAIN
+        except OutageError:
+            raise
         except GenairError as error:
             log.error("%s", error)
             return self._end("failed", error=str(error))
         except Exception as error:
-            log.exception("A defect of GenAIR Studio")
-            return self._end("failed", error=f"A defect of GenAIR Studio: {type(error).__name__}: {error}. The log has more.")
+            defect = f"A defect of GenAIR Studio: {type(error).__name__}: {error}"
+            log.exception("%s", defect)
+            if self.launched:  # or what another process's death looks like from here: the worker decides
+                return FAILED
+            return self._end("failed", error=f"{defect}. The log has more.")
         if self.speaks:
             log.info("%s", "\n".join(result.lines()))
         return self._end("done", result=result.model_dump(mode="json"))
@@ -118,15 +128,20 @@ class Attempt:
         self.stopping = True
 
     def _end(self, state: str, **values: object) -> int:
-        """Writes how it ended, and waits for a database that is away; TRY_AGAIN where it does not come back."""
-        if not self.speaks:
+        """Writes how it ended, and waits for a database that is away; TRY_AGAIN where it does not come back.
+
+        Of several processes the first one tells of success; any of them of a failure, as the others may wait for it for ever.
+        """
+        if state == "done" and not self.speaks:
             return FINISHED
         until = time.monotonic() + FINISH_SECONDS
         while True:
             try:
                 with self.workspace.session() as session:
                     ended = rows.finish(session, self.job, self.attempt, state, **values)
-                return FINISHED if ended else NOT_MINE
+                if not ended:
+                    return NOT_MINE
+                return FINISHED if state == "done" else FAILED
             except OutageError as error:
                 log.warning("The end is not kept yet: %s", error)
                 if time.monotonic() > until:
@@ -134,32 +149,44 @@ class Attempt:
                 time.sleep(1)
 
     def _watch(self) -> None:
-        """Ends this process group when the worker's end of the pipe closes, or without a pipe when the lease has ended."""
-        descriptor = os.environ.pop(LIFELINE, None)
-        watch: Callable[[], None] = self._lease_ends
-        if descriptor is not None:
-            pipe = int(descriptor)
+        """Ends this process group when what it depends on is gone.
 
-            def watch() -> None:
-                os.read(pipe, 1)  # returns when the last writer is gone
-
-        def follow() -> None:
-            watch()
-            log.error("The worker is gone, or has lost the job.")
-            _end_group()
-
-        threading.Thread(target=follow, daemon=True, name="lifeline").start()
+        That is the worker, whose end of a pipe closes then; the launcher of several processes, which are no group; and where
+        there is no pipe the lease, of which the last quarter is left unused, so that nobody else has the job yet.
+        """
+        lifeline, launcher = os.environ.pop(LIFELINE, None), os.getppid()
+        if lifeline is not None:
+            _end_after(lambda: os.read(int(lifeline), 1))  # returns when the last writer is gone
+        else:
+            _end_after(self._lease_ends)
+        if self.launched:
+            _end_after(lambda: _gone(launcher))
 
     def _lease_ends(self) -> None:
-        """Returns when the database no longer says that this attempt has the job."""
-        while True:
-            time.sleep(self.workspace.settings.lease_seconds / 3)
-            try:
-                with self.workspace.reading() as session:
-                    if not rows.holds(session, self.job, self.attempt):
-                        return
-            except OutageError:
-                continue  # away: the worker cannot extend the lease either, and nobody else can claim
+        """Returns when the lease that the database last told of has nearly ended."""
+        lease = self.workspace.settings.lease_seconds
+        until = time.monotonic() + lease
+        while time.monotonic() < until:
+            time.sleep(lease / 10)
+            asked = time.monotonic()
+            with suppress(OutageError), self.workspace.reading() as session:
+                until = asked + rows.lease_left(session, self.job, self.attempt) - lease / 4
+
+
+def _gone(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.2)
+
+
+def _end_after(event: Callable[[], object]) -> None:
+    """Ends this process group when the call returns, which a thread makes."""
+
+    def follow() -> None:
+        event()
+        log.error("The worker is gone, or has lost the job.")
+        _end_group()
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _end_group() -> NoReturn:

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from genair_engine.errors import GenairError, OutageError, WorkspaceError
 from genair_engine.jobs import gpus
@@ -64,11 +66,13 @@ class Worker:
         self._started = utc_now()
         self._extended = self._busy = time.monotonic()
         self._next_beat = 0.0
+        self._over = threading.Event()
 
     def run(self) -> None:
         """Works until it leaves; what it still runs then is asked to stop at a checkpoint and queued again."""
         signal.signal(signal.SIGTERM, self._ask_to_leave)
         signal.signal(signal.SIGINT, self._ask_to_leave)
+        threading.Thread(target=self._fence, daemon=True, name="fence").start()
         log.info("Worker %s: %d at a time, %d GPUs.", self.id, self.slots, len(self.gpus))
         try:
             while not self.leaving:
@@ -78,6 +82,7 @@ class Worker:
                 time.sleep(POLL_SECONDS)
         finally:
             self._leave()
+            self._over.set()
 
     def tick(self) -> None:
         """One round: heartbeat when it is due, what has ended, what is cancelled, what is new."""
@@ -90,8 +95,6 @@ class Worker:
                 pass
         except OutageError as error:
             log.warning("%s Waiting for it.", error)
-            if time.monotonic() - self._extended > self.lease.total_seconds() * FENCE:
-                self._kill_all()
             time.sleep(min(1.0, self.lease.total_seconds() / BEATS_A_LEASE))
 
     def beat(self) -> None:
@@ -101,17 +104,18 @@ class Worker:
         began = time.monotonic()
         with self.workspace.session() as session:
             now = rows.clock(session)
-            session.merge(self._row(now + self.lease, now))
+            rows.say_alive(session, self._row(now + self.lease, now))
             mine = rows.extend(session, self.id, self.lease, held)
-            found = rows.give_back_expired(session)
         self._extended = began
         self._next_beat = began + self.lease.total_seconds() / BEATS_A_LEASE
-        for one in self.held.values():
-            self._publish(one.claimed)
         for job in set(held) - mine:  # ended by itself a moment ago, or lost: then nothing may go on with it
             self.held[job].handle.kill()
+        with self.workspace.session() as session:
+            found = rows.give_back_expired(session)
         for job in found:
             log.warning("%s: its worker is gone.", job)
+        for one in self.held.values():
+            self._publish(one.claimed)
 
     def _row(self, lease_until: object, now: object) -> WorkerRow:
         return WorkerRow(
@@ -131,7 +135,7 @@ class Worker:
             if session.scalars(select(JobRow.id).where(JobRow.state == "queued").limit(1)).first() is None:
                 return False
         with self.workspace.session() as session:
-            row = rows.claim(session, self.id, self.lease, self._offer())
+            row = rows.claim(session, self.id, self.lease, self._offer(session))
         if row is None:
             return False
         claimed = Claimed(row.id, row.attempts, row.kind, row.gpus, row.devices, row.log, self.workspace.path(row.log))
@@ -142,22 +146,23 @@ class Worker:
             self._settle(claimed, f"It could not be started: {error}")
         return True
 
-    def _offer(self) -> rows.Offer:
+    def _offer(self, session: Session) -> rows.Offer:
         if self.executor.name == "ray":
             return rows.Offer({}, has_gpus=True, managed_elsewhere=True)
-        taken = {device for one in self.held.values() for device in one.claimed.devices}
-        free = {gpu.index: gpu.free_mb for gpu in (gpus.probe() if self.gpus else []) if gpu.index not in taken}
-        return rows.Offer(free, has_gpus=bool(self.gpus))
+        if not self.gpus:
+            return rows.Offer({}, has_gpus=False)
+        taken = rows.devices_in_use(session, socket.gethostname())
+        free = {gpu.index: gpu.free_mb for gpu in gpus.probe() if gpu.index not in taken}
+        return rows.Offer(free, has_gpus=True)
 
     def _settle_ended(self) -> None:
         for job, one in list(self.held.items()):
             code = one.handle.poll()
             if code is None:
                 continue
-            ending = f"was ended by signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             said = _last_line(one.claimed.log)
-            reason = f"The job's process {ending} in attempt {one.claimed.attempt}. Its log ends with: {said}"
-            self._settle(one.claimed, reason, counted=code != STOPPED)
+            reason = f"The job's process {_ending(code)} in attempt {one.claimed.attempt}. Its log ends with: {said}"
+            self._settle(one.claimed, reason, counted=code != STOPPED and not self.leaving)
             del self.held[job]
             self.finished += 1
             self._busy = time.monotonic()
@@ -210,27 +215,48 @@ class Worker:
         return False
 
     def _leave(self) -> None:
+        self.leaving = True
         for one in self.held.values():
             one.handle.terminate()
         until = time.monotonic() + self.workspace.settings.cancel_seconds
         while self.held:
-            with suppress(OutageError):
+            late = time.monotonic() - until
+            if late > 0:
+                self._kill_all()
+            try:
                 if time.monotonic() >= self._next_beat:
                     self.beat()
                 self._settle_ended()
-            if time.monotonic() > until:
-                self._kill_all()
-                until = float("inf")
+            except OutageError:
+                if late > self.lease.total_seconds():
+                    break  # the processes are gone, and whoever finds their leases ended goes on with the jobs
             time.sleep(POLL_SECONDS / 5)
         self._deregister()
         log.info("Worker %s has left.", self.id)
 
+    def _fence(self) -> None:
+        """Ends all processes in time before their leases do, where these could not be extended.
+
+        In a thread of its own: the loop may hang in a connection that says nothing.
+        """
+        while not self._over.wait(self.lease.total_seconds() / 50):
+            if self.held and time.monotonic() - self._extended > self.lease.total_seconds() * FENCE:
+                self._kill_all()
+
     def _kill_all(self) -> None:
-        for one in self.held.values():
+        for one in list(self.held.values()):
             one.handle.kill()
 
     def _ask_to_leave(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.leaving = True
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with suppress(ValueError):
+        return f"was ended by signal {signal.Signals(-code).name}"
+    return f"was ended by signal {-code}"
 
 
 def _last_line(log: Path) -> str:

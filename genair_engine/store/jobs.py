@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, false, func, or_, select, true, update
+from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, false, func, insert, inspect, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -142,10 +142,11 @@ def report(session: Session, job: str, attempt: int, done: int, total: int, what
     return session.execute(_mine(job, attempt).values(values).returning(JobRow.cancel_requested)).scalar_one_or_none()
 
 
-def holds(session: Session, job: str, attempt: int) -> bool:
-    """Whether this attempt still has the job, and its lease has not ended."""
-    query = select(JobRow.id).where(JobRow.id == job, JobRow.attempts == attempt, JobRow.state == "running")
-    return session.execute(query.where(JobRow.lease_until > clock(session))).first() is not None
+def lease_left(session: Session, job: str, attempt: int) -> float:
+    """Seconds until this attempt's lease ends; 0 where it has ended, or another attempt has the job."""
+    query = select(JobRow.lease_until).where(JobRow.id == job, JobRow.attempts == attempt, JobRow.state == "running")
+    until = session.execute(query).scalar_one_or_none()
+    return max(0.0, (until - clock(session)).total_seconds()) if until else 0.0
 
 
 def finish(session: Session, job: str, attempt: int, state: str, **values: Any) -> bool:
@@ -184,27 +185,50 @@ def give_back(session: Session, job: str, attempt: int, reason: str, *, counted:
     return found
 
 
+def say_alive(session: Session, worker: WorkerRow) -> None:
+    """Writes a worker's row, whether it is new, known, or was taken away while the worker was silent."""
+    mapper = inspect(WorkerRow)
+    values = {column.key: getattr(worker, column.key) for column in mapper.column_attrs}
+    if not _changed(session, update(WorkerRow).where(WorkerRow.id == worker.id).values(values)):
+        session.execute(insert(WorkerRow).values(values))
+
+
+def devices_in_use(session: Session, host: str) -> set[int]:
+    """The GPUs that running jobs have on a machine, whichever of its workers gave them."""
+    query = select(JobRow.devices).join(WorkerRow, WorkerRow.id == JobRow.worker_id)
+    found = session.scalars(query.where(JobRow.state == "running", WorkerRow.host == host)).all()
+    return {device for devices in found for device in devices}
+
+
 def give_back_expired(session: Session) -> list[str]:
-    """Gives back the jobs whose workers have been silent for longer than their lease, and forgets such workers."""
+    """Gives back the jobs whose workers have been silent for longer than their lease, and forgets such workers.
+
+    Workers first, in a transaction of its own: one that waits for another worker's row must hold no job that the other needs.
+    """
     now = clock(session)
+    session.execute(delete(WorkerRow).where(WorkerRow.lease_until < now))
     expired = session.execute(
         select(JobRow.id, JobRow.attempts, JobRow.worker_id)
         .where(JobRow.state == "running", JobRow.lease_until < now)
         .with_for_update(skip_locked=True)
     ).all()
     for job, attempt, worker in expired:
-        reason = f"Worker {worker} died or lost the database, in each of {attempt} attempts."
-        give_back(session, job, attempt, reason)
-    session.execute(delete(WorkerRow).where(WorkerRow.lease_until < now))
+        give_back(session, job, attempt, f"Worker {worker} died or lost the database in attempt {attempt}.")
     return [job for job, _, _ in expired]
 
 
 def cancel(session: Session, job: str) -> None:
     """Ends a queued job, asks a running one to stop; a job that is over stays as it is."""
-    now = clock(session)
-    waiting = update(JobRow).where(JobRow.id == job, JobRow.state == "queued")
-    if not _changed(session, waiting.values(state="cancelled", finished_at=now)):
-        session.execute(update(JobRow).where(JobRow.id == job, JobRow.state == "running").values(cancel_requested=True))
+    waiting = JobRow.state == "queued"
+    session.execute(  # one statement: between two, the job could pass from one state to the other
+        update(JobRow)
+        .where(JobRow.id == job, JobRow.state.in_(LIVE))
+        .values(
+            state=case((waiting, "cancelled"), else_=JobRow.state),
+            finished_at=case((waiting, clock(session)), else_=JobRow.finished_at),
+            cancel_requested=case((waiting, JobRow.cancel_requested), else_=true()),
+        )
+    )
 
 
 def queue_again(session: Session, job: str, attempts: int) -> bool:
