@@ -19,7 +19,7 @@ from genair_engine.errors import GenairError, InputError
 KEY = "train"
 FIRST = ("preset", "backbone", "method", "loss")
 """Fields on which the defaults of others, or which others there are, depend."""
-SEVERAL = ("seeds", "alphas", "gammas")
+SEVERAL = {"seeds": "seed", "alphas": "alpha", "gammas": "gamma"}
 GROUPS = (
     ("Model", "deployed_code", ("dim", "layers", "heads", "dropout", "max_len", "without", "scaling")),
     ("Extensions and the public code", "extension", ("projector_dropout", "shortcut", "public_code_attention")),
@@ -108,11 +108,14 @@ def draw(form: forms.Form, dataset: verbs.DatasetState, workers: Sequence[jobs.W
     for name, options, shown in (
         ("representation", [*reversed(made)] or [None], described),
         ("device", list(where), where.__getitem__),
-        *((name, (), None) for name in SEVERAL),
     ):
         if name not in form.hidden:
             with lower.cell():
                 form.widget(name, options, shown)
+    for name, one in SEVERAL.items():
+        if name not in form.hidden:
+            with lower.cell():
+                form.widget(name, empty=f"{form.value(one):g}, or several: A, B, …")
     for title, icon, names in GROUPS:
         form.group(title, names, icon)
 
@@ -122,47 +125,58 @@ def cost_key(request: verbs.TrainRequest) -> str:
     return json.dumps(request.model_dump(exclude={"seed"}), sort_keys=True)
 
 
-def measure(request: verbs.TrainRequest) -> None:
-    """The estimate's button: measures, and keeps the estimate or why there is none for this tab."""
-    kept = st.session_state.setdefault(f"{KEY}_estimates", {})
-    try:
-        kept[cost_key(request)] = verbs.estimate(services.workspace(), request)
-    except GenairError as error:
-        kept[cost_key(request)] = str(error)
+def estimate_of(request: verbs.TrainRequest) -> verbs.Estimate | str | None:
+    """What was measured for it in this tab; why it could not be measured; None where nobody asked yet."""
+    found: verbs.Estimate | str | None = st.session_state.setdefault(f"{KEY}_estimates", {}).get(cost_key(request))
+    return found
 
 
-def show_estimate(request: verbs.TrainRequest, several: int) -> verbs.Estimate | None:
+@st.fragment
+def estimating(request: verbs.TrainRequest, several: int) -> None:
     """What a run will cost, measured when asked for."""
-    found = st.session_state.get(f"{KEY}_estimates", {}).get(cost_key(request))
-    if isinstance(found, str):
-        st.warning(plain(found), title="No estimate", icon=":material/warning:")
-        return None
-    if found is None:
-        st.caption("Time and memory are measured in a process of its own that trains for two seconds: press Estimate.")
-        return None
-    estimate: verbs.Estimate = found
+    found = estimate_of(request)
+    if isinstance(found, verbs.Estimate):
+        show_estimate(found, several)
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        clicked = st.button("Estimate", key="train_estimate", icon=":material/speed:")
+        if isinstance(found, str):
+            st.markdown(f":orange[:material/warning: {plain(found)}]")
+        else:
+            st.caption("Parameters, FLOPs, memory and time, measured by training for a moment in a process of its own.")
+    if clicked:
+        with st.spinner("Training for a moment to see what a run will cost…", show_time=True):
+            try:
+                measured: verbs.Estimate | str = verbs.estimate(services.workspace(), request)
+            except GenairError as error:
+                measured = str(error)
+        st.session_state[f"{KEY}_estimates"][cost_key(request)] = measured
+        st.rerun(scope="fragment")
+
+
+def show_estimate(estimate: verbs.Estimate, several: int) -> None:
+    """The figures, and how they were obtained."""
     grid = st.grid(5, min_column_width=150)
-    session = estimate.efficiency["session"] / 1e9
     grid.metric("Trainable parameters", f"{estimate.trainable_parameters:,}")
-    grid.metric("Inference, one session", f"{session:.3g} GFLOPs")
-    grid.metric("Peak memory", f"{estimate.memory_mb:,.0f} MB")
-    grid.metric("An epoch", f"{estimate.seconds_per_epoch:.2g} s")
-    grid.metric("At most", ui.duration(timedelta(seconds=estimate.most_seconds)))
-    of_each = f"For each of the {several} runs (the one of them with the most to do). " if several > 1 else ""
+    grid.metric("Inference [GFLOPs]", f"{estimate.efficiency['session'] / 1e9:.3g}")
+    grid.metric("Peak memory [MB]", f"{estimate.memory_mb:,.0f}")
+    grid.metric("An epoch [s]", f"{estimate.seconds_per_epoch:.2g}")
+    grid.metric("All epochs, at most", ui.duration(timedelta(seconds=estimate.most_seconds)))
+    of_each = f"For each of the {several} runs (the one with the largest alpha). " if several > 1 else ""
     st.caption(
         plain(
-            f"{of_each}{estimate.how} A session of {estimate.efficiency['length']} items; the item table costs "
-            f"{estimate.efficiency['table'] / 1e9:.3g} GFLOPs once. At most: all {estimate.epochs} epochs with their "
-            f"validation ({estimate.validation_seconds:.2g} s each), should it not stop early."
+            f"{of_each}{estimate.how} Inference: one session of {estimate.efficiency['length']} items against the catalogue; "
+            f"the item table costs {estimate.efficiency['table'] / 1e9:.3g} GFLOPs once. At most: all {estimate.epochs} epochs "
+            f"with their validation ({estimate.validation_seconds:.2g} s each), should it not stop early."
         )
     )
-    return estimate
 
 
-def launch(wanted: Sequence[verbs.TrainRequest], estimate: verbs.Estimate | None) -> None:
+def launch(wanted: Sequence[verbs.TrainRequest], dearest: verbs.TrainRequest) -> None:
     """The launch button: a job a run; what is queued or running already is not queued again."""
     live = {one.job for one in jobs.jobs(services.workspace(), jobs.JobsRequest(states=["queued", "running"])).jobs}
-    expected = estimate.model_dump() if estimate else None
+    estimate = estimate_of(dearest)
+    expected = estimate.model_dump() if isinstance(estimate, verbs.Estimate) else None
     try:
         made = {jobs.submit(services.workspace(), "train", one, estimate=expected).job for one in wanted}
     except InputError as error:
@@ -213,19 +227,16 @@ with st.container(border=True, key="train_form"):
     if given():
         st.button("Back to the defaults", icon=":material/restart_alt:", type="tertiary", on_click=given().clear)
     if not any("cuda" in name for name in devices(workers)):
-        st.caption(
-            ":material/memory: No GPU here: runs train on the CPU. GPUs of workers are listed as devices."
-        )
+        st.caption(":material/memory: No GPU here: runs train on the CPU. GPUs of workers are listed as devices.")
     reason = st.session_state.pop(f"{KEY}_refused", None)
-    estimate = None
+    dearest = max(wanted, key=lambda one: one.alpha, default=None)
     if wanted:
         reason = reason or refusal(wanted)
-        dearest = max(wanted, key=lambda one: one.alpha)
-        if not reason:
+        if dearest is not None and not reason:
             deviations = dict.fromkeys(one for run in wanted for one in run.deviations())
             if deviations:
                 st.caption(plain(f"Not as in the paper: {'; '.join(deviations)}."))
-            estimate = show_estimate(dearest, len(wanted))
+            estimating(dearest, len(wanted))
     elif problems:
         reason = " ".join(f"{name}: {said}" if name else said for name, said in problems.items())
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -236,16 +247,7 @@ with st.container(border=True, key="train_form"):
             icon=":material/rocket_launch:",
             disabled=bool(reason) or not wanted,
             on_click=launch,
-            args=(wanted, estimate),
-        )
-        st.button(
-            "Estimate",
-            key="train_estimate",
-            icon=":material/speed:",
-            disabled=bool(reason) or not wanted,
-            on_click=measure,
-            args=(dearest,) if wanted else (),
-            help="Parameters, FLOPs, memory and time, measured by training for a moment. Takes a few seconds.",
+            args=(wanted, dearest),
         )
         if reason:
             st.markdown(f":red[:material/block: {plain(reason)}]")

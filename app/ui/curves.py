@@ -55,6 +55,7 @@ def _figure(
     names: Mapping[str, str],
     best: Mapping[str, int],
 ) -> go.Figure:
+    longest = max((one.epoch for all_of_it in epochs.values() for one in all_of_it), default=1)
     colours = DARK if st.context.theme.type == "dark" else LIGHT
     figure = go.Figure()
     for place, (run, values) in enumerate(lines.items()):
@@ -71,7 +72,7 @@ def _figure(
         )
     figure.update_layout(
         title={"text": title, "x": 0, "font": {"size": 15}},
-        xaxis={"title": "epoch", "rangemode": "tozero", "tickformat": "d"},
+        xaxis={"title": "epoch", "dtick": 1 if longest <= 12 else None, "tickformat": "d"},
         yaxis={"title": axis},
         legend={"orientation": "h", "y": -0.25, "x": 0},
         height=340,

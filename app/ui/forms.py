@@ -132,8 +132,13 @@ class Form:
                 with grid.cell():
                     self.widget(name)
 
-    def widget(self, name: str, options: Sequence[Any] = (), shown: Callable[[Any], str] | None = None) -> None:
-        """One field, with what is wrong with it below. options: to choose from, where the type does not say them."""
+    def widget(
+        self, name: str, options: Sequence[Any] = (), shown: Callable[[Any], str] | None = None, empty: str = ""
+    ) -> None:
+        """One field, with what is wrong with it below.
+
+        options: to choose from, where the type does not say them. empty: what an empty text stands for.
+        """
         said = facts(name, self.model.model_fields[name])
         if options:
             said = replace(said, kind="choice", options=tuple(options))
@@ -150,7 +155,7 @@ class Form:
         elif said.kind in ("int", "float"):
             st.number_input(label, **_limits(said, self.defaults[name]), placeholder="any", **shared)
         else:
-            st.text_input(label, placeholder="A, B, …" if said.kind == "list" else "", **shared)
+            st.text_input(label, placeholder=empty, **shared)
         if name in self.problems:
             st.caption(f":red[{plain(self.problems[name])}]")
 

@@ -82,11 +82,11 @@ def _checkpoint(trainer: Trainer) -> None:
 
 
 def _how(steps: StepCost, trainer: Trainer) -> str:
-    load = f" at a load of {os.getloadavg()[0]:.1f}"
+    threads = torch.get_num_threads()
     if trainer.device.type == "cuda":
         where = f"{torch.cuda.get_device_name(trainer.device)}, without compilation, which makes transformers faster"
     else:
-        where = f"this machine's CPU with {torch.get_num_threads()} threads{load}"
+        where = f"this machine's CPU with {threads} thread{'s' * (threads > 1)} at a load of {os.getloadavg()[0]:.1f}"
     return (
         f"Measured on {where}: {steps.steps} of an epoch's {steps.of} steps, spread over short and long histories, then a "
         "checkpoint and a sample of the evaluation. Memory is the peak of that process. FLOPs count a multiply-add as 2."
