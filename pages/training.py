@@ -166,8 +166,8 @@ def show_estimate(estimate: verbs.Estimate, several: int) -> None:
     st.caption(
         plain(
             f"{of_each}{estimate.how} Inference: one session of {estimate.efficiency['length']} items against the catalogue; "
-            f"the item table costs {estimate.efficiency['table'] / 1e9:.3g} GFLOPs once. At most: all {estimate.epochs} epochs "
-            f"with their validation ({estimate.validation_seconds:.2g} s each), should it not stop early."
+            f"the item table costs {estimate.efficiency['table'] / 1e9:.3g} GFLOPs once. At most: all {estimate.epochs} "
+            f"epochs with their validation ({estimate.validation_seconds:.2g} s each), should it not stop early."
         )
     )
 

@@ -1,0 +1,77 @@
+"""The verb `estimate`: measured in a process of its own, and readable where it cannot be."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from genair_engine import verbs
+from genair_engine.errors import InputError
+from genair_engine.settings import REPOSITORY
+from tests.verbs_workspaces import SMALL
+
+estimating = importlib.import_module("genair_engine.verbs.estimate")  # the package's attribute of this name is the verb
+
+
+def test_an_estimate_is_what_the_run_then_is(represented):
+    workspace, representation = represented
+    request = verbs.TrainRequest(dataset="shop", representation=representation, **SMALL)
+    found = verbs.estimate(workspace, request)
+    assert not verbs.watched_runs(workspace, "shop")  # nothing was kept
+    run = verbs.train(workspace, request)
+    assert found.trainable_parameters == run.trainable_parameters
+    assert found.efficiency == run.efficiency
+    assert (found.device, found.epochs) == (run.device, SMALL["epochs"])
+    assert found.seconds_per_epoch > 0 and found.validation_seconds > 0 and found.memory_mb > 100
+    assert found.most_seconds == pytest.approx(3 * (found.seconds_per_epoch + found.validation_seconds))
+    assert "steps" in found.how and len(found.lines()) == 3
+
+
+def test_what_cannot_run_is_said(imported):
+    with pytest.raises(InputError, match="needs --representation"):
+        verbs.estimate(imported, verbs.TrainRequest(dataset="shop", **SMALL))
+    with pytest.raises(InputError, match="no kind of device"):
+        verbs.estimate(imported, verbs.TrainRequest(dataset="shop", method="id", device="quantum"))
+
+
+@pytest.mark.parametrize(("code", "said"), [(-9, "more memory than is free"), (1, "MemoryError: no room")])
+def test_a_process_that_dies_is_explained(imported, monkeypatch, code, said):
+    def died(*_, **__):
+        return subprocess.CompletedProcess([], code, stdout="", stderr="Traceback\nMemoryError: no room\n")
+
+    monkeypatch.setattr(estimating.subprocess, "run", died)
+    with pytest.raises(InputError, match=said):
+        verbs.estimate(imported, verbs.TrainRequest(dataset="shop", method="id"))
+
+
+def test_it_ends_a_process_that_takes_too_long(imported, monkeypatch):
+    monkeypatch.setattr(estimating, "TIMEOUT", 0.01)
+    with pytest.raises(InputError, match="too slow for this machine"):
+        verbs.estimate(imported, verbs.TrainRequest(dataset="shop", method="id"))
+
+
+def test_curves_of_runs(represented):
+    workspace, representation = represented
+    run = verbs.train(workspace, verbs.TrainRequest(dataset="shop", representation=representation, **SMALL))
+    epochs = verbs.run_epochs(workspace, [run.run, "not-yet"])
+    assert [one.epoch for one in epochs[run.run]] == [1, 2, 3] and epochs["not-yet"] == []
+    assert set(epochs[run.run][0].losses) == {"rank", "calibration", "total"} and "NDCG@10" in epochs[run.run][0].valid
+    (watched,) = verbs.watched_runs(workspace, "shop")
+    assert watched.result.run == run.run and watched.job is None and watched.error is None
+
+
+def test_runs_of_a_grid():
+    request = verbs.SweepRequest(dataset="shop", representation="r", seeds=[1, 2], alphas=[0, 0.1], gammas=[2, 3])
+    found = [(one.alpha, one.gamma, one.seed) for one in verbs.runs_of_grid(request)]
+    assert found == [(0, 3, 1), (0, 3, 2), (0.1, 2, 1), (0.1, 2, 2), (0.1, 3, 1), (0.1, 3, 2)]
+    assert [one.seed for one in verbs.runs_of_grid(verbs.SweepRequest(dataset="shop"))] == [42]
+    with pytest.raises(InputError, match="seeds"):
+        verbs.runs_of_grid(verbs.SweepRequest(dataset="shop", seeds=[-1]))
+
+
+def test_checks_need_no_torch():
+    code = "import sys; from genair_engine.verbs import checks; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, timeout=120)
