@@ -1,9 +1,16 @@
-"""A real Ray cluster of two nodes on this machine, all of it on 127.0.0.1, for one module of tests at a time."""
+"""A real Ray cluster of two nodes on this machine, all of it on 127.0.0.1, for one module of tests at a time.
+
+A process of its own keeps it (`python -m tests.ray_cluster`) and ends it when its stdin is closed, also when the test process
+is killed, after which Ray's agents would stay.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +18,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 OBJECT_STORE = 100 * 2**20
 CPUS_A_NODE = 1
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # or Ray takes 127.0.0.1 for this machine's other address
+}
 
 
 @pytest.fixture(scope="module")
@@ -20,34 +32,56 @@ def ray_address() -> Iterator[str]:
     """host:port of a cluster without GPUs, one CPU a node; this process is not connected to it."""
     if importlib.util.find_spec("ray") is None:
         pytest.skip("NO RAY: pip install -r requirements-ray.txt runs these tests")
-    before = {process.pid for process in psutil.process_iter()}
-    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # short: Unix sockets lie in it, whose paths may have 107 characters
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        environment.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # or it takes 127.0.0.1 for this machine's other address
+    folder = tempfile.mkdtemp(prefix="ray-")  # short: Unix sockets lie in it, whose paths may have 107 characters
+    keeper = subprocess.Popen(
+        [sys.executable, "-m", "tests.ray_cluster", folder],
+        cwd=REPOSITORY,
+        env=os.environ | ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert keeper.stdin and keeper.stdout
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in ENVIRONMENT.items():
+            patched.setenv(name, value)
         import ray
         from ray._private import ray_constants
-        from ray.cluster_utils import Cluster
 
-        environment.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)  # the same, where ray was imported before
-        node = {"num_cpus": CPUS_A_NODE, "num_gpus": 0, "object_store_memory": OBJECT_STORE, "node_ip_address": "127.0.0.1"}
-        head = node | {"include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": 0, "temp_dir": str(folder)}
+        patched.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)  # the same, where Ray was imported before
+        try:
+            address = next((line.split()[1] for line in keeper.stdout if line.startswith("address ")), None)
+            assert address, "the cluster did not start"
+            yield address
+        finally:
+            ray.shutdown()
+            processes = psutil.Process(keeper.pid).children(recursive=True)
+            keeper.stdin.close()
+            assert keeper.wait(60) == 0
+            _, left = psutil.wait_procs(processes, timeout=30)
+            for process in left:
+                process.kill()
+            assert not left, left
+
+
+def _keep(folder: str) -> None:
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": CPUS_A_NODE, "num_gpus": 0, "object_store_memory": OBJECT_STORE, "node_ip_address": "127.0.0.1"}
+    head = node | {"include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": 0, "temp_dir": folder}
+    try:
         cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             cluster.add_node(**node)
             cluster.wait_for_nodes()
-            yield cluster.address
+            print("address", cluster.address, flush=True)  # noqa: T201
+            sys.stdin.read()
         finally:
-            ray.shutdown()
             cluster.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
-    _, left = psutil.wait_procs([one for one in psutil.process_iter() if one.pid not in before and _of_ray(one)], timeout=20)
-    assert not left, left
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _of_ray(process: psutil.Process) -> bool:
-    try:
-        said = " ".join(process.cmdline())
-    except psutil.Error:
-        return False
-    return process.status() != psutil.STATUS_ZOMBIE and ("ray::" in said or "/ray/" in said or "ray-dashboard" in said)
+if __name__ == "__main__":
+    _keep(sys.argv[1])

@@ -15,7 +15,7 @@ from genair_engine.errors import GenairError, InputError, ModelError, NonFiniteE
 from genair_engine.settings import REPOSITORY, Settings
 
 REACH_SECONDS = 5.0
-PASSED_ON = ("FSSPEC_", "HF_HUB_OFFLINE", "HF_HOME")
+PASSED_ON = ("FSSPEC_", "AWS_", "HF_HUB_OFFLINE", "HF_HOME")
 """Beginnings of environment variables that the cluster's processes get beside our own settings."""
 
 

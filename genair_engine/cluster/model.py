@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -63,6 +64,7 @@ class ClusterModel:
         if not prompts:
             return
         ray, data = connect(self._settings), importable("ray.data")
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
         context = data.DataContext.get_current()
         context.enable_progress_bars, context.raise_original_map_exception = False, True
         names = names or [f"prompt {index}" for index in range(len(prompts))]
@@ -70,11 +72,13 @@ class ClusterModel:
         rows = [{"index": i, "prompt": prompts[i], "seed": seeds[i], "name": names[i]} for i in order]
         at_once = self._gpus or max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus(self._settings))
         blocks = max(min(at_once, -(-len(rows) // batch_size)), -(-len(rows) // (batch_size * BATCHES_A_BLOCK)))
+        # A pool of a fixed size begins with its first actor; one that grows would wait for longer queues than these.
+        pool = data.ActorPoolStrategy(size=min(at_once, blocks), max_tasks_in_flight_per_actor=1)
         written = data.from_items(rows, override_num_blocks=blocks).map_batches(
             _Writer,
             batch_size=None,  # a whole block
             fn_constructor_args=(self._settings, self._name, self._device, self.revision, sampling, batch_size),
-            compute=data.ActorPoolStrategy(min_size=1, max_size=min(at_once, blocks), max_tasks_in_flight_per_actor=1),
+            compute=pool,
             num_gpus=min(self._gpus, 1),
             num_cpus=cpus(self._settings),
         )

@@ -94,12 +94,17 @@ class RayHandle:
         self._asked = self._copied_at = 0.0
         self._heard = time.monotonic()
         self._copied = 0
+        self._stopping = False
         job.log.parent.mkdir(parents=True, exist_ok=True)
         with job.log.open("a") as log:
             log.write(f"--- attempt {job.attempt}, {name} on the Ray cluster\n")
 
     def poll(self) -> int | None:
-        """The exit code, None while it waits for its place or runs; 1 where the cluster has been silent for too long."""
+        """The exit code, None while it waits for its place or runs; 1 where the cluster has been silent for too long.
+
+        STOPPED also for a job that was to stop while it waited, which Ray cannot end before it starts, and for one that Ray
+        lets wait no longer: should their processes start after all, they see that the job is no longer theirs.
+        """
         now = time.monotonic()
         if self._code is not None or now - self._asked < POLL_SECONDS:
             return self._code
@@ -118,13 +123,18 @@ class RayHandle:
             self._copied_at = now
             self._copy_log()
         if over:
-            self._code = {"SUCCEEDED": 0, "STOPPED": STOPPED}.get(info.status.value, info.driver_exit_code or 1)
+            waited = "RAY_JOB_START_TIMEOUT_SECONDS" in (info.message or "")
+            codes = {"SUCCEEDED": 0, "STOPPED": STOPPED, "FAILED": STOPPED if waited else info.driver_exit_code or 1}
+            self._code = codes[info.status.value]
             if self._code and not self._copied and info.message:
                 self._write(f"{info.message}\n")
+        elif self._stopping and info.status.value == "PENDING":
+            self._code = STOPPED
         return self._code
 
     def terminate(self) -> None:
         """SIGTERM, and after GENAIR_CANCEL_SECONDS SIGKILL, both sent by Ray."""
+        self._stopping = True
         with suppress(RuntimeError, OSError):
             self._client.stop_job(self.name)
 

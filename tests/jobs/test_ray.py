@@ -179,6 +179,21 @@ def test_jobs_go_through_ray_jobs_and_a_cancelled_sweep_stops(shared: Workspace,
     until(worker, lambda: ray.available_resources().get("CPU") == 2 * CPUS_A_NODE)  # no task goes on
 
 
+def test_a_job_that_waits_for_gpus_can_be_cancelled(shared: Workspace, worker: Worker) -> None:
+    worker.tick()  # says that GPUs are the cluster's business
+    request = verbs.TrainRequest(dataset="shop", method="id", **(SMALL | {"device": "cuda"}))
+    wanted = jobs.submit(shared, "train", request, gpus=2)
+    state = pytest.importorskip("ray.util.state")
+
+    def asked() -> list[dict]:
+        actors = state.list_actors(worker.executor._client.get_address(), detail=True, raise_on_missing_output=False)
+        return [actor.required_resources for actor in actors if actor.state == "PENDING_CREATION"]
+
+    until(worker, lambda: {"CPU": 1.0, "GPU": 2.0} in asked())
+    jobs.cancel(shared, wanted.job)
+    until(worker, lambda: jobs.job(shared, wanted.job).state == "cancelled")
+
+
 def _runs(workspace: Workspace, job: str) -> list[RunRow]:
     with workspace.reading() as session:
         return list(session.scalars(select(RunRow).where(RunRow.job_id == job)))
