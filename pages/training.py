@@ -151,7 +151,7 @@ def estimating(request: verbs.TrainRequest, several: int) -> None:
             except GenairError as error:
                 measured = str(error)
         st.session_state[f"{KEY}_estimates"][cost_key(request)] = measured
-        st.rerun(scope="fragment")
+        st.rerun()
 
 
 def show_estimate(estimate: verbs.Estimate, several: int) -> None:

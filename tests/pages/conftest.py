@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from genair_engine.settings import Settings
+from genair_engine.workspace import Workspace
 from tests.workspaces import FilledWorkspace
 
 ENTRY = Path(__file__).resolve().parents[2] / "app" / "Home.py"
@@ -49,6 +52,21 @@ def empty_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenP
 def app(filled_workspace: FilledWorkspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
     """Opens a page on the filled workspace: `app("items", q="optics")`."""
     yield from on_workspace(filled_workspace.folder, monkeypatch)
+
+
+@pytest.fixture
+def filled_copy(filled_workspace: FilledWorkspace, tmp_path: Path) -> Iterator[Workspace]:
+    """The filled workspace, for a test that writes."""
+    shutil.copytree(filled_workspace.folder, tmp_path / "copy")
+    opened = Workspace.open(Settings(workspace=tmp_path / "copy", database_url=None))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def jobs_app(filled_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
+    """Opens a page on that copy."""
+    yield from on_workspace(filled_copy.folder, monkeypatch)
 
 
 def on_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +13,7 @@ from genair_engine import jobs
 from genair_engine.settings import Settings
 from genair_engine.store.tables import JobRow, utc_now
 from genair_engine.workspace import Workspace
-from tests.pages.conftest import OpenPage, on_workspace
-from tests.workspaces import FilledWorkspace
+from tests.pages.conftest import OpenPage
 
 HOSTILE = "loss **0.1** <b>x</b> [a](http://e.example)"
 
@@ -41,21 +39,6 @@ def workspace(tmp_path: Path, empty_app: OpenPage) -> Iterator[Workspace]:
     opened = Workspace.open(Settings(workspace=tmp_path / "empty", database_url=None))
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def filled_copy(filled_workspace: FilledWorkspace, tmp_path: Path) -> Iterator[Workspace]:
-    """The filled workspace, for a test that writes."""
-    shutil.copytree(filled_workspace.folder, tmp_path / "copy")
-    opened = Workspace.open(Settings(workspace=tmp_path / "copy", database_url=None))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def jobs_app(filled_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
-    """Opens a page on that copy."""
-    yield from on_workspace(filled_copy.folder, monkeypatch)
 
 
 def everything(shown: Any) -> str:

@@ -1,0 +1,184 @@
+"""Training: the page's states, the form, launching, what cannot run, and the runs below. Real training is in tests/browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from genair_engine import jobs, verbs
+from genair_engine.errors import InputError
+from genair_engine.store.tables import RunRow
+from genair_engine.workspace import Workspace
+from tests.pages.conftest import OpenPage, check
+from tests.workspaces import DATASET, FilledWorkspace
+
+
+def said(shown: AppTest) -> str:
+    texts = [*shown.text, *shown.caption, *shown.markdown, *shown.warning, *shown.error]
+    return "\n".join(element.value for element in texts).replace("\\", "").replace("\u2060", "")
+
+
+def labels(shown: AppTest, kind: str) -> set[str]:
+    return {element.label.replace("\\", "") for element in shown.get(kind)}
+
+
+def choose(shown: AppTest, **values: Any) -> AppTest:
+    for name, value in values.items():
+        kinds = ("selectbox", "number_input", "text_input", "toggle")
+        widget = next(one for kind in kinds for one in shown.get(kind) if one.key == f"train_{name}")
+        shown = check(widget.set_value(value).run())
+    return shown
+
+
+def queued(workspace: Workspace) -> list[dict[str, Any]]:
+    return [job.config for job in jobs.jobs(workspace, jobs.JobsRequest(states=["queued"])).jobs]
+
+
+def test_without_data_it_says_what_to_do(empty_app: OpenPage) -> None:
+    shown = empty_app("training")
+    assert "No catalogue yet" in [element.value for element in shown.subheader]
+    assert not shown.button
+
+
+def test_without_a_representation_only_id_can_be_launched(app: OpenPage) -> None:
+    shown = app("training", dataset="untouched")
+    assert shown.button(key="train_launch").disabled
+    assert "needs --representation" in said(shown)
+    assert any("Write 64" in button.label for button in shown.button)
+    shown = choose(shown, method="id")
+    assert not shown.button(key="train_launch").disabled
+    assert "Representation" not in labels(shown, "selectbox")
+    assert "one free vector an item; the baseline without item content" in said(shown)
+
+
+def test_fields_that_are_not_read_are_not_shown(app: OpenPage) -> None:
+    shown = app("training", dataset=DATASET)
+    assert {"Alpha", "Gamma", "Heads"} <= labels(shown, "number_input")
+    assert not {"Mask probability", "Residual decay"} & labels(shown, "number_input")
+    shown = choose(shown, alpha=0.0)
+    assert "Gamma" not in labels(shown, "number_input")
+    shown = choose(shown, backbone="bert4rec", loss="sampled")
+    numbers = labels(shown, "number_input")
+    assert {"Mask probability", "Negatives [items]"} <= numbers and "Shortcut" not in labels(shown, "toggle")
+
+
+def test_presets_fill_the_defaults(app: OpenPage) -> None:
+    shown = choose(app("training", dataset=DATASET), preset="public-code")
+    assert shown.selectbox(key="train_loss").value == "bce"
+    assert (shown.number_input(key="train_gamma").value, shown.number_input(key="train_dropout").value) == (4.0, 0.5)
+    assert "Not as in the paper: no causal mask" in said(shown)
+    shown = choose(shown, preset="studio", dropout=0.1)
+    assert shown.selectbox(key="train_method").value == "genair-id"
+    shown = choose(shown, backbone="gru4rec")
+    assert shown.number_input(key="train_dropout").value == 0.1  # what was chosen stays
+    shown = check(next(one for one in shown.button if one.label == "Back to the defaults").click().run())
+    assert shown.selectbox(key="train_preset").value == "corrected"
+    assert shown.number_input(key="train_dropout").value == 0.4
+
+
+def test_what_does_not_fit_is_said_at_its_field_and_cannot_be_launched(app: OpenPage) -> None:
+    shown = choose(app("training", dataset=DATASET), heads=3)
+    assert shown.button(key="train_launch").disabled
+    assert said(shown).count("Heads (3) must divide dim (128).") == 2  # at the field, and at the button
+    shown = choose(shown, heads=4, seeds="1, two")
+    assert shown.button(key="train_launch").disabled and "Two: Input should be a valid integer" in said(shown)
+    shown = choose(shown, seeds="", without="prefill")
+    assert not shown.button(key="train_launch").disabled
+
+
+def test_a_part_that_the_representation_does_not_hold(app: OpenPage) -> None:
+    shown = choose(app("training", dataset=DATASET), without="title")
+    assert shown.button(key="train_launch").disabled and "leaving out title needs one that holds it" in said(shown)
+
+
+def test_launching_twice_makes_one_job(jobs_app: OpenPage, filled_copy: Workspace) -> None:
+    shown = choose(jobs_app("training", dataset=DATASET), dim=16, epochs=3)
+    check(shown.button(key="train_launch").click().run())
+    shown = check(shown.button(key="train_launch").click().run())
+    (config,) = queued(filled_copy)
+    assert (config["dim"], config["epochs"], config["seed"]) == (16, 3, 42)
+    assert "1 run queued or running already." in [toast.value for toast in shown.toast]
+    assert "Train sasrec with genair on workshop, loss ce, seed 42" in said(shown)
+
+
+def test_seeds_and_grids_are_a_job_each(jobs_app: OpenPage, filled_copy: Workspace) -> None:
+    shown = choose(jobs_app("training", dataset=DATASET), seeds="1, 2", alphas="0, 0.1", gammas="2, 3", epochs=2)
+    launch = shown.button(key="train_launch")
+    assert launch.label == "Launch 6 runs" and "Alpha" not in labels(shown, "number_input")
+    check(launch.click().run())
+    found = sorted((config["seed"], config["alpha"], config.get("gamma", 3.0)) for config in queued(filled_copy))
+    assert found == [(1, 0.0, 3.0), (1, 0.1, 2.0), (1, 0.1, 3.0), (2, 0.0, 3.0), (2, 0.1, 2.0), (2, 0.1, 3.0)]
+
+
+def test_a_queued_run_can_be_cancelled_and_resumed(jobs_app: OpenPage, filled_copy: Workspace) -> None:
+    shown = choose(jobs_app("training", dataset=DATASET), method="id")
+    shown = check(shown.button(key="train_launch").click().run())
+    (job,) = jobs.jobs(filled_copy, jobs.JobsRequest()).jobs
+    shown = check(shown.button(key=f"cancel_{job.job}").click().run())
+    assert jobs.job(filled_copy, job.job).state == "cancelled"
+    check(shown.button(key=f"resume_{job.job}").click().run())
+    assert jobs.job(filled_copy, job.job).state == "queued"
+
+
+def test_runs_show_curves_costs_and_how_they_were_measured(app: OpenPage, filled_workspace: FilledWorkspace) -> None:
+    shown = app("training", dataset=DATASET, runs=filled_workspace.run)
+    assert len(shown.get("plotly_chart")) == 2
+    table = shown.dataframe[0].value.iloc[0]
+    assert (table["Run"], table["Split"], table["Loss"], table["Seed"]) == (filled_workspace.run, "leave-two-out", "ce", 42)
+    assert table["Epochs"] == "2 of 2" and table["Peak MB"] > 0 and 0 <= table["NDCG@10 test, all items"] <= 1
+    assert "leave-two-out, full ranking without seen items" in said(shown)
+    assert shown.query_params["runs"] == filled_workspace.run
+
+
+def test_a_run_is_duplicated_into_the_form(app: OpenPage, filled_workspace: FilledWorkspace) -> None:
+    shown = app("training", dataset=DATASET)
+    shown = check(shown.button(key=f"duplicate_{filled_workspace.run}").click().run())
+    assert shown.number_input(key="train_dim").value == 16 and shown.number_input(key="train_epochs").value == 2
+    assert shown.number_input(key="train_dropout").value == 0.4
+
+
+def test_a_failed_run_says_why(jobs_app: OpenPage, filled_copy: Workspace, filled_workspace: FilledWorkspace) -> None:
+    with filled_copy.session() as session:
+        run = session.get(RunRow, filled_workspace.run)
+        assert run is not None
+        run.state, run.error, run.config = "failed", "The rank loss <b>is not finite</b>.", run.config | {"shortcut": True}
+    shown = jobs_app("training", errors=True, dataset=DATASET)
+    shown_errors = "".join(element.value for element in shown.error).replace("\\", "")
+    assert "The rank loss <b>is not finite</b>." in shown_errors
+    assert "a shortcut from the items to the state" in said(shown)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_estimate_goes_with_the_job(
+    jobs_app: OpenPage, filled_copy: Workspace, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    found = verbs.Estimate(
+        device="cpu",
+        trainable_parameters=1234,
+        efficiency={"length": 200, "session": 2_000_000_000, "table": 0},
+        seconds_per_epoch=1.5,
+        validation_seconds=0.5,
+        memory_mb=900.0,
+        epochs=200,
+        how="Measured here.",
+    )
+
+    def measured(*_: Any) -> verbs.Estimate:
+        if fails:
+            raise InputError("More memory than is free.")
+        return found
+
+    monkeypatch.setattr(verbs, "estimate", measured)
+    shown = choose(jobs_app("training", dataset=DATASET), method="id")
+    shown = check(shown.button(key="train_estimate").click().run())
+    if fails:
+        assert "More memory than is free." in said(shown)
+    else:
+        figures = {metric.label.replace("\\", ""): metric.value for metric in shown.metric}
+        assert figures["Trainable parameters"] == "1,234" and figures["Inference [GFLOPs]"] == "2"
+        assert figures["All epochs, at most"] == "6 min 40 s" and "Measured here." in said(shown)
+    check(shown.button(key="train_launch").click().run())
+    (job,) = jobs.jobs(filled_copy, jobs.JobsRequest()).jobs
+    assert job.estimate == (None if fails else found.model_dump())
