@@ -46,6 +46,6 @@ clean:
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/tests-ready: .venv/app-ready requirements-dev.txt requirements-s3.txt
+.venv/tests-ready: .venv/app-ready requirements-dev.txt requirements-s3.txt requirements-ray.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

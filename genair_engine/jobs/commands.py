@@ -20,6 +20,8 @@ from genair_engine.workspace import Workspace
 ONLY_ONE = "jobs"
 """The folder whose lock the laptop's worker holds."""
 LEAVING_SECONDS = 10.0
+CLUSTER_SLOTS = 32
+"""Jobs at a time on a cluster, which lets wait what it has no room for."""
 
 
 class JobsCommandRequest(JobsRequest):
@@ -49,7 +51,7 @@ class LogResult(Result):
 class WorkerRequest(Request):
     """Run jobs until stopped (Ctrl-C asks them to stop at their next checkpoint and queues them again)."""
 
-    slots: int = Field(0, ge=0, le=1000, description="jobs at a time; 0: one for each GPU, at least one")
+    slots: int = Field(0, ge=0, le=1000, description="jobs at a time; 0: one for each GPU, at least one; on a Ray cluster 32")
     idle_exit: float | None = Field(None, ge=0, description="leave after so long without a job; by default never [s]")
     only_one: bool = Field(False, description="leave at once if a worker with this option runs for the same workspace here")
 
@@ -78,7 +80,9 @@ def jobs_command(
 def worker(workspace: Workspace, request: WorkerRequest, progress: Progress = silent) -> WorkerResult:  # noqa: ARG001
     """Works until it is told to leave."""
     tell()
-    one = Worker(workspace, _executor(workspace), request.slots, request.idle_exit)
+    executor = _executor(workspace)
+    slots = request.slots or (CLUSTER_SLOTS if executor.name == "ray" else 0)
+    one = Worker(workspace, executor, slots, request.idle_exit)
     if request.only_one:
         _run_alone(one)
     else:
@@ -101,4 +105,8 @@ def _run_alone(one: Worker) -> None:
 
 
 def _executor(workspace: Workspace) -> Executor:
-    return LocalExecutor(workspace.settings)
+    if workspace.settings.ray_address is None:
+        return LocalExecutor(workspace.settings)
+    from genair_engine.jobs.ray_executor import RayExecutor
+
+    return RayExecutor(workspace.settings)

@@ -159,8 +159,8 @@ def _refuse_missing_gpus(workspace: Workspace, wanted: int, certain: int | None)
     """Raises InputError where no live worker, or this machine where none is alive, could ever run it."""
     with workspace.reading() as session:
         workers = [worker_record(one) for one in rows.live_workers(session)]
-    if any(worker.executor == "ray" for worker in workers):
-        return
+    if workspace.settings.ray_address or any(worker.executor == "ray" for worker in workers):
+        return  # the cluster knows
     machines = [worker.gpus for worker in workers] or [machine.probe()]
     if not any(len(gpus) >= wanted and (certain is None or certain in {gpu.index for gpu in gpus}) for gpus in machines):
         what = f"GPU {certain}" if certain is not None else f"{wanted} GPU{'s' * (wanted > 1)}"
