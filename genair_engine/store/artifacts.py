@@ -158,10 +158,9 @@ def replacing(path: Path) -> Iterator[Path]:
 def _writing(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise WorkspaceError(
-            f"Cannot write {path}: {error.strerror or error}. Is the folder writable and the disk not full?"
-        ) from error
+    except (OSError, SafetensorError) as error:  # safetensors' own error is none of the system's, also for a full disk
+        reason = getattr(error, "strerror", None) or error
+        raise WorkspaceError(f"Cannot write {path}: {reason}. Is the folder writable and the disk not full?") from error
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What the tests of jobs share: workspaces with short leases, real workers and their processes, an uninterrupted training.
 
-A test drives a worker itself (`drive`), which needs no second process, or starts one (`start_worker`) where it is to be killed.
-Both run jobs in real processes. Whatever is left at a test's end is killed.
+A test drives a worker itself (`drive`) or starts the process of one (`start_worker`), where it is to be killed. Both run jobs
+in real processes. Whatever is left at a test's end is killed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from genair_engine import jobs, verbs
 from genair_engine.catalog.synthetic import write_lcrec
-from genair_engine.jobs.executors import LocalExecutor
+from genair_engine.jobs.executors import Claimed, Executor, LocalExecutor, LocalHandle
 from genair_engine.jobs.worker import Worker
 from genair_engine.settings import REPOSITORY, Settings
 from genair_engine.store.tables import JobRow, RunEpochRow, RunRow
@@ -109,9 +109,8 @@ def _imported(workspace: Workspace, source: Path) -> Workspace:
 @pytest.fixture
 def processes() -> Iterator[None]:
     """Ends what a test leaves running."""
-    before = set(children())
     yield
-    for one in set(children()) - before:
+    for one in of_the_engine():
         with suppress(psutil.Error):
             one.kill()
             one.wait(10)
@@ -123,6 +122,16 @@ def children(process: psutil.Process | None = None) -> list[psutil.Process]:
         found = (process or psutil.Process()).children(recursive=True)
         return [one for one in found if running(one)]
     return []
+
+
+def of_the_engine() -> list[psutil.Process]:
+    """The engine's processes among them."""
+    found = []
+    for one in children():
+        with suppress(psutil.Error):
+            if any("genair_engine" in word for word in one.cmdline()):
+                found.append(one)
+    return found
 
 
 def running(process: psutil.Process) -> bool:
@@ -160,8 +169,8 @@ def drive(processes: None) -> Iterator[Callable[..., Driven]]:
     """Makes workers in this process: `drive(workspace)`."""
     made: list[Driven] = []
 
-    def make(workspace: Workspace, slots: int = 1) -> Driven:
-        made.append(Driven(workspace, LocalExecutor(workspace.settings), slots))
+    def make(workspace: Workspace, slots: int = 1, executor: Executor | None = None) -> Driven:
+        made.append(Driven(workspace, executor or LocalExecutor(workspace.settings), slots))
         return made[-1]
 
     yield make
@@ -229,7 +238,7 @@ def curve(workspace: Workspace) -> list[tuple[int, dict[str, float], dict[str, f
 
 def process_of(job: str) -> psutil.Process:
     """The process that this test's worker, in a process or not, has started for a job. Fails where there is none."""
-    found = [one for one in children() if job in one.cmdline() and "genair_engine.jobs.run" in one.cmdline()]
+    found = [one for one in of_the_engine() if job in one.cmdline()]
     return found[0]
 
 
@@ -257,3 +266,21 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Workspa
 
 def kill(process: psutil.Process | subprocess.Popen[bytes]) -> None:
     os.kill(process.pid, signal.SIGKILL)
+
+
+class Scripted:
+    """An executor whose jobs run a shell script instead of a verb."""
+
+    name = "local"
+
+    def __init__(self, script: str) -> None:
+        self.script = script
+
+    def start(self, job: Claimed) -> LocalHandle:
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        reading, writing = os.pipe()
+        with job.log.open("ab") as log:
+            command = ["bash", "-c", self.script]
+            process = subprocess.Popen(command, stdout=log, stderr=log, pass_fds=[reading], start_new_session=True)
+        os.close(reading)
+        return LocalHandle(process, writing)

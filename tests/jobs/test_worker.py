@@ -1,25 +1,239 @@
-"""The worker with real processes: killed, asked to leave, cancelled, stubborn; nothing lost, nothing run twice."""
+"""The worker with real processes: killed, told to leave, idle, cut off; cancelled jobs and stubborn ones. Nothing is lost,
+nothing runs twice, no process stays."""
 
 from __future__ import annotations
 
+import signal
+import socket
+import threading
+import time
+
 import psutil
 import pytest
+from sqlalchemy import make_url
 
 from genair_engine import jobs, verbs
-from tests.jobs.conftest import kill, process_of, running, state, submit, the_run, trained, until
+from genair_engine.jobs import worker as workers
+from genair_engine.store import jobs as rows
+from genair_engine.workspace import Workspace
+from tests.jobs.conftest import (
+    ENDLESS,
+    LEASE,
+    Scripted,
+    children,
+    kill,
+    process_of,
+    running,
+    state,
+    submit,
+    the_run,
+    trained,
+    until,
+)
 
 
-def test_a_killed_worker_takes_its_process_along_and_another_goes_on(any_shop, start_worker, drive, uninterrupted):
-    job = submit(any_shop)
-    worker = start_worker(any_shop)
-    until(trained(any_shop, 3))
+def test_a_killed_worker_takes_its_process_along_and_another_goes_on(shop, start_worker, drive, uninterrupted):
+    job = submit(shop)
+    worker = start_worker(shop)
+    until(trained(shop, 3))
     process = process_of(job)
     kill(worker)
-    until(lambda: not running(process), 2.0)
-    assert jobs.job(any_shop, job).state == "running"
-    second = drive(any_shop)
-    second.drive(lambda: state(any_shop, job) == "done")
-    found = jobs.job(any_shop, job)
-    assert (found.attempts, found.error, found.runs) == (2, None, [the_run(any_shop).id])
-    assert "attempt 2" in jobs.log_tail(any_shop, job) and jobs.log_tail(any_shop, job).count("epoch 2:") == 1
-    uninterrupted(any_shop)
+    until(lambda: not running(process), LEASE)
+    assert state(shop, job) == "running"
+    drive(shop).drive(lambda: state(shop, job) == "done")
+    found = jobs.job(shop, job)
+    assert (found.attempts, found.error, found.runs) == (2, None, [the_run(shop).id])
+    assert "attempt 2" in jobs.log_tail(shop, job) and jobs.log_tail(shop, job).count("epoch 2:") == 1
+    uninterrupted(shop)
+
+
+def test_a_worker_that_leaves_gives_its_job_back_and_does_not_count_it(shop, start_worker, drive, uninterrupted):
+    job = submit(shop)
+    worker = start_worker(shop)
+    until(trained(shop, 3))
+    process = process_of(job)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0 and not running(process)
+    found = jobs.job(shop, job)
+    assert (found.state, found.attempts, found.max_attempts, found.worker) == ("queued", 1, 4, None)
+    assert the_run(shop).state == "stopped"
+    assert jobs.jobs(shop, jobs.JobsRequest()).workers == []
+    drive(shop).drive(lambda: state(shop, job) == "done")
+    uninterrupted(shop)
+
+
+def test_a_job_that_ends_while_its_worker_leaves_is_not_counted_whatever_its_exit_code(shop, drive):
+    """Told to stop before it could listen, a process ends by the signal."""
+    job = submit(shop)
+    worker = drive(shop, executor=Scripted("sleep 100"))
+    worker.drive(lambda: worker.held)
+    worker._leave()
+    found = jobs.job(shop, job)
+    assert (found.state, found.attempts, found.max_attempts) == ("queued", 1, 4)
+
+
+def test_a_worker_leaves_when_it_is_idle(shop, start_worker):
+    job = jobs.submit(shop, "evaluate", verbs.EvaluateRequest(run=verbs.train(shop, quick()).run, device="cpu")).job
+    worker = start_worker(shop, "--idle-exit", "0.5")
+    assert worker.wait(60) == 0
+    assert state(shop, job) == "done"
+    assert jobs.jobs(shop, jobs.JobsRequest()).workers == []
+
+
+def quick():
+    return verbs.TrainRequest(**(ENDLESS | {"epochs": 1}))
+
+
+def test_an_idle_worker_that_sees_a_job_at_the_last_moment_stays(shop, drive):
+    """Whoever submits looks for live workers afterwards: it sees none, or this worker sees the job."""
+    worker = drive(shop, executor=Scripted("exit 0"))
+    worker.tick()
+    assert len(jobs.jobs(shop, jobs.JobsRequest()).workers) == 1
+    job = submit(shop)
+    assert worker._deregister() is False
+    worker.drive(lambda: worker.held)
+    assert len(jobs.jobs(shop, jobs.JobsRequest()).workers) == 1
+    jobs.cancel(shop, job)
+    worker.drive(lambda: state(shop, job) == "cancelled")
+    assert worker._deregister() is True
+    assert jobs.jobs(shop, jobs.JobsRequest()).workers == []
+
+
+def test_two_workers_after_one_job(any_shop, drive):
+    job = submit(any_shop)
+    both = [drive(any_shop, executor=Scripted("sleep 1")), drive(any_shop, executor=Scripted("sleep 1"))]
+    threads = [threading.Thread(target=one.tick) for one in both]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert sorted(len(one.held) for one in both) == [0, 1]
+    assert jobs.job(any_shop, job).attempts == 1
+
+
+STUBBORN = (
+    "trap '' TERM; bash -c \"trap '' TERM; sleep 1000\" & setsid bash -c \"trap '' TERM; sleep 1001; true\" & wait; wait"
+)
+
+
+def test_a_cancelled_job_that_ignores_sigterm_is_killed_with_all_that_it_started(shop, settings, drive):
+    settings = settings.model_copy(update={"cancel_seconds": 0.5})
+    workspace = Workspace.open(settings)
+    job = submit(workspace)
+    worker = drive(workspace, executor=Scripted(STUBBORN))
+
+    def started():
+        found = [psutil.Process(one.handle.process.pid) for one in worker.held.values()]
+        return found + [below for one in found for below in children(one)]
+
+    worker.drive(lambda: len(started()) == 4)  # the script, two shells and the sleep of one of them, at least
+    family = started()
+    assert jobs.cancel(workspace, job).status == "stopping at the next checkpoint"
+    worker.drive(lambda: worker.held and next(iter(worker.held.values())).cancelled_at is not None)
+    assert all(running(one) for one in family)
+    worker.drive(lambda: state(workspace, job) == "cancelled")
+    until(lambda: not any(running(one) for one in family), 5)
+    assert jobs.job(workspace, job).error is None
+    workspace.close()
+
+
+def test_a_cancelled_training_stops_at_its_checkpoint_and_goes_on_when_it_is_tried_again(shop, drive, uninterrupted):
+    job = submit(shop)
+    worker = drive(shop)
+    worker.drive(trained(shop, 2))
+    jobs.cancel(shop, job)
+    worker.drive(lambda: state(shop, job) == "cancelled")
+    stopped = the_run(shop)
+    assert stopped.state == "stopped" and stopped.epochs_done < 60 and "Stopped as asked" in jobs.log_tail(shop, job)
+    assert jobs.retry(shop, job).state == "queued"
+    worker.drive(lambda: state(shop, job) == "done")
+    assert jobs.job(shop, job).result["run"] == stopped.id
+    uninterrupted(shop)
+
+
+def test_a_process_that_cannot_be_started_is_told(shop, drive, monkeypatch):
+    executor = Scripted("exit 0")
+    monkeypatch.setattr(executor, "start", lambda job: (_ for _ in ()).throw(OSError(12, "Cannot allocate memory")))
+    job = submit(shop)
+    worker = drive(shop, executor=executor)
+    worker.drive(lambda: state(shop, job) == "failed")
+    assert "could not be started: [Errno 12] Cannot allocate memory" in jobs.job(shop, job).error
+    assert jobs.job(shop, job).attempts == 3 and worker.held == {}
+
+
+class Line:
+    """A connection to a server of this machine that can be cut: nothing goes through, and nobody is told."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.cut = port, threading.Event()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.here = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                one, _ = self._listening.accept()
+            except OSError:
+                return
+            other = socket.create_connection(("127.0.0.1", self.port))
+            for source, target in ((one, other), (other, one)):
+                threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                while self.cut.is_set():
+                    time.sleep(0.02)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self.cut.clear()
+        self._listening.close()
+
+
+def test_a_worker_that_is_cut_off_ends_its_processes_before_its_lease_ends(postgres_shop, start_worker, drive, uninterrupted):
+    """Its calls to the database hang. Another worker goes on with the job, and no moment has two processes."""
+    url = make_url(postgres_shop.settings.database_url)
+    line = Line(url.port)
+    settings = postgres_shop.settings.model_copy(
+        update={"database_url": url.set(port=line.here).render_as_string(hide_password=False)}
+    )
+    far = Workspace(settings, postgres_shop.engine)  # only its settings are used
+    job = submit(postgres_shop)
+    worker = start_worker(far)
+    until(trained(postgres_shop, 2))
+    process = process_of(job)
+    line.cut.set()
+    until(lambda: not running(process), 2 * LEASE)
+    with postgres_shop.reading() as session:
+        assert rows.lease_left(session, job, 1) > 0
+    assert worker.poll() is None
+    second = drive(postgres_shop)
+    second.drive(lambda: job in second.held)
+    line.cut.clear()
+    second.drive(lambda: state(postgres_shop, job) == "done")
+    uninterrupted(postgres_shop)
+    until(lambda: len(jobs.jobs(postgres_shop, jobs.JobsRequest()).workers) == 2)  # the first one is back
+    worker.terminate()
+    assert worker.wait(30) == 0
+    line.close()
+
+
+def test_the_end_of_a_process_in_words():
+    assert workers._ending(-9) == "was ended by signal SIGKILL"
+    assert workers._ending(-100) == "was ended by signal 100"
+    assert workers._ending(75) == "ended with exit code 75"
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_process_that_says_nothing_in_the_row_has_died(shop, drive, code):
+    job = submit(shop)
+    worker = drive(shop, executor=Scripted(f"echo out of luck; exit {code}"))
+    worker.drive(lambda: state(shop, job) == "failed")
+    found = jobs.job(shop, job)
+    assert found.attempts == 3
+    assert found.error == f"The job's process ended with exit code {code} in attempt 3. Its log ends with: out of luck"
