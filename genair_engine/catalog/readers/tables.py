@@ -1,7 +1,8 @@
 """CSV and Parquet tables: interactions and, where there is one, an items table, with a column mapping.
 
 In a folder, tables are told apart by their names (ratings.csv, movies.csv, …); a table on its own holds interactions.
-What their columns mean is found by usual names (userId, asin, unixReviewTime, …) or told by a ColumnMapping.
+What their columns mean is found by usual names (userId, asin, unixReviewTime, …) or told by a ColumnMapping. A file
+about.txt beside them, where there is one, goes into the data set's provenance.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from genair_engine.catalog.readers.source import ReadResult, Rejection, SourceFi
 from genair_engine.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
+ABOUT = "about.txt"
+MAX_ABOUT_CHARACTERS = 2000
 INTERACTION_NAMES = ("interactions", "inter", "ratings", "reviews", "events", "clicks", "purchases", "transactions")
 ITEM_NAMES = ("items", "item", "movies", "products", "books", "meta", "metadata", "catalog", "catalogue")
 EXPECTS = "interactions.csv or .parquet (or ratings, reviews, events) and, if there is one, items.csv or .parquet"
@@ -100,11 +103,15 @@ def read(path: Path, name: str, mapping: ColumnMapping | None = None) -> ReadRes
         time = time.loc[events.rows.index]
     require_events(len(events), file.name, rejected)
     sequences = sequences_of(events.column(columns.user), events.column(columns.item), time, items["item_id"])
-    rules = {
+    rules: dict[str, object] = {
         "tie_rule": TIE_RULE if columns.timestamp else "no timestamps: the order in the file is time",
         "duplicate_rule": DUPLICATE_RULE,
         "columns": {"user": columns.user, "item": columns.item, "timestamp": columns.timestamp},
     }
+    about = interactions_path.with_name(ABOUT)
+    if about.is_file():
+        files.append(read_text(about))
+        rules["about"] = files[-1].text[:MAX_ABOUT_CHARACTERS].strip()
     return finish(name, "tables", files, items, sequences, rules, rejected)
 
 
