@@ -147,7 +147,7 @@ class Form:
         if key not in st.session_state or st.session_state[key] != value:
             st.session_state[key] = value
         shared: dict[str, Any] = {"key": key, "help": plain(said.help), "on_change": self._keep, "args": (said,)}
-        label = plain(said.label)
+        label = said.label  # of our own making; screen readers would read out the backslashes of `plain`
         if said.kind == "choice":
             st.selectbox(label, said.options, format_func=shown or _named, **shared)
         elif said.kind == "toggle":

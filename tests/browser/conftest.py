@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
@@ -35,14 +36,20 @@ FLAGS = (
 @pytest.fixture(scope="session")
 def app_url(filled_workspace: FilledWorkspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of `streamlit run app/Home.py`, started in a folder that is not the project's."""
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with serving(filled_workspace.folder, tmp_path_factory.mktemp("elsewhere")) as url:
+        yield url
+
+
+@contextmanager
+def serving(workspace: Path, elsewhere: Path) -> Iterator[str]:
+    """The app on a workspace, started in the folder `elsewhere`, as its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "GENAIR_DATABASE_URL"}}
     environment |= {
         "HOME": str(elsewhere),
-        "GENAIR_WORKSPACE": str(filled_workspace.folder),
+        "GENAIR_WORKSPACE": str(workspace),
         "STREAMLIT_SERVER_PORT": str(port),
         "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
         "STREAMLIT_SERVER_HEADLESS": "true",

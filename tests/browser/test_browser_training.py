@@ -1,0 +1,180 @@
+"""Training in a real browser: two runs from the form, curves that move, cancelling, resuming, and both runs compared.
+
+The worker is the one that the app starts by itself; it and its jobs are ended with the test.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, TimeoutError, expect
+
+from genair_engine import jobs, verbs
+from genair_engine.settings import Settings
+from genair_engine.workspace import Workspace
+from tests.browser.conftest import serving
+from tests.browser.test_browser_path import settled
+from tests.workspaces import DATASET, FilledWorkspace
+
+pytestmark = pytest.mark.browser
+
+WITHIN = 90.0
+"""Seconds that a run may take to begin, to stop or to complete an epoch on a busy machine."""
+NEVER_ENDING = 100_000
+
+
+@dataclass(frozen=True)
+class Studio:
+    """The app's address and its workspace."""
+
+    url: str
+    workspace: Workspace
+
+    def job(self, method: str) -> jobs.JobRecord:
+        found = jobs.jobs(self.workspace, jobs.JobsRequest(kinds=["train"])).jobs
+        return next(job for job in found if job.config.get("method", "genair") == method)
+
+    def state(self, method: str) -> str:
+        try:
+            return self.job(method).state
+        except StopIteration:
+            return "not launched"
+
+    def epochs(self, method: str) -> int:
+        runs = self.job(method).runs if self.state(method) != "not launched" else []
+        return len(verbs.run_epochs(self.workspace, runs)[runs[-1]]) if runs else 0
+
+
+@pytest.fixture
+def studio(filled_workspace: FilledWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+    """The app on a copy of the filled workspace."""
+    monkeypatch.delenv("GENAIR_WORKER", raising=False)
+    monkeypatch.setenv("GENAIR_THREADS", "1")
+    shutil.copytree(filled_workspace.folder, tmp_path / "copy")
+    workspace = Workspace.open(Settings(workspace=tmp_path / "copy", database_url=None))
+    try:
+        with serving(tmp_path / "copy", tmp_path) as url:
+            yield Studio(url, workspace)
+    finally:
+        for worker in jobs.jobs(workspace, jobs.JobsRequest()).workers:
+            _end(worker.pid)
+        workspace.close()
+
+
+def _end(process: int) -> None:
+    """Asks a worker to leave, which ends its jobs, and insists."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        until = time.monotonic() + 20
+        with suppress(ProcessLookupError):
+            os.kill(process, sign)
+            while time.monotonic() < until:
+                os.kill(process, 0)
+                time.sleep(0.1)
+
+
+def until(condition: object, what: str) -> None:
+    end = time.monotonic() + WITHIN
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def visit(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("heading", level=1, name="Training").wait_for()  # the first page of a fresh app takes its time
+    settled(page, "Training")
+
+
+def fill(page: Page, label: str, value: str) -> None:
+    field = page.get_by_label(label, exact=True)
+    field.fill(value)
+    field.press("Enter")
+    settled(page, "Training")
+
+
+def choose(page: Page, label: str, value: str) -> None:
+    """A list that is open closes when what was entered before it reaches the page: then it is opened again."""
+    option = page.get_by_role("option", name=value, exact=True)
+    end = time.monotonic() + WITHIN
+    while True:
+        page.get_by_label(label, exact=True).click()
+        try:
+            option.click(timeout=2000)
+            break
+        except TimeoutError:
+            assert time.monotonic() < end, f"{label} offers no {value}"
+    settled(page, "Training")
+
+
+def points(page: Page) -> int:
+    """Epochs that the loss chart shows."""
+    return page.locator(".st-key-curves_loss .scatterlayer .points path").count()
+
+
+def test_two_runs_from_the_form_to_their_comparison(studio: Studio, page: Page) -> None:
+    visit(page, f"{studio.url}/training?dataset={DATASET}")
+    for group in ("Model", "Length"):
+        page.get_by_test_id("stExpander").get_by_text(group, exact=True).click()
+    fill(page, "Dim", "16")
+    fill(page, "Layers", "1")
+    fill(page, "Max len [items]", "20")
+
+    choose(page, "Method", "id")
+    fill(page, "Epochs", "3")
+    page.get_by_role("button", name="Launch 1 run").dblclick()
+    until(lambda: studio.state("id") == "done", "the ID-only run has ended")
+
+    choose(page, "Method", "genair")
+    fill(page, "Epochs", str(NEVER_ENDING))
+    fill(page, "Patience", str(NEVER_ENDING))
+    page.get_by_role("button", name="Estimate").click()
+    expect(page.get_by_text("Peak memory [MB]")).to_be_visible(timeout=1000 * WITHIN)
+    settled(page, "Training")
+    page.get_by_role("button", name="Launch 1 run").click()
+    until(lambda: studio.epochs("genair") > 0, "the first epoch is complete")
+    card = page.locator(f".st-key-run_{studio.job('genair').job}")
+    expect(card.get_by_text("epoch", exact=False).first).to_be_visible(timeout=1000 * WITHIN)
+    assert studio.job("genair").estimate
+
+    form = page.evaluate("performance.now()")
+    page.evaluate("document.querySelector('.st-key-train_form').dataset.marked = 'yes'")
+    before = points(page)
+    until(lambda: points(page) > before, f"the curves move (seen since {form:.0f} ms)")
+    assert page.evaluate("document.querySelector('.st-key-train_form').dataset.marked") == "yes"  # the form stayed
+
+    card.get_by_role("button", name="Cancel").click()
+    until(lambda: studio.state("genair") == "cancelled", "the run is cancelled")
+    stopped = studio.epochs("genair")
+    expect(card.get_by_text("cancelled")).to_be_visible(timeout=1000 * WITHIN)
+    card.get_by_role("button", name="Resume").click()
+    until(lambda: studio.epochs("genair") > stopped, "it goes on after its last epoch")
+    expect(card.get_by_text("running")).to_be_visible(timeout=1000 * WITHIN)
+    (run,) = studio.job("genair").runs
+    card.get_by_role("button", name="Cancel").click()
+    until(lambda: studio.state("genair") == "cancelled", "the run is cancelled again")
+
+    (other,) = studio.job("id").runs
+    visit(page, f"{studio.url}/training?dataset={DATASET}&runs={run},{other}")
+    for chart in ("curves_loss", "curves_validation"):
+        traces = page.locator(f".st-key-{chart} .legend .traces")
+        expect(traces).to_have_count(2)
+        for method in ("genair", "id"):
+            expect(traces.filter(has_text=re.compile(rf"· {method} ·"))).to_have_count(1)
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+    expect(page.get_by_text("How the metrics were obtained: leave-two-out").first).to_be_visible()
+    assert len(jobs.jobs(studio.workspace, jobs.JobsRequest()).jobs) == 2  # the double click made one job
+
+
+def test_a_phone_needs_no_sideways_scrolling_here(phone: Page, app_url: str) -> None:
+    visit(phone, f"{app_url}/training?dataset={DATASET}")
+    for area in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
+        assert phone.evaluate(f"{area}.scrollWidth <= {area}.clientWidth")
