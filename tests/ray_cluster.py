@@ -18,6 +18,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from genair_engine.cluster import Tell
+from genair_engine.workspace import Workspace
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 OBJECT_STORE = 100 * 2**20
 CPUS_A_NODE = 1
@@ -29,7 +32,10 @@ ENVIRONMENT = {
 
 @pytest.fixture(scope="module")
 def ray_address() -> Iterator[str]:
-    """host:port of a cluster without GPUs, one CPU a node; this process is not connected to it."""
+    """host:port of a cluster with one CPU a node, and one GPU that is none: Ray gives it away all the same.
+
+    This process is not connected to it.
+    """
     if importlib.util.find_spec("ray") is None:
         pytest.skip("NO RAY: pip install -r requirements-ray.txt runs these tests")
     folder = tempfile.mkdtemp(prefix="ray-")  # short: Unix sockets lie in it, whose paths may have 107 characters
@@ -65,10 +71,17 @@ def ray_address() -> Iterator[str]:
             assert not left, left
 
 
+def gpus_of_task(workspace: Workspace, item: int, tell: Tell) -> tuple[int, str | None, str]:
+    """What a task sees: its item, its GPUs, its node. Here because the cluster's processes can import it."""
+    import ray
+
+    return item, os.environ.get("CUDA_VISIBLE_DEVICES"), ray.get_runtime_context().get_node_id()
+
+
 def _keep(folder: str) -> None:
     from ray.cluster_utils import Cluster
 
-    node = {"num_cpus": CPUS_A_NODE, "num_gpus": 0, "object_store_memory": OBJECT_STORE, "node_ip_address": "127.0.0.1"}
+    node = {"num_cpus": CPUS_A_NODE, "num_gpus": 1, "object_store_memory": OBJECT_STORE, "node_ip_address": "127.0.0.1"}
     head = node | {"include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": 0, "temp_dir": folder}
     try:
         cluster = Cluster(initialize_head=True, head_node_args=head)
