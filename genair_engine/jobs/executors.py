@@ -13,7 +13,7 @@ from typing import Protocol
 
 import psutil
 
-from genair_engine.jobs.run import LIFELINE
+from genair_engine.jobs.run import LIFELINE, WORKER
 from genair_engine.settings import REPOSITORY, Settings
 
 
@@ -99,7 +99,7 @@ class LocalExecutor:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=REPOSITORY,
-                    env=environment | ({} if job.launched else {LIFELINE: str(reading)}),
+                    env=environment | ({WORKER: str(os.getpid())} if job.launched else {LIFELINE: str(reading)}),
                     pass_fds=[reading],
                     start_new_session=True,
                 )

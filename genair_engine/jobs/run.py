@@ -15,8 +15,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import NoReturn
+
+import psutil
 
 from genair_engine.errors import GenairError, OutageError
 from genair_engine.jobs.kinds import kind_of, stored_request
@@ -32,6 +35,8 @@ FINISH_SECONDS = 60.0
 """How long the end of a job waits for a database that is away."""
 LIFELINE = "GENAIR_JOB_LIFELINE"
 """Environment variable: the pipe whose other end only the worker holds."""
+WORKER = "GENAIR_JOB_WORKER"
+"""Environment variable, where torchrun would close the pipe: the worker's process number."""
 
 log = logging.getLogger("genair_engine.jobs.run")  # also where it is __main__
 
@@ -151,16 +156,18 @@ class Attempt:
     def _watch(self) -> None:
         """Ends this process group when what it depends on is gone.
 
-        That is the worker, whose end of a pipe closes then; the launcher of several processes, which are no group; and where
-        there is no pipe the lease, of which the last quarter is left unused, so that nobody else has the job yet.
+        That is the worker, whose end of a pipe closes then. There is no pipe under torchrun, where the worker and the launcher
+        are watched, nor on another machine; then the last quarter of the lease is left unused, so that nobody else has the
+        job yet.
         """
-        lifeline, launcher = os.environ.pop(LIFELINE, None), os.getppid()
+        lifeline, worker = os.environ.pop(LIFELINE, None), os.environ.get(WORKER)
         if lifeline is not None:
             _end_after(lambda: os.read(int(lifeline), 1))  # returns when the last writer is gone
-        else:
-            _end_after(self._lease_ends)
-        if self.launched:
-            _end_after(lambda: _gone(launcher))
+            return
+        _end_after(self._lease_ends)
+        if worker is not None:
+            for number in (int(worker), os.getppid()):
+                _end_after(partial(_ends, number))
 
     def _lease_ends(self) -> None:
         """Returns when the lease that the database last told of has nearly ended."""
@@ -173,9 +180,12 @@ class Attempt:
                 until = asked + rows.lease_left(session, self.job, self.attempt) - lease / 4
 
 
-def _gone(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.2)
+def _ends(number: int) -> None:
+    """Returns when the process of that number has ended."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(number)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.2)
 
 
 def _end_after(event: Callable[[], object]) -> None:

@@ -111,7 +111,7 @@ class Worker:
         for job in set(held) - mine:  # ended by itself a moment ago, or lost: then nothing may go on with it
             self.held[job].handle.kill()
         with self.workspace.session() as session:
-            found = rows.give_back_expired(session)
+            found = rows.give_back_expired(session, mine)
         for job in found:
             log.warning("%s: its worker is gone.", job)
         for one in self.held.values():

@@ -200,16 +200,17 @@ def devices_in_use(session: Session, host: str) -> set[int]:
     return {device for devices in found for device in devices}
 
 
-def give_back_expired(session: Session) -> list[str]:
+def give_back_expired(session: Session, held: Collection[str] = ()) -> list[str]:
     """Gives back the jobs whose workers have been silent for longer than their lease, and forgets such workers.
 
+    held: jobs that the caller itself runs, which it does not take for dead however late it is.
     Workers first, in a transaction of its own: one that waits for another worker's row must hold no job that the other needs.
     """
     now = clock(session)
     session.execute(delete(WorkerRow).where(WorkerRow.lease_until < now))
     expired = session.execute(
         select(JobRow.id, JobRow.attempts, JobRow.worker_id)
-        .where(JobRow.state == "running", JobRow.lease_until < now)
+        .where(JobRow.state == "running", JobRow.lease_until < now, JobRow.id.not_in(held))
         .with_for_update(skip_locked=True)
     ).all()
     for job, attempt, worker in expired:

@@ -6,6 +6,7 @@ in real processes. Whatever is left at a test's end is killed.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -29,7 +30,8 @@ from genair_engine.workspace import Workspace
 from tests.conftest import TINY_ITEMS
 from tests.verbs_workspaces import SMALL
 
-LEASE = 3.0
+LEASE = 6.0
+"""For tests that wait for a lease to end [s]; others have a long one, whatever else the machine does meanwhile."""
 EPOCHS = 60
 LONG = SMALL | {"dataset": "shop", "method": "id", "epochs": EPOCHS, "patience": EPOCHS}
 """A training that takes seconds."""
@@ -38,7 +40,12 @@ assert len(TINY_ITEMS) == 12
 
 
 @pytest.fixture
-def settings(tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def lease() -> float:
+    return 60.0
+
+
+@pytest.fixture
+def settings(tmp_path: Path, models_dir: Path, lease: float, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in [name for name in os.environ if name.startswith("GENAIR_")]:
         if not name.startswith("GENAIR_TEST"):
             monkeypatch.delenv(name)
@@ -50,7 +57,7 @@ def settings(tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) 
         database_url=None,
         models_dir=models_dir,
         threads=1,
-        lease_seconds=LEASE,
+        lease_seconds=lease,
         cancel_seconds=20,
     )
 
@@ -284,3 +291,24 @@ class Scripted:
             process = subprocess.Popen(command, stdout=log, stderr=log, pass_fds=[reading], start_new_session=True)
         os.close(reading)
         return LocalHandle(process, writing)
+
+
+def instead(*command: str) -> type[LocalExecutor]:
+    """A LocalExecutor whose processes are another command; "{job}" and "{attempt}" in it are filled in."""
+
+    class Job(Claimed):
+        @property
+        def command(self) -> list[str]:
+            return [word.replace("{job}", self.job).replace("{attempt}", str(self.attempt)) for word in command]
+
+    class Instead(LocalExecutor):
+        def start(self, job: Claimed) -> LocalHandle:
+            return super().start(Job(**{field.name: getattr(job, field.name) for field in dataclasses.fields(job)}))
+
+    return Instead
+
+
+def after(statements: str) -> type[LocalExecutor]:
+    """A LocalExecutor whose processes run these statements first."""
+    run = "import sys; from genair_engine.jobs import run; sys.exit(run.main(sys.argv[1], int(sys.argv[2])))"
+    return instead(sys.executable, "-c", f"{statements}\n{run}", "{job}", "{attempt}")

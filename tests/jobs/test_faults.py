@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import resource
 import signal
@@ -19,7 +18,6 @@ import pytest
 
 from genair_engine import jobs, verbs
 from genair_engine.archetypes.backends import Sampling
-from genair_engine.jobs.executors import Claimed, LocalExecutor
 from genair_engine.settings import REPOSITORY
 from genair_engine.store import artifacts, database
 from genair_engine.store import jobs as rows
@@ -28,6 +26,7 @@ from tests.jobs.conftest import (
     EPOCHS,
     LEASE,
     Scripted,
+    after,
     children,
     kill,
     process_of,
@@ -191,30 +190,15 @@ def test_the_disk_is_full_while_a_checkpoint_is_written(postgres_shop, drive, un
     uninterrupted(shop)
 
 
-IMPATIENT = (
-    "import sys; from genair_engine.store import database; database.BUSY_SECONDS = 0.3; "
-    "from genair_engine.jobs import run; sys.exit(run.main(sys.argv[1], int(sys.argv[2])))"
-)
-
-
-class ImpatientJob(Claimed):
-    @property
-    def command(self) -> list[str]:
-        return [sys.executable, "-c", IMPATIENT, self.job, str(self.attempt)]
-
-
-class Impatient(LocalExecutor):
-    """Its processes wait for a locked database for 0.3 s instead of 10."""
-
-    def start(self, job):
-        return super().start(ImpatientJob(**{field.name: getattr(job, field.name) for field in dataclasses.fields(job)}))
+IMPATIENT = after("from genair_engine.store import database; database.BUSY_SECONDS = 0.3")
+"""Its processes wait for a locked database for 0.3 s instead of 10."""
 
 
 def test_the_database_is_locked_for_too_long(settings, shop, drive, monkeypatch, uninterrupted):
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.3)
     impatient = Workspace.open(settings)
     job = submit(shop)
-    worker = drive(impatient, executor=Impatient(settings))
+    worker = drive(impatient, executor=IMPATIENT(settings))
     worker.drive(trained(shop, 3))
     process = process_of(job)
     writer = sqlite3.connect(shop.folder / "genair.db", isolation_level=None, timeout=10, check_same_thread=False)
@@ -230,6 +214,7 @@ def test_the_database_is_locked_for_too_long(settings, shop, drive, monkeypatch,
     impatient.close()
 
 
+@pytest.mark.parametrize("lease", [LEASE])
 def test_postgresql_is_away_for_longer_than_a_lease(postgres_shop, postgres_url, start_worker, uninterrupted):
     shop = postgres_shop
     name = shop.engine.url.database
@@ -279,26 +264,14 @@ def test_a_broken_file_fails_the_job_with_what_to_do(shop, drive):
     assert found.attempts == 1 and the_run(shop) is None  # trying again would not help
 
 
-DEFECTIVE = (
-    "import sys; from genair_engine.jobs import kinds, run; "
-    "object.__setattr__(kinds.KINDS['train'], 'run', lambda *a: {}['key']); sys.exit(run.main(sys.argv[1], int(sys.argv[2])))"
+DEFECTIVE = after(
+    "from genair_engine.jobs import kinds\nobject.__setattr__(kinds.KINDS['train'], 'run', lambda *a: {}['key'])"
 )
-
-
-class DefectiveJob(Claimed):
-    @property
-    def command(self) -> list[str]:
-        return [sys.executable, "-c", DEFECTIVE, self.job, str(self.attempt)]
-
-
-class Defective(LocalExecutor):
-    def start(self, job):
-        return super().start(DefectiveJob(**{field.name: getattr(job, field.name) for field in dataclasses.fields(job)}))
 
 
 def test_a_defect_is_called_one_and_keeps_its_traceback_in_the_log(shop, settings, drive):
     job = submit(shop)
-    worker = drive(shop, executor=Defective(settings))
+    worker = drive(shop, executor=DEFECTIVE(settings))
     worker.drive(lambda: state(shop, job) == "failed")
     found = jobs.job(shop, job)
     assert found.error == "A defect of GenAIR Studio: KeyError: 'key'. The log has more." and found.attempts == 1

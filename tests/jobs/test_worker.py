@@ -32,6 +32,7 @@ from tests.jobs.conftest import (
 )
 
 
+@pytest.mark.parametrize("lease", [LEASE])
 def test_a_killed_worker_takes_its_process_along_and_another_goes_on(shop, start_worker, drive, uninterrupted):
     job = submit(shop)
     worker = start_worker(shop)
@@ -195,6 +196,7 @@ class Line:
         self._listening.close()
 
 
+@pytest.mark.parametrize("lease", [LEASE])
 def test_a_worker_that_is_cut_off_ends_its_processes_before_its_lease_ends(postgres_shop, start_worker, drive, uninterrupted):
     """Its calls to the database hang. Another worker goes on with the job, and no moment has two processes."""
     url = make_url(postgres_shop.settings.database_url)

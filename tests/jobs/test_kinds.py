@@ -1,0 +1,78 @@
+"""Every kind of job in a process of its own, and jobs that died after their work was kept: nothing is made twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from genair_engine import jobs, verbs
+from genair_engine.archetypes.backends import Sampling
+from genair_engine.store import jobs as rows
+from genair_engine.workspace import Workspace
+from tests.jobs.conftest import the_run
+from tests.verbs_workspaces import SMALL
+
+SHORT = Sampling(max_new_tokens=6)
+TRAIN = SMALL | {"dataset": "shop", "method": "id", "epochs": 1}
+
+
+def test_every_kind_runs_and_its_result_can_be_read_back(workspace, source, drive):
+    worker = drive(workspace, slots=2)
+
+    def submitted(kind, request):
+        return jobs.submit(workspace, kind, request).job
+
+    def done(*names):
+        worker.drive(lambda: not any(jobs.job(workspace, name).live for name in names), 120)
+        found = [jobs.job(workspace, name) for name in names]
+        assert [(one.state, one.error, one.attempts) for one in found] == [("done", None, 1)] * len(found)
+        return [one.result for one in found]
+
+    (shop,) = done(submitted("import", verbs.ImportRequest(path=source, name="shop")))
+    assert (shop["dataset"], shop["items"]) == ("shop", 12)
+    written, run = done(
+        submitted("generate", verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, device="cpu")),
+        submitted("train", verbs.TrainRequest(**TRAIN)),
+    )
+    assert (written["written"], written["items"]) == (12, 12)
+    made, again = done(
+        submitted("represent", verbs.RepresentRequest(dataset="shop", model="tiny-llama")),
+        submitted("evaluate", verbs.EvaluateRequest(run=run["run"], device="cpu")),
+    )
+    assert again["metrics"] == run["metrics"] == the_run(workspace).metrics
+    (swept,) = done(
+        submitted("sweep", verbs.SweepRequest(**(TRAIN | {"seed": 7, "backbones": ["sasrec", "gru4rec"], "methods": ["id"]})))
+    )
+    assert sorted(row["backbone"] for row in swept["rows"]) == ["gru4rec", "sasrec"]
+    state = verbs.workspace_state(workspace).datasets[0]
+    assert [one.representation for one in state.representations] == [made["representation"]]
+    kinds = [one.kind for one in jobs.jobs(workspace, jobs.JobsRequest()).jobs]
+    assert sorted(kinds) == sorted(jobs.KINDS)
+
+
+def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, source, drive):
+    verbs.generate(shop, verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, device="cpu"))
+    wanted = {
+        "import": (verbs.import_dataset, verbs.ImportRequest(path=source, name="again")),
+        "represent": (verbs.represent, verbs.RepresentRequest(dataset="shop", model="tiny-llama")),
+        "train": (verbs.train, verbs.TrainRequest(**TRAIN)),
+    }
+    results = {}
+    for kind, (verb, request) in wanted.items():
+        job = jobs.submit(shop, kind, request).job
+        with shop.session() as session:
+            attempt = rows.claim(session, "gone", timedelta(seconds=30), rows.Offer({}, has_gpus=False)).attempts
+        process = Workspace.open(settings)
+        process.job = job
+        results[job] = verb(process, request)  # and here it dies
+        process.close()
+        with shop.session() as session:
+            rows.give_back(session, job, attempt, "died")
+    worker = drive(shop, slots=3)
+    worker.drive(lambda: not any(jobs.job(shop, job).live for job in results))
+    for job, result in results.items():
+        found = jobs.job(shop, job)
+        assert (found.state, found.attempts, found.error) == ("done", 2, None)
+        assert found.result == result.model_dump(mode="json")
+    state = verbs.workspace_state(shop)
+    assert [one.name for one in state.datasets] == ["again", "shop"]
+    assert len(state.datasets[1].representations) == len(state.datasets[1].runs) == 1
