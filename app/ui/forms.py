@@ -187,18 +187,17 @@ def _from_widget(said: Facts, value: Any) -> Any:
 
 def _limits(said: Facts, default: Any) -> dict[str, Any]:
     """Limits, step and format of a number: a step is a power of ten below the default."""
+    empty = {"value": None} if said.optional else {}  # only what may be left open can be cleared
     if said.kind == "int":
         return {
             "min_value": None if said.least is None else int(said.least),
             "max_value": None if said.most is None else int(said.most),
             "step": 1,
-            "value": None,
-        }
+        } | empty
     size = abs(default) or min(said.most or 1.0, 1.0)
     return {
         "min_value": None if said.least is None else float(said.least),
         "max_value": None if said.most is None else float(said.most),
         "step": 10.0 ** math.floor(math.log10(size) - 0.5),
         "format": "%g",
-        "value": None,
-    }
+    } | empty

@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -18,9 +18,11 @@ from app.ui import jobs as ui
 from app.ui.text import count, one_line, plain
 from genair_engine import jobs, verbs
 
+Colour = Literal["green", "red", "blue", "orange"]
 SHOWN_CARDS = 5
 FOLLOWED = 3
-"""Runs in the charts while none is chosen."""
+"""Runs in the charts while none is chosen and none is training."""
+_COLOURS: dict[str, Colour] = {"done": "green", "failed": "red", "training": "blue", "stopped": "orange"}
 METRICS = ("HR@10", "NDCG@10")
 
 
@@ -45,6 +47,14 @@ class Entry:
         return (
             dict(self.job.config) if self.job else dict(self._result.config) | {"representation": self._result.representation}
         )
+
+    @property
+    def deviations(self) -> list[str]:
+        """Where it is not the paper's, in words; those of its configuration while the run has not begun."""
+        if self.run is not None:
+            return self.run.result.deviations
+        assert self.job is not None
+        return verbs.TrainRequest.model_construct(**self.job.config).deviations()
 
     @property
     def _result(self) -> verbs.RunResult:
@@ -104,7 +114,9 @@ def chart(dataset: str, all_of_them: Sequence[Entry], runs: Sequence[verbs.Watch
     """Loss and validation curves of the chosen runs, or of those that train now, and the runs in a table."""
     results = {one.result.run: one.result for one in runs}
     chosen = _choose(dataset, results)
-    following = [one.run.result.run for one in all_of_them if one.run is not None][:FOLLOWED]
+    begun = [one for one in all_of_them if one.run is not None]
+    live = [one for one in begun if one.live] or begun[:FOLLOWED]
+    following = [one.run.result.run for one in live if one.run is not None][: curves.MOST]
     shown = chosen or following
     epochs = {run: found for run, found in verbs.run_epochs(services.workspace(), shown).items() if found}
     names = {run: name(results[run]) for run in shown}
@@ -149,7 +161,7 @@ def _choose(dataset: str, results: dict[str, verbs.RunResult]) -> list[str]:
         max_selections=curves.MOST,
         key=key,
         on_change=lambda: state.keep("runs", state.joined(st.session_state[key]), dataset),
-        placeholder="Following the newest runs; choose some to compare them",
+        placeholder="Following what trains now, or else the newest; choose some to compare them",
     )
     return asked
 
@@ -234,7 +246,7 @@ def card(entry: Entry, duplicate: Callable[[dict[str, Any]], None]) -> None:
             if job:
                 ui.badge(job)
             else:
-                st.badge(entry._result.state, color="gray")
+                st.badge(entry._result.state, color=_COLOURS[entry._result.state])
             st.text(one_line(entry.title, 110), width="stretch")
             if job:
                 ui.actions(job)
@@ -252,13 +264,13 @@ def card(entry: Entry, duplicate: Callable[[dict[str, Any]], None]) -> None:
         if error:
             st.error(plain(error), icon=":material/error:")
         st.caption(plain(" · ".join(filter(None, (*(ui.facts(job) if job else [key]), cost(entry).words())))))
-        if run and run.result.deviations:
-            st.caption(plain(f"Not as in the paper: {'; '.join(run.result.deviations)}."))
+        if entry.deviations:
+            st.caption(plain(f"Not as in the paper: {'; '.join(entry.deviations)}."))
         if run and run.result.state == "done":
-            best = run.result.metrics["test"]["full"]["NDCG@10"]
+            st.caption(f"Test NDCG@10 {run.result.metrics['test']['full']['NDCG@10']:.4f} among all items.")
             st.page_link(
                 navigation.RECOMMEND,
-                label=f"Recommend with it (test NDCG@10 {best:.4f}, all items)",
+                label="Recommend with it",
                 icon=":material/auto_awesome:",
                 query_params={"dataset": run.result.dataset, "run": run.result.run},
             )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event, select, update
 from streamlit.testing.v1 import AppTest
 
+from app.ui import runs
 from genair_engine import jobs, verbs
 from genair_engine.errors import InputError
-from genair_engine.store.tables import RunRow
+from genair_engine.store.tables import JobRow, RunEpochRow, RunRow, utc_now
 from genair_engine.workspace import Workspace
 from tests.pages.conftest import OpenPage, check
 from tests.workspaces import DATASET, FilledWorkspace
@@ -130,6 +133,45 @@ def test_runs_show_curves_costs_and_how_they_were_measured(app: OpenPage, filled
     assert table["Epochs"] == "2 of 2" and table["Peak MB"] > 0 and 0 <= table["NDCG@10 test, all items"] <= 1
     assert "leave-two-out, full ranking without seen items" in said(shown)
     assert shown.query_params["runs"] == filled_workspace.run
+
+
+def test_a_look_at_ten_running_jobs_is_a_handful_of_queries(
+    jobs_app: OpenPage, filled_copy: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What runs again by itself every two seconds: under ten queries a second would be twenty of them."""
+    for seed in range(10):
+        jobs.submit(filled_copy, "train", verbs.TrainRequest(dataset=DATASET, method="id", seed=seed))
+    with filled_copy.session() as session:
+        times = {"started_at": utc_now(), "lease_until": utc_now() + timedelta(hours=1)}
+        session.execute(update(JobRow).values(state="running", attempts=1, worker_id="w", **times))
+        template = session.scalars(select(RunRow)).one()
+        columns = {column.key: getattr(template, column.key) for column in RunRow.__mapper__.column_attrs}
+        for number, job in enumerate(session.scalars(select(JobRow.id)).all()):
+            name = f"run-{number}"
+            session.add(RunRow(**columns | {"id": name, "state": "training", "job_id": job}))
+            session.flush()
+            session.add(RunEpochRow(run_id=name, epoch=1, losses={"total": 1.0}, valid={"NDCG@10": 0.1}, seconds=1.0))
+    asked: list[str] = []
+    looks: list[int] = []
+    live = runs.live
+
+    def counted(*arguments: Any) -> None:
+        before = len(asked)
+        live(*arguments)
+        looks.append(len(asked) - before)
+
+    def ask(*arguments: Any) -> None:
+        asked.extend([arguments[2]] if not arguments[2].startswith(("BEGIN", "PRAGMA")) else [])
+
+    monkeypatch.setattr(runs, "live", counted)
+    event.listen(Engine, "before_cursor_execute", ask)
+    try:
+        shown = jobs_app("training", dataset=DATASET)
+    finally:
+        event.remove(Engine, "before_cursor_execute", ask)
+    assert sum("Train sasrec with id" in element.value for element in shown.text) == 10
+    assert len(shown.get("plotly_chart")) == 2
+    assert 0 < looks[-1] <= 8, asked
 
 
 def test_a_run_is_duplicated_into_the_form(app: OpenPage, filled_workspace: FilledWorkspace) -> None:
