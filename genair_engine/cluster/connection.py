@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -83,11 +85,16 @@ def connect(settings: Settings) -> Any:
         )
     reachable(address)
     environment = None if inside else {"env_vars": {"PYTHONPATH": str(REPOSITORY)}}
+    main = threading.current_thread() is threading.main_thread()
+    ours = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"This machine cannot join the Ray cluster at {address}: {reason}") from error
+    finally:
+        if main and ours is not None:
+            signal.signal(signal.SIGTERM, ours)  # Ray's would end a job in the middle; ours stops it at a checkpoint
     return ray
 
 

@@ -193,6 +193,7 @@ def test_jobs_go_through_ray_jobs_and_a_cancelled_sweep_stops(shared: Workspace,
 
     jobs.cancel(shared, long.job)
     until(worker, lambda: jobs.job(shared, long.job).state == "cancelled")
+    assert "Stopped as asked" in jobs.log_tail(shared, long.job)  # by itself, no signal of Ray's
     assert {run.state for run in _runs(shared, long.job)} == {"stopped"}
     import ray
 
