@@ -97,20 +97,18 @@ def draw(form: forms.Form, dataset: verbs.DatasetState, workers: Sequence[jobs.W
     made = {one.representation: one for one in dataset.representations}
     where = devices(workers)
 
-    def described(name: str | None) -> str:
-        if name is None:
-            return "none"
+    def described(name: str) -> str:
         one = made[name]
         by = f", archetypes by {one.archetypes_by}" if one.archetypes_by else ""
         return f"{name}: {' + '.join(f'{part} {width}' for part, width in one.dims.items())}{by}"
 
-    lower = st.grid(4, min_column_width=200)
+    middle, lower = st.grid(2, min_column_width=250), st.grid(3, min_column_width=200)
     for name, options, shown in (
         ("representation", [*reversed(made)] or [None], described),
         ("device", list(where), where.__getitem__),
     ):
         if name not in form.hidden:
-            with lower.cell():
+            with middle.cell():
                 form.widget(name, options, shown)
     for name, one in SEVERAL.items():
         if name not in form.hidden:
@@ -238,7 +236,7 @@ with st.container(border=True, key="train_form"):
                 st.caption(plain(f"Not as in the paper: {'; '.join(deviations)}."))
             estimating(dearest, len(wanted))
     elif problems:
-        reason = " ".join(f"{name}: {said}" if name else said for name, said in problems.items())
+        reason = " ".join(said if name in said.lower() else f"{name}: {said}" for name, said in problems.items())
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Launch {count(len(wanted), 'run')}" if wanted else "Launch",

@@ -149,7 +149,8 @@ class Form:
         shared: dict[str, Any] = {"key": key, "help": plain(said.help), "on_change": self._keep, "args": (said,)}
         label = said.label  # of our own making; screen readers would read out the backslashes of `plain`
         if said.kind == "choice":
-            st.selectbox(label, said.options, format_func=shown or _named, **shared)
+            open_ = {"index": None, "placeholder": "none"} if None in said.options else {}
+            st.selectbox(label, [one for one in said.options if one is not None], format_func=shown or str, **open_, **shared)
         elif said.kind == "toggle":
             st.toggle(label, **shared)
         elif said.kind in ("int", "float"):
@@ -165,10 +166,6 @@ class Form:
             self.given.pop(said.name, None)
         else:
             self.given[said.name] = chosen
-
-
-def _named(value: Any) -> str:
-    return "none" if value is None else str(value)
 
 
 def _for_widget(said: Facts, value: Any) -> Any:

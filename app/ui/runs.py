@@ -84,7 +84,7 @@ def _created(entry: Entry) -> Any:
 
 
 def live(dataset: str, polled: bool, duplicate: Callable[[dict[str, Any]], None]) -> None:
-    """Curves, cards and comparison. polled: whether it runs again by itself. duplicate: takes a configuration to the form."""
+    """Curves, comparison and cards. polled: whether it runs again by itself. duplicate: takes a configuration to the form."""
     watched = ui.watched(jobs.JobsRequest(kinds=["train"], limit=200))
     runs = verbs.watched_runs(services.workspace(), dataset)
     all_of_them = entries(dataset, watched.jobs, runs)
@@ -94,12 +94,11 @@ def live(dataset: str, polled: bool, duplicate: Callable[[dict[str, Any]], None]
     if not all_of_them:
         st.caption("Nothing has been trained on this data set yet. Launch a run above, and its curves appear here.")
         return
-    if runs:
-        chart(dataset, all_of_them, runs)
+    epochs = chart(dataset, all_of_them, runs) if runs else {}
     shown = st.session_state.setdefault(f"cards_{dataset}", SHOWN_CARDS)
     cards = all_of_them[: max(shown, len(running))]
     for entry in cards:
-        card(entry, duplicate)
+        card(entry, epochs, duplicate)
     if len(all_of_them) > len(cards):
         st.button(
             f"Show more of {count(len(all_of_them), 'run')}",
@@ -110,8 +109,8 @@ def live(dataset: str, polled: bool, duplicate: Callable[[dict[str, Any]], None]
     ui.ended(running)
 
 
-def chart(dataset: str, all_of_them: Sequence[Entry], runs: Sequence[verbs.WatchedRun]) -> None:
-    """Loss and validation curves of the chosen runs, or of those that train now, and the runs in a table."""
+def chart(dataset: str, all_of_them: Sequence[Entry], runs: Sequence[verbs.WatchedRun]) -> dict[str, list[verbs.Epoch]]:
+    """Loss and validation curves of the chosen runs, or of those that train now, and the runs in a table; their epochs."""
     results = {one.result.run: one.result for one in runs}
     chosen = _choose(dataset, results)
     begun = [one for one in all_of_them if one.run is not None]
@@ -146,6 +145,7 @@ def chart(dataset: str, all_of_them: Sequence[Entry], runs: Sequence[verbs.Watch
                 icon=":material/download:",
                 on_click="ignore",
             )
+    return epochs
 
 
 def _choose(dataset: str, results: dict[str, verbs.RunResult]) -> list[str]:
@@ -174,6 +174,8 @@ def compared(chosen: Sequence[Entry], epochs: dict[str, list[verbs.Epoch]]) -> p
         run, config = entry.run.result, entry.run.result.config
         spent = cost(entry, epochs.get(run.run, []))
         sampled = f"sampled{run.protocol['negatives']}"
+        best_so_far = next((one.valid for one in epochs.get(run.run, []) if one.epoch == run.best_epoch), {})
+        metrics = run.metrics or {"valid": {"full": best_so_far}}
         rows.append(
             {
                 "Run": run.run,
@@ -182,7 +184,7 @@ def compared(chosen: Sequence[Entry], epochs: dict[str, list[verbs.Epoch]]) -> p
                 "Best epoch": run.best_epoch or None,
             }
             | {
-                f"{metric} {part}, {said}": run.metrics.get(part, {}).get(protocol, {}).get(metric)
+                f"{metric} {part}, {said}": metrics.get(part, {}).get(protocol, {}).get(metric)
                 for part in ("valid", "test")
                 for protocol, said in (("full", "all items"), (sampled, f"{run.protocol['negatives']} negatives"))
                 for metric in METRICS
@@ -237,10 +239,11 @@ def cost(entry: Entry, epochs: Sequence[verbs.Epoch] = ()) -> Cost:
     return Cost(seconds, megabytes, expected.get("seconds_per_epoch"), expected.get("memory_mb"))
 
 
-def card(entry: Entry, duplicate: Callable[[dict[str, Any]], None]) -> None:
+def card(entry: Entry, epochs: dict[str, list[verbs.Epoch]], duplicate: Callable[[dict[str, Any]], None]) -> None:
     """One run: state, progress, cost, why it failed, what is not as in the paper, and what can be done."""
     job, run = entry.job, entry.run
     key = job.job if job else entry._result.run
+    known = epochs.get(run.result.run, []) if run else []
     with st.container(border=True, gap="xsmall", key=f"run_{key}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if job:
@@ -263,7 +266,7 @@ def card(entry: Entry, duplicate: Callable[[dict[str, Any]], None]) -> None:
         error = (job.error if job else None) or (run.error if run else None)
         if error:
             st.error(plain(error), icon=":material/error:")
-        st.caption(plain(" · ".join(filter(None, (*(ui.facts(job) if job else [key]), cost(entry).words())))))
+        st.caption(plain(" · ".join(filter(None, (*(ui.facts(job) if job else [key]), cost(entry, known).words())))))
         if entry.deviations:
             st.caption(plain(f"Not as in the paper: {'; '.join(entry.deviations)}."))
         if run and run.result.state == "done":

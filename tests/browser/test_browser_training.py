@@ -172,9 +172,3 @@ def test_two_runs_from_the_form_to_their_comparison(studio: Studio, page: Page) 
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
     expect(page.get_by_text("How the metrics were obtained: leave-two-out").first).to_be_visible()
     assert len(jobs.jobs(studio.workspace, jobs.JobsRequest()).jobs) == 2  # the double click made one job
-
-
-def test_a_phone_needs_no_sideways_scrolling_here(phone: Page, app_url: str) -> None:
-    visit(phone, f"{app_url}/training?dataset={DATASET}")
-    for area in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
-        assert phone.evaluate(f"{area}.scrollWidth <= {area}.clientWidth")
