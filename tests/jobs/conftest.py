@@ -32,6 +32,8 @@ from tests.verbs_workspaces import SMALL
 
 LEASE = 6.0
 """For tests that wait for a lease to end [s]; others have a long one, whatever else the machine does meanwhile."""
+PATIENCE = 240.0
+"""Seconds after which what a test waits for is taken not to happen: far more than it needs, on a machine that is busy too."""
 EPOCHS = 60
 LONG = SMALL | {"dataset": "shop", "method": "id", "epochs": EPOCHS, "patience": EPOCHS}
 """A training that takes seconds."""
@@ -149,7 +151,7 @@ def running(process: psutil.Process) -> bool:
         return False
 
 
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Waits until it holds. Fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -161,7 +163,7 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
 class Driven(Worker):
     """A worker whose loop the test turns."""
 
-    def drive(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
+    def drive(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Works until the condition holds."""
 
         def turn() -> object:

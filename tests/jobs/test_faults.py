@@ -25,6 +25,7 @@ from genair_engine.workspace import Workspace
 from tests.jobs.conftest import (
     EPOCHS,
     LEASE,
+    PATIENCE,
     Scripted,
     after,
     children,
@@ -184,7 +185,7 @@ def test_the_disk_is_full_while_a_checkpoint_is_written(postgres_shop, drive, un
     assert run.state == "stopped" and 3 <= run.epochs_done < EPOCHS
     assert f'"epochs_done": {run.epochs_done}' in artifacts.load_metadata(checkpoint)["progress"]
     assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["checkpoint.safetensors", "lock"]
-    until(lambda: not running(process), 5)
+    until(lambda: not running(process))
     jobs.retry(shop, job)
     worker.drive(lambda: state(shop, job) == "done")
     uninterrupted(shop)
@@ -234,7 +235,7 @@ def test_postgresql_is_away_for_longer_than_a_lease(postgres_shop, postgres_url,
     assert jobs.job(shop, job).attempts == 2
     uninterrupted(shop)
     worker.terminate()
-    assert worker.wait(30) == 0
+    assert worker.wait(PATIENCE) == 0
 
 
 def test_connections_that_break_are_no_end_of_a_job(postgres_shop, postgres_url, drive, uninterrupted):

@@ -153,7 +153,7 @@ def test_several_gpus_are_several_processes_of_one_run_and_end_together(shop, dr
     """On the CPU of this machine, as it has no GPU: the worker is killed, the launcher is, the job is cancelled."""
     job = jobs.submit(shop, "train", verbs.TrainRequest(**(ENDLESS | {"device": "auto"})), gpus=2).job
     killed = start_worker(shop)
-    until(trained(shop, 2), 120)
+    until(trained(shop, 2))
     first = ranks(job)
     launcher = process_of(job)
     assert len(first) == 2 and the_run(shop).device == "2 × cpu"
@@ -161,28 +161,28 @@ def test_several_gpus_are_several_processes_of_one_run_and_end_together(shop, dr
     until(lambda: not any(running(one) for one in first), LEASE)
     with shop.reading() as session:
         assert rows.lease_left(session, job, 1) > 0
-    until(lambda: not running(launcher), 30)
+    until(lambda: not running(launcher))
 
     worker = drive(shop)
     done = the_run(shop).epochs_done
-    worker.drive(trained(shop, done + 1), 120)
+    worker.drive(trained(shop, done + 1))
     second = ranks(job)
     kill(process_of(job))
-    until(lambda: not any(running(one) for one in second), 5)
+    until(lambda: not any(running(one) for one in second))
     worker.drive(lambda: jobs.job(shop, job).attempts == 3)
     done = the_run(shop).epochs_done
-    worker.drive(trained(shop, done + 1), 120)
+    worker.drive(trained(shop, done + 1))
     third = children(process_of(job))
     jobs.cancel(shop, job)
     worker.drive(lambda: state(shop, job) == "cancelled")
     assert the_run(shop).state == "stopped" and jobs.job(shop, job).devices == [0, 1]
-    until(lambda: not any(running(one) for one in third), 5)
+    until(lambda: not any(running(one) for one in third))
 
 
 def test_several_processes_tell_the_result_once(shop, driver, drive):
     job = jobs.submit(shop, "train", verbs.TrainRequest(**(LONG | {"device": "auto", "epochs": 2})), gpus=2).job
     worker = drive(shop)
-    worker.drive(lambda: state(shop, job) not in ("queued", "running"), 120)
+    worker.drive(lambda: state(shop, job) not in ("queued", "running"))
     found = jobs.job(shop, job)
     assert (found.state, found.attempts, found.result["epochs"]) == ("done", 1, 2)
     assert found.runs == [the_run(shop).id] and found.result["device"] == "2 × cpu"

@@ -9,7 +9,7 @@ import pytest
 
 from genair_engine import cli
 from genair_engine.store.artifacts import locked
-from tests.jobs.conftest import row, until
+from tests.jobs.conftest import PATIENCE, row, until
 
 TRAIN = (
     "train",
@@ -58,7 +58,7 @@ def test_a_job_from_the_terminal(run, shop, start_worker):
     assert run("jobs", "--states", "done")[1].startswith("There are no jobs.")
     assert run("jobs", "retry", job)[1].startswith(f"{job}  queued")
     worker = start_worker(shop, "--idle-exit", "1", "--json")
-    assert worker.wait(60) == 0
+    assert worker.wait(PATIENCE) == 0
     _, out, _ = run("jobs", "show", job, "--json")
     done = json.loads(out)
     assert (done["state"], done["error"], done["done"]) == ("done", None, done["total"])
@@ -96,9 +96,9 @@ def test_the_laptop_s_worker_leaves_where_another_one_works(run, shop, start_wor
     first = start_worker(shop, "--only-one")
     until(lambda: json.loads(run("jobs", "--json")[1])["workers"])
     second = start_worker(shop, "--only-one")
-    assert second.wait(60) == 0 and first.poll() is None
+    assert second.wait(PATIENCE) == 0 and first.poll() is None
     first.terminate()
-    assert first.wait(60) == 0
+    assert first.wait(PATIENCE) == 0
 
 
 def open_by(process, name):
@@ -113,5 +113,5 @@ def test_the_laptop_s_worker_waits_for_one_that_is_just_leaving(run, shop, start
         assert ours
         worker = start_worker(shop, "--only-one", "--idle-exit", "0.5")
         until(lambda: open_by(worker, "genair.db"))
-    assert worker.wait(60) == 0
+    assert worker.wait(PATIENCE) == 0
     assert row(shop, job).state == "done"

@@ -19,6 +19,7 @@ from genair_engine.workspace import Workspace
 from tests.jobs.conftest import (
     ENDLESS,
     LEASE,
+    PATIENCE,
     Scripted,
     children,
     kill,
@@ -54,7 +55,7 @@ def test_a_worker_that_leaves_gives_its_job_back_and_does_not_count_it(shop, sta
     until(trained(shop, 3))
     process = process_of(job)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(60) == 0 and not running(process)
+    assert worker.wait(PATIENCE) == 0 and not running(process)
     found = jobs.job(shop, job)
     assert (found.state, found.attempts, found.max_attempts, found.worker) == ("queued", 1, 4, None)
     assert the_run(shop).state == "stopped"
@@ -76,7 +77,7 @@ def test_a_job_that_ends_while_its_worker_leaves_is_not_counted_whatever_its_exi
 def test_a_worker_leaves_when_it_is_idle(shop, start_worker):
     job = jobs.submit(shop, "evaluate", verbs.EvaluateRequest(run=verbs.train(shop, quick()).run, device="cpu")).job
     worker = start_worker(shop, "--idle-exit", "0.5")
-    assert worker.wait(60) == 0
+    assert worker.wait(PATIENCE) == 0
     assert state(shop, job) == "done"
     assert jobs.jobs(shop, jobs.JobsRequest()).workers == []
 
@@ -127,13 +128,13 @@ def test_a_cancelled_job_that_ignores_sigterm_is_killed_with_all_that_it_started
         found = [psutil.Process(one.handle.process.pid) for one in worker.held.values()]
         return found + [below for one in found for below in children(one)]
 
-    worker.drive(lambda: len(started()) == 4)  # the script, two shells and the sleep of one of them, at least
+    worker.drive(lambda: len(started()) >= 4)  # the script, two shells and the sleep of one of them, at least
     family = started()
     assert jobs.cancel(workspace, job).status == "stopping at the next checkpoint"
     worker.drive(lambda: worker.held and next(iter(worker.held.values())).cancelled_at is not None)
     assert all(running(one) for one in family)
     worker.drive(lambda: state(workspace, job) == "cancelled")
-    until(lambda: not any(running(one) for one in family), 5)
+    until(lambda: not any(running(one) for one in family))
     assert jobs.job(workspace, job).error is None
     workspace.close()
 
@@ -221,7 +222,7 @@ def test_a_worker_that_is_cut_off_ends_its_processes_before_its_lease_ends(postg
     uninterrupted(postgres_shop)
     until(lambda: len(jobs.jobs(postgres_shop, jobs.JobsRequest()).workers) == 2)  # the first one is back
     worker.terminate()
-    assert worker.wait(30) == 0
+    assert worker.wait(PATIENCE) == 0
     line.close()
 
 
