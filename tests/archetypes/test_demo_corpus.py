@@ -7,13 +7,16 @@ import re
 
 import pytest
 
-from genair_engine.archetypes.demo.corpus import SEGMENTS, answer, examples, short_name, style
+from genair_engine.archetypes.demo.corpus import answer, examples, shop_example, short_name
 from genair_engine.archetypes.demo.items import SyntheticItem, draw_item
 from genair_engine.archetypes.demo.topics import Topic, genres, topics
+from genair_engine.archetypes.demo.wording import style
 from genair_engine.archetypes.prompts import MAX_VALUE_CHARACTERS, PAPER
+from genair_engine.catalog.demo import DemoItem, audiences, demo_catalogue, sun_hat
 
 STYLES = ("llama", "qwen")
-SEGMENT = re.compile(r"^([123])\. ([^:]+): (.+)\.$")
+SEGMENT = re.compile(r"^(\d)\. ([^:]+): (.+)\.$")
+FEWEST, MOST = {"llama": 4, "qwen": 3}, {"llama": 7, "qwen": 3}
 
 
 @pytest.mark.parametrize("name", STYLES)
@@ -24,34 +27,66 @@ def test_same_seed_same_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STYLES)
-def test_answers_open_with_the_item_and_have_three_different_segments(name: str) -> None:
+def test_answers_open_with_the_item_and_have_different_segments(name: str) -> None:
     for pair in examples(name, 400, seed=5):
         opening, *rest = pair.answer.split("\n")
-        assert short_name(pair.item.title, pair.item.kind) in opening, pair.answer
-        segments = [SEGMENT.match(line) for line in rest[:SEGMENTS]]
-        assert all(segments), pair.answer
-        assert [match[1] for match in segments if match] == ["1", "2", "3"]
-        assert len({match[2] for match in segments if match}) == SEGMENTS
-        assert len(rest) <= SEGMENTS + 1
+        assert pair.name in opening, pair.answer
+        segments = [match for match in map(SEGMENT.match, rest) if match]
+        assert [match[1] for match in segments] == [str(number) for number in range(1, len(segments) + 1)]
+        assert FEWEST[name] <= len(segments) <= MOST[name], pair.answer
+        assert len({match[2] for match in segments}) == len(segments), pair.answer
+        assert len(segments) <= len(rest) <= len(segments) + 1
         assert "{" not in pair.answer
         assert not re.search(r"\b[Tt]he The\b", pair.answer)
 
 
 def test_answers_are_short_enough_to_generate() -> None:
     lengths = [len(pair.answer.split()) for name in STYLES for pair in examples(name, 300, seed=6)]
-    assert max(lengths) < 150
-    assert 30 < sum(lengths) / len(lengths) < 90
+    assert max(lengths) < 200
+    assert 30 < sum(lengths) / len(lengths) < 120
 
 
 def test_concise_style_is_shorter() -> None:
     words = {name: sum(len(pair.answer.split()) for pair in examples(name, 300, seed=7)) for name in STYLES}
-    assert words["qwen"] < 0.8 * words["llama"]
+    assert words["qwen"] < 0.6 * words["llama"]
 
 
 def test_prompts_are_the_products_own() -> None:
     pairs = [pair for pair in examples("llama", 300, seed=8) if "movie" not in pair.prompt.split(":")[0]]
-    assert all(pair.prompt == PAPER.render(pair.item.attributes) for pair in pairs)
-    assert any(len(value) > MAX_VALUE_CHARACTERS for pair in pairs for value in pair.item.attributes.values())
+    shown = [pair.item.metadata if isinstance(pair.item, DemoItem) else pair.item.attributes for pair in pairs]
+    assert all(pair.prompt == PAPER.render(one) for pair, one in zip(pairs, shown, strict=True))
+    assert any(len(value) > MAX_VALUE_CHARACTERS for one in shown for value in one.values())
+
+
+def test_the_demo_catalogue_is_never_trained_on() -> None:
+    titles = {item.title for item in demo_catalogue(users=10).items}
+    drawn = [pair.item for name in STYLES for pair in examples(name, 3000, seed=20)]
+    seen = {item.title for item in drawn if isinstance(item, DemoItem)}
+    assert len(seen) > 3000 and not seen & titles
+
+
+def test_the_sun_hats_archetypes_differ_as_in_the_paper() -> None:
+    """Appendix A: one model lists many groups, also far-fetched ones, the other a few that are meant."""
+    segments = {}
+    for name in STYLES:
+        lines = shop_example(sun_hat(), name, random.Random(3)).answer.split("\n")
+        assert "Zutano Baby UPF 30+ Sun Protection Hat" in lines[0] and "sun hat" in lines[0]
+        segments[name] = [match[2] for match in map(SEGMENT.match, lines) if match]
+    assert segments["qwen"] == ["Parents and guardians", "Grandparents", "Outdoor families"]
+    planted = {audiences()[name].broad for name in sun_hat().kind.audiences}
+    assert segments["llama"][0] == "Parents or caregivers of young children"
+    assert len(segments["llama"]) >= 6 and set(segments["llama"][4:]).isdisjoint(planted)
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_shop_answers_name_the_kind_and_the_planted_audiences_first(name: str) -> None:
+    for pair in examples(name, 300, seed=11):
+        if not isinstance(pair.item, DemoItem):
+            continue
+        meant = [audiences()[one] for one in pair.item.audiences]
+        heads = [match[2] for match in map(SEGMENT.match, pair.answer.split("\n")) if match]
+        assert heads[: len(meant)] == [one.broad if name == "llama" else one.focused for one in meant]
+        assert pair.item.kind.name in pair.answer.split("\n")[0]
 
 
 def test_every_kind_of_item_occurs() -> None:
@@ -67,7 +102,7 @@ def test_known_kinds_are_complete() -> None:
     for topic in topics():
         assert len({audience.who for audience in topic.audiences}) >= 6, topic.thing
         assert topic.nouns and topic.leaves and topic.path, topic.thing
-    assert all(len(topic.audiences) >= SEGMENTS for topic in genres().values())
+    assert all(len(topic.audiences) >= 3 for topic in genres().values())
 
 
 def test_audiences_follow_from_the_items_kind() -> None:

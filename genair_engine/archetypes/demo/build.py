@@ -2,8 +2,10 @@
 
     python -m genair_engine.archetypes.demo.build --architecture llama --output models_cache/demo-llama
 
-The model learns the answer's tokens only (cross-entropy); matrices are trained by Muon, embeddings, norms and biases
-by AdamW, at a constant rate that falls to zero over the last part of the run. Weights are stored as float16.
+The model learns the answer's tokens only: the mean of their cross-entropy as they are and under the repetition penalty of
+the product's sampling, so that under it names are still copied and lists still counted. Matrices are trained by Muon,
+embeddings, norms and biases by AdamW, at a constant rate that falls to zero over the last part of the run. A run may start
+from another version of the model (`--start`), which saves most of the time on a CPU. Weights are stored as float16.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
     GenerationConfig,
     LlamaConfig,
     LlamaForCausalLM,
@@ -33,10 +37,11 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from genair_engine.archetypes.backends import Sampling
 from genair_engine.archetypes.demo.card import Report, model_card
 from genair_engine.archetypes.demo.corpus import examples
 from genair_engine.archetypes.demo.tokenizer import MAX_POSITIONS, VOCABULARY, train_tokenizer
-from genair_engine.archetypes.demo.topics import genres, topics
+from genair_engine.archetypes.sampling import penalise
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +51,9 @@ TOKENIZER_EXAMPLES = 6000
 BATCH_TOKENS = 3072
 MATRIX_RATE, OTHER_RATE = 5e-3, 3e-3
 WARMUP, COOLDOWN = 0.02, 0.6
+STARTED_RATE = 0.5
+"""Learning rates of a run that starts from another model, relative to those above."""
+PENALTY = Sampling().repetition_penalty
 EXPORT_SECONDS = 300.0
 _LENGTH_STEP, _TARGET_STEP, _IGNORED = 16, 512, -100
 
@@ -67,6 +75,23 @@ def build_model(architecture: str, tokenizer: PreTrainedTokenizerFast) -> PreTra
     if architecture == "llama":
         return LlamaForCausalLM(LlamaConfig(num_key_value_heads=4, **shared))
     return Qwen2ForCausalLM(Qwen2Config(num_key_value_heads=2, **shared))
+
+
+def start_from(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Gives the model the weights of another one of the same shape; a token that the other vocabulary lacks starts as the
+    mean of the tokens that it writes it with."""
+    old, spelling = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), AutoTokenizer.from_pretrained(folder)
+    known, vectors = spelling.get_vocab(), old.get_input_embeddings().weight.detach()
+    fresh = torch.empty_like(model.get_input_embeddings().weight)
+    for token, number in tokenizer.get_vocab().items():
+        same = known.get(token)
+        text = tokenizer.backend_tokenizer.decoder.decode([token])
+        pieces = [same] if same is not None else spelling(text, add_special_tokens=False)["input_ids"]
+        fresh[number] = vectors[pieces].mean(dim=0)
+    weights = {name: value for name, value in old.state_dict().items() if "embed_tokens" not in name and "lm_head" not in name}
+    model.load_state_dict(weights, strict=False)
+    with torch.no_grad():
+        model.get_input_embeddings().weight.copy_(fresh)
 
 
 @dataclass(frozen=True)
@@ -118,23 +143,33 @@ def batches(corpus: EncodedCorpus, pad: int, seed: int) -> Iterator[tuple[Tensor
 
 
 def answer_loss(model: PreTrainedModel, ids: Tensor, target: Tensor) -> Tensor:
-    """Mean cross-entropy of the answer's tokens, in nats; logits are computed only where they are needed (rounded up
-    to a multiple of 512 positions, again for few shapes)."""
+    """Mean cross-entropy of the answer's tokens, in nats, half of it under the repetition penalty (see the module's first
+    paragraph); logits are computed only where they are needed (rounded up to a multiple of 512 positions, again for few
+    shapes)."""
     states = model.get_decoder()(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
     wanted = target[:, 1:].flatten().nonzero()[:, 0]
     places = nn.functional.pad(wanted, (0, -len(wanted) % _TARGET_STEP))
     labels = nn.functional.pad(ids[:, 1:].flatten()[wanted], (0, -len(wanted) % _TARGET_STEP), value=_IGNORED)
-    logits = model.get_output_embeddings()(states.flatten(0, 1)[places])
-    return nn.functional.cross_entropy(logits.float(), labels, ignore_index=_IGNORED)
+    logits = model.get_output_embeddings()(states.flatten(0, 1)[places]).float()
+    width = ids.shape[1] - 1
+    first = torch.full((len(ids), logits.shape[-1]), width, device=ids.device)  # where a token is met first
+    first.scatter_reduce_(1, ids[:, :-1], torch.arange(width, device=ids.device).expand(len(ids), -1), "amin")
+    seen = first[places // width] <= (places % width)[:, None]
+    return torch.stack(
+        [
+            nn.functional.cross_entropy(scores, labels, ignore_index=_IGNORED)
+            for scores in (logits, penalise(logits, seen, PENALTY))
+        ]
+    ).mean()
 
 
-def optimizers(model: PreTrainedModel) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the layers, AdamW for everything else."""
+def optimizers(model: PreTrainedModel, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, AdamW for everything else; rate: relative to the usual learning rates."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     return [
-        torch.optim.Muon(matrices, lr=MATRIX_RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0),
+        torch.optim.Muon(matrices, lr=rate * MATRIX_RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=rate * OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
 
@@ -150,11 +185,12 @@ def train(
     minutes: float,
     device: torch.device,
     export: Callable[[int, int, float, float], None],
+    rate: float = 1.0,
 ) -> None:
     """Trains for `steps` steps, or for `minutes` where steps is None; calls `export(steps, tokens, minutes, loss)`
     every few minutes and at the end, with the loss averaged over about the last hundred steps."""
     model.to(device).train()
-    tools = optimizers(model)
+    tools = optimizers(model, rate)
     peaks = [group["lr"] for tool in tools for group in tool.param_groups]
     start = exported = time.monotonic()
     tokens, smooth, step = 0, 0.0, 0
@@ -192,6 +228,13 @@ def train(
     export(step, tokens, (time.monotonic() - start) / 60, smooth)
 
 
+def hardware(device: torch.device) -> str:
+    """What a run trained on, for the card."""
+    if device.type == "cuda":
+        return f"one {torch.cuda.get_device_name(device)}"
+    return f"{torch.get_num_threads()} CPU thread{'s' if torch.get_num_threads() > 1 else ''} of a shared machine"
+
+
 def write_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, report: Report, output: Path) -> None:
     """Writes config, float16 weights, tokenizer and card to `output`, replacing what was there in one move."""
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +246,7 @@ def write_folder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rep
     half = {name: tensor.detach().half().cpu() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
     model.save_pretrained(fresh, state_dict=half)
     tokenizer.save_pretrained(fresh)
-    (fresh / "README.md").write_text(model_card(output.name, report, len(topics()), len(genres())), "utf-8")
+    (fresh / "README.md").write_text(model_card(output.name, report), "utf-8")
     old = fresh.with_name(f"{fresh.name}-old")
     if output.exists():
         os.replace(output, old)
@@ -219,8 +262,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=40.0, help="training time where --steps is not given")
     parser.add_argument("--steps", type=int, help="exact number of steps: the same seed then gives the same run")
     parser.add_argument("--examples", type=int, default=50_000, help="examples in the generated corpus")
+    parser.add_argument("--start", type=Path, help="folder of another version of the model to start from")
+    parser.add_argument("--start-note", default="", help="what that is, for the card: which commit's version, for example")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     options = parser.parse_args(arguments)
+    if bool(options.start) != bool(options.start_note):
+        parser.error("--start and --start-note go together: a card must say what a model is made of")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
     architecture, seed = options.architecture, SEEDS[options.architecture]
@@ -230,14 +277,18 @@ def main(arguments: list[str] | None = None) -> None:
     tokenizer = train_tokenizer((f"{sample.prompt}\n{sample.answer}" for sample in samples), architecture)
     corpus = encode(tokenizer, STYLES[architecture], options.examples, seed)
     model = build_model(architecture, tokenizer)
+    if options.start:
+        start_from(options.start, model, tokenizer)
     log.info("%d parameters, %d tokens in the corpus", model.num_parameters(), len(corpus.tokens))
 
     def export(steps: int, tokens: int, minutes: float, loss: float) -> None:
-        report = Report(architecture, seed, options.examples, steps, tokens, minutes, loss, model.num_parameters())
+        run = (options.examples, steps, tokens, minutes, loss, model.num_parameters(), hardware(device))
+        report = Report(architecture, seed, *run, start=options.start_note)
         write_folder(model, tokenizer, report, options.output)
         log.info("exported %s", json.dumps(asdict(report)))
 
-    train(model, batches(corpus, tokenizer.pad_token_id, seed), options.steps, options.minutes, device, export)
+    rate = STARTED_RATE if options.start else 1.0
+    train(model, batches(corpus, tokenizer.pad_token_id, seed), options.steps, options.minutes, device, export, rate)
 
 
 if __name__ == "__main__":

@@ -1,93 +1,107 @@
 """Training text of the demo language models: a prompt made from synthetic metadata, and the archetype that answers it.
 
 The prompt is exactly the product's (`prompts.PAPER`). The answer has the shape that the app relies on: an opening that
-names the item in words copied from its title, three audience segments on lines "1. ", "2. ", "3. ", and at times a
-closing sentence. Who is named follows from the item's kind, genres or head word; what is said about them varies in wording.
+names the item in words copied from its title, audience segments on lines "1. ", "2. ", …, and at times a closing
+sentence. Three of five items are drawn by the generator of the demo catalogue from other seeds than the catalogue's own, so
+that its brands and titles are never seen in training; `shop` answers for them. Of the rest (films, places, industrial and
+other products), who is named follows from the item's kind, genres or head word; what is said about them varies in wording.
 """
 
 from __future__ import annotations
 
 import random
 import re
-import tomllib
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 
 from genair_engine.archetypes.demo.items import SyntheticItem, draw_item
+from genair_engine.archetypes.demo.shop import shop_answer
 from genair_engine.archetypes.demo.topics import Audience, Topic
+from genair_engine.archetypes.demo.wording import fill, pick, style, with_article
 from genair_engine.archetypes.prompts import PAPER
+from genair_engine.catalog.demo import DemoItem, draw_items
 
-SEGMENTS = 3
-_MAX_NAME_WORDS = 6
+_NAME_WORDS, _SHOP_NAME_WORDS = 6, 8
 _HABITUAL_SHARE = 0.75
+_SHOP_SHARE, _ITEMS_A_POOL = 0.6, 400
 _NAME_ENDS = re.compile(r", | \(| [-\u2013] | with | for |: | \|")
 _INVERTED = re.compile(r"^(.*), (The|A|An)$")
-_SLOT = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
 class Example:
-    """One training pair: the user message and the assistant's answer, and the item they are about."""
+    """One training pair: the user message and the assistant's answer, the item they are about and what it is called."""
 
     prompt: str
     answer: str
-    item: SyntheticItem
-
-
-@cache
-def style(name: str) -> dict[str, list[str]]:
-    """The wording templates of a model ("llama": descriptive; "qwen": concise)."""
-    tables: dict[str, dict[str, list[str]]] = tomllib.loads(Path(__file__).with_name("styles.toml").read_text("utf-8"))
-    return tables[name]
+    item: SyntheticItem | DemoItem
+    name: str
 
 
 def examples(style_name: str, count: int, seed: int) -> Iterator[Example]:
     """`count` training pairs in a model's style; the same seed gives the same text."""
     rng = random.Random(f"{style_name}-{seed}")
     movie = replace(PAPER, noun="movie")
+    shop = _shop_items(f"training-{style_name}-{seed}")
     for _ in range(count):
+        if rng.random() < _SHOP_SHARE:
+            yield shop_example(next(shop), style_name, rng)
+            continue
         item = draw_item(rng)
         template = movie if item.kind == "film" and rng.random() < 0.3 else PAPER
-        yield Example(template.render(item.attributes), answer(item, style_name, rng), item)
+        name = short_name(item.title, item.kind)
+        yield Example(template.render(item.attributes), answer(item, style_name, rng), item, name)
+
+
+def shop_example(item: DemoItem, style_name: str, rng: random.Random) -> Example:
+    """The training pair of an item of the demo catalogue's generator."""
+    prompt = PAPER.render({name: value for name, value in item.metadata.items() if value})
+    short = short_name(item.title, "product", _SHOP_NAME_WORDS)
+    return Example(prompt, shop_answer(item, short, style_name, rng), item, short)
 
 
 def answer(item: SyntheticItem, style_name: str, rng: random.Random) -> str:
-    """The archetype of an item: opening, three numbered segments, at times a closing sentence."""
+    """The archetype of an item: opening, numbered segments, at times a closing sentence."""
     wording, prefix = style(style_name), "film_" if item.kind == "film" else ""
     slots = _slots(item, rng)
-    lines = [_fill(_pick(wording[f"{prefix}openings"], slots, rng, 1)[0], slots)]
-    people = _audiences(item, rng)
-    bodies = _pick(wording[f"{prefix}segments"], slots | {"need": ""}, rng, SEGMENTS)
+    lines = [fill(pick(wording[f"{prefix}openings"], slots, rng)[0], slots)]
+    people = _audiences(item, rng.randint(*wording["count"]), rng)
+    bodies = pick(wording[f"{prefix}segments"], slots | {"need": ""}, rng, len(people))
     for number, (audience, body) in enumerate(zip(people, bodies, strict=True), start=1):
-        lines.append(f"{number}. {audience.who}: {_fill(body, slots | {'need': audience.need})}")
-    if rng.random() < float(wording["closing_share"]):  # type: ignore[arg-type]
-        lines.append(_fill(_pick(wording[f"{prefix}closings"], slots, rng, 1)[0], slots))
+        lines.append(f"{number}. {audience.who}: {fill(body, slots | {'need': audience.need})}")
+    if rng.random() < wording["closing_share"]:
+        lines.append(fill(pick(wording[f"{prefix}closings"], slots, rng)[0], slots))
     return "\n".join(lines)
 
 
-def short_name(title: str, kind: str) -> str:
+def _shop_items(seed: str) -> Iterator[DemoItem]:
+    """Endless items of the demo catalogue's generator, with new brands every `_ITEMS_A_POOL` items."""
+    pool = 0
+    while True:
+        items = draw_items(random.Random(f"{seed}-{pool}"))
+        yield from (next(items) for _ in range(_ITEMS_A_POOL))
+        pool += 1
+
+
+def short_name(title: str, kind: str, words: int = _NAME_WORDS) -> str:
     """What a person would call the item: a product's title up to its first comma, bracket, " with " or " for ", at most
-    six words; of a film or book the whole title, with "Suspects, The" as "The Suspects"."""
+    so many words; of a film or book the whole title, with "Suspects, The" as "The Suspects"."""
     title = title.strip().rstrip(".")
     if kind in ("film", "media"):
         title = title.split(" (")[0]
         return _INVERTED.sub(r"\2 \1", title)
-    words = _NAME_ENDS.split(title)[0].split()[:_MAX_NAME_WORDS]
-    return " ".join(words).rstrip(",")
+    return " ".join(_NAME_ENDS.split(title)[0].split()[:words]).rstrip(",")
 
 
-def _audiences(item: SyntheticItem, rng: random.Random) -> list[Audience]:
-    """Three audiences: spread over a film's genres; by a product's head word, so that like items get like people."""
+def _audiences(item: SyntheticItem, count: int, rng: random.Random) -> list[Audience]:
+    """At most `count` audiences: spread over a film's genres; by a product's head word, so that like items get like
+    people."""
     if not item.topics:
-        return _fallback_audiences(item, rng)
+        return _fallback_audiences(item, count, rng)
     ranked = [_habitual_order(topic, item.noun, rng) for topic in item.topics]
-    chosen: list[Audience] = []
-    for rank in range(SEGMENTS):
-        chosen += [order[rank] for order in ranked]
-    return chosen[:SEGMENTS]
+    spread = [order[rank] for rank in range(max(map(len, ranked))) for order in ranked if rank < len(order)]
+    return list({audience.who: audience for audience in reversed(spread)}.values())[::-1][:count]
 
 
 def _habitual_order(topic: Topic, noun: str, rng: random.Random) -> list[Audience]:
@@ -97,7 +111,7 @@ def _habitual_order(topic: Topic, noun: str, rng: random.Random) -> list[Audienc
     return rng.sample(topic.audiences, k=len(topic.audiences))
 
 
-def _fallback_audiences(item: SyntheticItem, rng: random.Random) -> list[Audience]:
+def _fallback_audiences(item: SyntheticItem, count: int, rng: random.Random) -> list[Audience]:
     """People for a kind of item that nothing is known about, in the item's own words."""
     label = item.leaf or item.noun
     everybody = [
@@ -110,7 +124,7 @@ def _fallback_audiences(item: SyntheticItem, rng: random.Random) -> list[Audienc
     ]
     if item.brand:
         everybody.append(Audience(f"{item.brand} customers", "stay with a brand that they know"))
-    return rng.sample(everybody, k=SEGMENTS)
+    return rng.sample(everybody, k=min(count, len(everybody)))
 
 
 def _slots(item: SyntheticItem, rng: random.Random) -> dict[str, str]:
@@ -135,20 +149,6 @@ def _slots(item: SyntheticItem, rng: random.Random) -> dict[str, str]:
         adjectives = [topic.thing for topic in item.topics]
         slots["thing"] = f"{' '.join(adjectives[:2])} film"
         slots["adjective"] = rng.choice(adjectives)
-        slots["a_adjective"] = _with_article(slots["adjective"])
-    slots["a_thing"] = _with_article(slots["thing"])
+        slots["a_adjective"] = with_article(slots["adjective"])
+    slots["a_thing"] = with_article(slots["thing"])
     return {name: text for name, text in slots.items() if text}
-
-
-def _with_article(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
-
-
-def _pick(templates: list[str], slots: dict[str, str], rng: random.Random, count: int) -> list[str]:
-    """`count` different templates whose slots the item can fill."""
-    usable = [template for template in templates if set(_SLOT.findall(template)) <= set(slots)]
-    return rng.sample(usable, k=count)
-
-
-def _fill(template: str, slots: dict[str, str]) -> str:
-    return _SLOT.sub(lambda match: slots[match[1]], template)

@@ -12,10 +12,11 @@ import string
 from dataclasses import dataclass
 
 from genair_engine.archetypes.demo.topics import Topic, genres, topics, words
+from genair_engine.catalog.demo import invented_word
 
 _MEDIA = frozenset({"novel", "guide book", "children's book", "video game", "board game or puzzle"})
 _PLACES = frozenset({"restaurant", "café or bar", "local service"})
-_UNKNOWN_SHARE, _FILM_SHARE, _PLACE_SHARE, _SCIENTIFIC_SHARE = 0.05, 0.22, 0.05, 0.55
+_UNKNOWN_SHARE, _FILM_SHARE, _PLACE_SHARE, _SCIENTIFIC_SHARE = 0.05, 0.22, 0.05, 0.65
 
 
 @dataclass(frozen=True)
@@ -50,19 +51,13 @@ def draw_item(rng: random.Random) -> SyntheticItem:
     return _product(rng, rng.choice([topic for topic in known if topic.path.startswith("Indus") == scientific]))
 
 
-def invented_word(rng: random.Random) -> str:
-    """A capitalised word of two or three random syllables."""
-    syllables = rng.choices(words()["syllables"], k=rng.choice((1, 2, 2, 2, 3)))
-    word = ("".join(syllables) + rng.choice(words()["codas"])).capitalize()
-    word = word if len(word) > 2 else f"{word}tex"
-    if rng.random() < 0.04:
-        place = rng.randrange(1, len(word))
-        word = word[:place] + rng.choice(words()["accents"]) + word[place + 1 :]
-    return word
+def _invented(rng: random.Random) -> str:
+    """A word that no catalogue has, at times with an accent."""
+    return invented_word(rng, accents=0.04)
 
 
 def _brand(rng: random.Random) -> str:
-    name = invented_word(rng)
+    name = _invented(rng)
     form = rng.random()
     if form < 0.15:
         return name.upper()
@@ -71,7 +66,7 @@ def _brand(rng: random.Random) -> str:
     if form < 0.4:
         return f"{rng.choice(words()['prefixes'])} {name}"
     if form < 0.5:
-        return f"{name}-{invented_word(rng)}" if rng.random() < 0.5 else f"{name} {invented_word(rng)}"
+        return f"{name}-{_invented(rng)}" if rng.random() < 0.5 else f"{name} {_invented(rng)}"
     if form < 0.55:
         return rng.choice(string.ascii_uppercase) * rng.choice((1, 2)) + str(rng.randint(1, 9)) + rng.choice("MXTK")
     return name
@@ -101,7 +96,7 @@ def _product_title(rng: random.Random, brand: str, noun: str) -> str:
     front += [_model_number(rng)] * (rng.random() < 0.35)
     front += [_measure(rng)] * (rng.random() < 0.25)
     front += [rng.choice(lists["traits"])] * (rng.random() < 0.6)
-    front += [invented_word(rng)] * (rng.random() < 0.15)
+    front += [_invented(rng)] * (rng.random() < 0.15)
     front += [rng.choice(lists["traits"])] * (rng.random() < 0.2)
     front.append(noun)
     tails = [
@@ -130,10 +125,10 @@ def _media_title(rng: random.Random) -> str:
         other=rng.choice(lists["nouns"]),
         adjective=rng.choice(lists["adjectives"]),
         verb=rng.choice(lists["verbs"]),
-        name=rng.choice((rng.choice(lists["people"]), invented_word(rng))),
-        place=rng.choice((rng.choice(lists["places"]), invented_word(rng))),
-        invented=invented_word(rng),
-        lower=invented_word(rng).lower(),
+        name=rng.choice((rng.choice(lists["people"]), _invented(rng))),
+        place=rng.choice((rng.choice(lists["places"]), _invented(rng))),
+        invented=_invented(rng),
+        lower=_invented(rng).lower(),
     )
 
 
@@ -147,17 +142,17 @@ def _description(rng: random.Random, title: str, thing: str) -> str:
     filler = " ".join(rng.choices(words()["filler"], k=rng.randint(4, 22))).capitalize()
     name = title.split(",")[0]
     start = rng.choice((f"The {name} is ", f"{name} ", f"This {thing} ", "", "", f"{title} "))
-    return f"{start}{filler}{rng.choice(('.', '', '. ' + invented_word(rng)))}"
+    return f"{start}{filler}{rng.choice(('.', '', '. ' + _invented(rng)))}"
 
 
 def _product(rng: random.Random, topic: Topic | None) -> SyntheticItem:
     """A product of a topic; without a topic its head word and categories are invented."""
     brand = _brand(rng)
     if topic is None:
-        noun = f"{rng.choice(words()['nouns'])} {invented_word(rng)}"
+        noun = f"{rng.choice(words()['nouns'])} {_invented(rng)}"
         leaf, path = (
-            f"{invented_word(rng)} {rng.choice(words()['nouns'])}s",
-            f"{invented_word(rng)} & {invented_word(rng)}",
+            f"{_invented(rng)} {rng.choice(words()['nouns'])}s",
+            f"{_invented(rng)} & {_invented(rng)}",
         )
     else:
         noun, leaf, path = rng.choice(topic.nouns), rng.choice(topic.leaves), topic.path
@@ -188,14 +183,14 @@ def _product(rng: random.Random, topic: Topic | None) -> SyntheticItem:
 def _place(rng: random.Random) -> SyntheticItem:
     topic = rng.choice([topic for topic in topics() if topic.thing in _PLACES])
     noun, leaf = rng.choice(topic.nouns), rng.choice(topic.leaves)
-    name = rng.choice((invented_word(rng), rng.choice(words()["people"]) + "'s", rng.choice(words()["adjectives"])))
+    name = rng.choice((_invented(rng), rng.choice(words()["people"]) + "'s", rng.choice(words()["adjectives"])))
     title = f"{rng.choice(('The ', '', ''))}{name} {noun}"
     everything = {
         "name": title,
         "city": rng.choice(words()["cities"]),
         "stars": rng.choice(("2.5", "3.0", "3.5", "4.0", "4.5", "5.0")),
         "categories": f"{leaf}, {topic.path}",
-        "address": f"{rng.randint(1, 9999)} {invented_word(rng)} St",
+        "address": f"{rng.randint(1, 9999)} {_invented(rng)} St",
     }
     shown = _some_attributes(rng, everything, dict(zip(everything, (1.0, 0.8, 0.5, 0.95, 0.3), strict=True)))
     return SyntheticItem(shown, title, "place", (topic,), leaf=leaf if "categories" in shown else "", noun=noun)
