@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -83,8 +84,14 @@ def app(workspace):
     return subprocess.Popen([sys.executable, "-c", APP], env=environment, cwd=REPOSITORY, stdout=subprocess.PIPE)
 
 
-def laptop_workers():
-    return [one for one in psutil.process_iter(["cmdline"]) if "--only-one" in (one.info["cmdline"] or []) and running(one)]
+def laptop_workers(workspace):
+    """The processes that work as the laptop's worker of this workspace."""
+    found = []
+    for one in psutil.process_iter():
+        with suppress(psutil.Error):
+            if "--only-one" in one.cmdline() and one.environ().get("GENAIR_WORKSPACE") == str(workspace.folder):
+                found.append(one)
+    return [one for one in found if running(one)]
 
 
 def test_the_app_is_killed_and_its_worker_goes_on(shop, monkeypatch):
@@ -98,12 +105,12 @@ def test_the_app_is_killed_and_its_worker_goes_on(shop, monkeypatch):
         until(trained(shop, 1))
         (known,) = jobs.jobs(shop, jobs.JobsRequest()).workers
         worker = psutil.Process(known.pid)
-        until(lambda: [one.pid for one in laptop_workers()] == [worker.pid])
+        until(lambda: [one.pid for one in laptop_workers(shop)] == [worker.pid])
         for one in apps:
             kill(one)
             one.wait()
         jobs.ensure_worker(shop)
-        assert [one.pid for one in laptop_workers()] == [worker.pid]
+        assert [one.pid for one in laptop_workers(shop)] == [worker.pid]
         done = the_run(shop).epochs_done
         until(trained(shop, done + 5))
         assert (jobs.job(shop, job).attempts, jobs.job(shop, job).worker) == (1, known.worker)
@@ -117,7 +124,7 @@ def test_the_app_is_killed_and_its_worker_goes_on(shop, monkeypatch):
             one.kill()
             one.wait()
             one.stdout.close()
-        for one in [worker] if worker is not None else laptop_workers():
+        for one in [worker] if worker is not None else laptop_workers(shop):
             family = [one, *children(one)]
             one.send_signal(signal.SIGTERM)
             until(lambda family=family: not any(running(each) for each in family))

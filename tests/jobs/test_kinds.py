@@ -70,5 +70,5 @@ def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, sour
         assert (found.state, found.attempts, found.error) == ("done", 2, None)
         assert found.result == result.model_dump(mode="json")
     state = verbs.workspace_state(shop)
-    assert [one.name for one in state.datasets] == ["again", "shop"]
+    assert [one.dataset for one in state.datasets] == ["again", "shop"]
     assert len(state.datasets[1].representations) == len(state.datasets[1].runs) == 1
