@@ -48,7 +48,7 @@ def given() -> dict[str, Any]:
 
 
 def duplicate(configuration: dict[str, Any]) -> None:
-    """Takes a run's configuration to the form: a button's callback."""
+    """Takes a run's configuration to the form: a callback of a button in a part that runs by itself."""
     asked = {name: value for name, value in configuration.items() if name in verbs.SweepRequest.model_fields}
     if "seed" in asked:
         asked["seeds"] = [asked.pop("seed")]
@@ -56,6 +56,7 @@ def duplicate(configuration: dict[str, Any]) -> None:
         asked.pop(name, None)
     defaults = defaults_of("-", asked, None)
     st.session_state[f"{KEY}_given"] = {name: value for name, value in asked.items() if value != defaults[name]}
+    st.session_state[runs.REDRAW] = True
     st.toast("The form above holds this configuration now.", icon=":material/content_copy:")
 
 
@@ -190,7 +191,7 @@ def launch(wanted: Sequence[verbs.TrainRequest], dearest: verbs.TrainRequest) ->
 def refusal(wanted: Sequence[verbs.TrainRequest]) -> str | None:
     """Why these runs cannot run, if they cannot."""
     try:
-        for one in wanted:
+        for one in {cost_key(one): one for one in wanted}.values():
             verbs.check(services.workspace(), one)
     except InputError as error:
         return str(error)

@@ -23,6 +23,8 @@ SHOWN_CARDS = 5
 FOLLOWED = 3
 """Runs in the charts while none is chosen and none is training."""
 _COLOURS: dict[str, Colour] = {"done": "green", "failed": "red", "training": "blue", "stopped": "orange"}
+REDRAW = "runs_redraw"
+"""Set in the tab's session where something outside this part has changed."""
 METRICS = ("HR@10", "NDCG@10")
 
 
@@ -85,6 +87,8 @@ def _created(entry: Entry) -> Any:
 
 def live(dataset: str, polled: bool, duplicate: Callable[[dict[str, Any]], None]) -> None:
     """Curves, comparison and cards. polled: whether it runs again by itself. duplicate: takes a configuration to the form."""
+    if st.session_state.pop(REDRAW, False):
+        st.rerun()
     watched = ui.watched(jobs.JobsRequest(kinds=["train"], limit=200))
     runs = verbs.watched_runs(services.workspace(), dataset)
     all_of_them = entries(dataset, watched.jobs, runs)

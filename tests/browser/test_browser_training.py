@@ -171,4 +171,8 @@ def test_two_runs_from_the_form_to_their_comparison(studio: Studio, page: Page) 
             expect(traces.filter(has_text=re.compile(rf"· {method} ·"))).to_have_count(1)
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
     expect(page.get_by_text("How the metrics were obtained: leave-two-out").first).to_be_visible()
+    method = page.get_by_label("Method", exact=True)
+    expect(method).to_have_value("genair")
+    page.locator(f".st-key-run_{studio.job('id').job}").get_by_role("button", name="Duplicate").click()
+    expect(method).to_have_value("id", timeout=1000 * WITHIN)
     assert len(jobs.jobs(studio.workspace, jobs.JobsRequest()).jobs) == 2  # the double click made one job
