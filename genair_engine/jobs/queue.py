@@ -49,7 +49,7 @@ def submit(
     wanted, certain = _gpus(getattr(request, "device", "cpu"), gpus)
     if wanted:
         _refuse_missing_gpus(workspace, wanted, certain)
-    name = f"{kind}-{new_id()[:8]}"
+    name = f"{kind}-{new_id()}"
     row = JobRow(
         id=name,
         kind=kind,

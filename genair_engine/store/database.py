@@ -34,6 +34,9 @@ FORMER_VERSION_TABLE = "alembic_version"
 BUSY_SECONDS = 10
 ADVISORY_LOCK = 0x67656E616972  # "genair"; names the migration lock inside one PostgreSQL database
 
+_SILENT_SERVER = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+"""libpq's: a PostgreSQL whose machine has vanished is an error after some 25 s, not a wait for ever [s, s, times, ms]."""
+
 _alembic_lock = threading.Lock()  # Alembic's environment is global to the process
 
 
@@ -64,7 +67,7 @@ def engine_options(url: str) -> tuple[URL, dict[str, Any]]:
         case "sqlite" if parsed.database and parsed.database != ":memory:":
             return parsed, options | {"connect_args": {"timeout": BUSY_SECONDS}}
         case "postgresql" | "postgres":
-            options |= {"connect_args": {"connect_timeout": BUSY_SECONDS}, "pool_pre_ping": True}
+            options |= {"connect_args": {"connect_timeout": BUSY_SECONDS} | _SILENT_SERVER, "pool_pre_ping": True}
             return parsed.set(drivername="postgresql+psycopg"), options
         case other:
             raise WorkspaceError(

@@ -68,15 +68,14 @@ def clock(session: Session) -> datetime:
 def add(session: Session, row: JobRow) -> JobRow:
     """Queues a job, or returns the one that is queued or running with the same key."""
     live = select(JobRow).where(JobRow.key == row.key, JobRow.state.in_(LIVE))
-    found = session.scalars(live).first()
-    if found is not None:
-        return found
-    try:
-        with session.begin_nested():
-            session.add(row)
-    except IntegrityError:  # another process was faster; its row is there now
-        return session.scalars(live).one()
-    return row
+    while (found := session.scalars(live).first()) is None:
+        try:
+            with session.begin_nested():
+                session.add(row)
+            return row
+        except IntegrityError:  # another process was faster: its row is there now, unless that job has ended already
+            continue
+    return found
 
 
 def find(session: Session, name: str) -> JobRow:
