@@ -83,6 +83,17 @@ def _trained(workspace: Workspace, job: str) -> verbs.Result | None:
     return run_result(workspace, found) if found else None
 
 
+_SAID_ANYWAY = {"dataset", "representation", "device", "backbone", "method", "loss", "seed"}
+
+
+def _run_title(request: verbs.TrainRequest) -> str:
+    """With what was given beside the usual, so that the runs of a grid can be told apart."""
+    given = [name for name in type(request).model_fields if name in request.model_fields_set - _SAID_ANYWAY]
+    said = [f"loss {request.loss}", *(f"{name.replace('_', ' ')} {getattr(request, name)}" for name in given)]
+    what = f"Train {request.backbone} with {request.method} on {request.dataset}"
+    return f"{what}, {', '.join(said)}, seed {request.seed}"
+
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -113,7 +124,7 @@ KINDS = {
             "train",
             verbs.TrainRequest,
             verbs.train,
-            lambda r: f"Train {r.backbone} with {r.method} on {r.dataset}, loss {r.loss}, seed {r.seed}",
+            _run_title,
             _can_train,
             _trained,
         ),

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from genair_engine.errors import InputError
 from genair_engine.jobs import gpus as machine
-from genair_engine.jobs.kinds import KINDS, kind_of
+from genair_engine.jobs.kinds import KINDS, kind_of, stored_request
 from genair_engine.jobs.records import JobRecord, JobsRequest, JobsResult, job_record, worker_record
 from genair_engine.store import jobs as rows
 from genair_engine.store.keys import content_key, new_id
@@ -98,7 +98,15 @@ def cancel(workspace: Workspace, name: str) -> JobRecord:
 
 
 def retry(workspace: Workspace, name: str) -> JobRecord:
-    """Queues a failed or cancelled job again; it goes on from its last checkpoint. Raises NotFoundError, InputError."""
+    """Queues a failed or cancelled job again, for three more attempts; it goes on from its last checkpoint.
+
+    Raises NotFoundError, and InputError where it is not over, or can no longer run.
+    """
+    with workspace.reading() as session:
+        row = rows.find(session, name)
+    if row.state in ("failed", "cancelled"):
+        of = kind_of(row.kind)
+        of.check(workspace, stored_request(of, row.config))
     try:
         with workspace.session() as session:
             state = rows.find(session, name).state

@@ -97,6 +97,11 @@ def newest(session: Session, states: Collection[str], kinds: Collection[str], li
     return session.scalars(query).all()
 
 
+def live_of_dataset(session: Session, dataset: str) -> Sequence[str]:
+    """The jobs that are queued or running for a data set of that name."""
+    return session.scalars(select(JobRow.id).where(JobRow.dataset == dataset, JobRow.state.in_(LIVE))).all()
+
+
 def runs_of(session: Session, jobs: Collection[str]) -> dict[str, list[str]]:
     """The runs that jobs trained, oldest first."""
     found: dict[str, list[str]] = {job: [] for job in jobs}
@@ -244,6 +249,7 @@ def queue_again(session: Session, job: str, attempts: int) -> bool:
             worker_id=None,
             error=None,
             result=None,
+            started_at=None,
             finished_at=None,
         ),
     )

@@ -9,6 +9,7 @@ from pydantic import Field
 from genair_engine.catalog.readers import ColumnMapping, read_dataset
 from genair_engine.errors import InputError
 from genair_engine.store.datasets import find_dataset, list_rejections
+from genair_engine.store.jobs import live_of_dataset
 from genair_engine.store.tables import DatasetRow
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
 from genair_engine.workspace import Workspace
@@ -197,6 +198,10 @@ class DeleteResult(Result):
 
 
 def delete_dataset(workspace: Workspace, request: DeleteRequest, progress: Progress = silent) -> DeleteResult:  # noqa: ARG001
-    """Remove a data set, rows and artifacts. Raises NotFoundError."""
+    """Remove a data set, rows and artifacts. Raises NotFoundError, and InputError while jobs work on it."""
+    with workspace.reading() as session:
+        busy = live_of_dataset(session, request.dataset)
+    if busy:
+        raise InputError(f"{request.dataset!r} is being worked on by {', '.join(busy)}: cancel that first (`jobs cancel`).")
     workspace.delete_dataset(request.dataset)
     return DeleteResult(deleted=request.dataset)

@@ -168,7 +168,9 @@ def test_a_silent_worker_s_job_is_given_back_until_its_attempts_are_used_up(any_
             assert rows.live_workers(session) == [] and session.get(WorkerRow, "here-1") is None
     found = jobs.job(any_workspace, "evaluate-0")
     assert (found.state, found.error) == ("failed", "Worker here-1 died or lost the database in attempt 3.")
-    assert jobs.retry(any_workspace, "evaluate-0").max_attempts == 6
+    with any_workspace.session() as session:
+        assert rows.queue_again(session, "evaluate-0", attempts=3)
+    assert jobs.job(any_workspace, "evaluate-0").max_attempts == 6
     assert claimed(any_workspace).attempts == 4
 
 
@@ -260,3 +262,30 @@ def test_the_list_says_why_a_job_waits(shop):
     assert "needs 1 GPU with 2,000 MB free (here GPU 0 has 500 MB)" in jobs.job(shop, "evaluate-0").status
     claimed_by_nobody = jobs.jobs(shop, jobs.JobsRequest(states=["running"])).jobs
     assert claimed_by_nobody == [] and row(shop, "evaluate-0").attempts == 0
+
+
+def test_a_data_set_that_is_worked_on_is_not_deleted_and_a_job_without_one_is_not_retried(shop):
+    job = submit(shop)
+    with pytest.raises(InputError, match=f"being worked on by {job}: cancel that first"):
+        verbs.delete_dataset(shop, verbs.DeleteRequest(dataset="shop"))
+    jobs.cancel(shop, job)
+    verbs.delete_dataset(shop, verbs.DeleteRequest(dataset="shop"))
+    with pytest.raises(NotFoundError, match="no dataset 'shop'"):
+        jobs.retry(shop, job)
+    assert state(shop, job) == "cancelled"
+
+
+def test_the_runs_of_a_grid_have_titles_of_their_own(shop):
+    made = [submit(shop, seed=seed, dropout=dropout) for seed in (1, 2) for dropout in (0.1, 0.3)]
+    titles = [jobs.job(shop, one).title for one in made]
+    assert len(set(titles)) == 4 and all("dropout 0." in title for title in titles)
+
+
+def test_a_retried_job_begins_a_new_span_of_time(shop):
+    job = submit(shop)
+    assert claimed(shop).id == job
+    with shop.session() as session:
+        assert rows.finish(session, job, 1, "failed", error="x")
+    assert jobs.job(shop, job).started_at is not None
+    again = jobs.retry(shop, job)
+    assert again.state == "queued" and again.started_at is None and again.finished_at is None
