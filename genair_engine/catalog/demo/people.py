@@ -3,9 +3,9 @@
 A user belongs to a main audience and has a second one as a hobby; for half of the users the main audience changes once
 (a season of life: students become remote workers, remote workers parents). Events come in sessions. A session has one
 intent: an audience, and a place in that audience's round of kinds (a fixed order of all kinds that it takes, across
-departments); the next event is mostly of the round's next kind. Given audience and kind, an item is drawn by its popularity
-(Zipf's law) and by how much it is for that audience. So what is taken depends on an item through kind, audiences and
-popularity only, and nobody takes an item twice.
+departments); the next event is mostly of one of the round's next kinds. Given audience and kind, an item is drawn by its
+popularity (Zipf's law) and by how much it is for that audience. So what is taken depends on an item through kind, audiences
+and popularity only, and nobody takes an item twice.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ from genair_engine.catalog.demo.items import DemoItem
 from genair_engine.catalog.demo.vocabulary import audiences, kinds
 
 MIN_EVENTS, MAX_EVENTS = 5, 40
-EXTRA_EVENTS = 5.5
+EXTRA_EVENTS = 4.0
 """Mean of the geometric distribution of a user's events beyond the least number (before the cut at the most)."""
 
 BELONGS = (1.0, 0.6, 0.4)
 """How much an item is for its first, second and third audience."""
 
-ZIPF_EXPONENT, ZIPF_SHIFT = 0.9, 8
+ZIPF_EXPONENT, ZIPF_SHIFT = 0.9, 10
 MAIN, HOBBY = 0.68, 0.25
 """Share of sessions for the main audience and the hobby; the rest are for anybody (a present, curiosity)."""
 
-SEASON_CHANGES, SESSION_GOES_ON, ROUND_GOES_ON, ANYTHING = 0.5, 0.7, 0.75, 0.06
-"""Chances: that a user's main audience changes; that a session has one more event; that the next event is of the
-round's next kind (otherwise of any kind that the audience takes); that it is any popular item."""
+SEASON_CHANGES, SESSION_GOES_ON, ROUND_GOES_ON, ANYTHING = 0.5, 0.7, 0.82, 0.06
+"""Chances: that a user's main audience changes; that a session has one more event; that the next event goes on
+in the round (otherwise of any kind that the audience takes); that it is any popular item."""
+
+STEP = 2
+"""The next event is at most so many kinds further in the round, all equally likely."""
 
 _START, _DAYS, _GAP_DAYS, _GAP_MINUTES = 1_640_995_200, 1100, 21.0, 9.0  # from the first of January 2022, in seconds
 _TRIES = 6
@@ -75,7 +78,7 @@ def draw_events(items: Sequence[DemoItem], users: int, random: np.random.Generat
         now = np.where(event >= change[fresh] * length[fresh], later[fresh], main[fresh])
         audience[fresh] = _one_of((MAIN, HOBBY), (now, hobby[fresh], random.integers(len(names), size=len(fresh))), random)
         place[fresh] = random.integers(1 << 30, size=len(fresh))
-        place[active] += 1
+        place[active] += random.integers(1, STEP + 1, size=len(active))
         gap = np.where(starts, _GAP_DAYS * 86_400, _GAP_MINUTES * 60)
         clock[active] += (random.exponential(gap) + 30).astype(np.int64)
         time[active, event] = clock[active]
