@@ -67,8 +67,9 @@ def stop_after(epoch: int, seen: list[int]) -> Callable[[int, int, str], None]:
     """Progress of a training that is interrupted when that epoch is complete."""
 
     def progress(done: int, of: int, what: str) -> None:
-        seen.append(done)
-        if done == epoch:
+        if what.startswith("epoch"):
+            seen.append(done)
+        if done == epoch and what.startswith("epoch"):
             raise KeyboardInterrupt
 
     return progress
