@@ -11,7 +11,7 @@ app: .venv/app-ready
 	$(BIN)/streamlit run app/Home.py
 
 test: .venv/tests-ready
-	GENAIR_TEST_INSTALL=1 $(BIN)/python -m pytest
+	GENAIR_TEST_INSTALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # much of it waits for processes
 
 setup: .venv/tests-ready
 
