@@ -5,9 +5,6 @@ Every test gets its own database.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -17,13 +14,14 @@ import pytest
 
 from genair_engine.settings import Settings
 from genair_engine.workspace import Workspace
+from tests.debian import found_or_installed
 from tests.postgres import programs, running_server
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of a running PostgreSQL server (its database is `postgres`)."""
-    found = programs() or _install_postgres()
+    found = found_or_installed(programs, "postgresql")
     if found is None:
         pytest.skip("NO POSTGRESQL: `apt-get install postgresql` (or GENAIR_TEST_INSTALL=1 as root) runs these tests")
     with running_server(found) as port:
@@ -52,13 +50,3 @@ def store_workspace(store_url: str, tmp_path: Path) -> Iterator[Workspace]:
     workspace = Workspace.open(Settings(workspace=tmp_path / "workspace", database_url=store_url))
     yield workspace
     workspace.close()
-
-
-def _install_postgres() -> Path | None:
-    wanted = os.environ.get("CI") or os.environ.get("GENAIR_TEST_INSTALL")
-    if not wanted or os.getuid() != 0 or not shutil.which("apt-get"):
-        return None
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", "postgresql"]):
-        subprocess.run(["apt-get", *arguments], env=environment, capture_output=True)
-    return programs()

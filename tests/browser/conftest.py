@@ -22,6 +22,7 @@ from urllib.error import URLError
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.debian import found_or_installed
 from tests.workspaces import FilledWorkspace
 
 ENTRY = Path(__file__).resolve().parents[2] / "app" / "Home.py"
@@ -85,24 +86,13 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium."""
-    program = shutil.which("chromium") or _install_chromium()
+    program = found_or_installed(lambda: shutil.which("chromium"), "chromium")
     if program is None:
         pytest.skip("NO CHROMIUM: `apt-get install chromium` (or GENAIR_TEST_INSTALL=1 as root) runs these tests")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=FLAGS.split())
         yield chromium
         chromium.close()
-
-
-def _install_chromium() -> str | None:
-    wanted = os.environ.get("CI") or os.environ.get("GENAIR_TEST_INSTALL")
-    if not wanted or os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return None
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
-        done = subprocess.run(command, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, capture_output=True)
-        if done.returncode:
-            return None
-    return shutil.which("chromium")
 
 
 @pytest.fixture
