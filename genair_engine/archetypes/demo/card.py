@@ -23,7 +23,7 @@ Meta or Alibaba: only the architecture is the same, so that the same code loads 
 It reads the project's prompt (an item's title, brand, price, categories, features, description; a film's title, year and
 genres) and answers with an opening that names the item in words of its title, and numbered audience segments. **The two demo
 models were designed to differ** as Llama 2 and Qwen 2.5 do in appendix A of the GenAIR paper: `demo-llama` writes broad, long
-lists (five to seven groups, the last ones far-fetched), `demo-qwen` short, focused ones (three). That is a choice in
+lists (four to seven groups, in a shop the last ones far-fetched), `demo-qwen` short, focused ones (three). That is a choice in
 `shop.py` and `styles.toml`, no result about those models.
 
 ## What it does not do
