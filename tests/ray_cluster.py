@@ -39,17 +39,18 @@ def ray_address() -> Iterator[str]:
     if importlib.util.find_spec("ray") is None:
         pytest.skip("NO RAY: pip install -r requirements-ray.txt runs these tests")
     folder = tempfile.mkdtemp(prefix="ray-")  # short: Unix sockets lie in it, whose paths may have 107 characters
-    keeper = subprocess.Popen(
-        [sys.executable, "-m", "tests.ray_cluster", folder],
-        cwd=REPOSITORY,
-        env=os.environ | ENVIRONMENT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert keeper.stdin and keeper.stdout
-    with pytest.MonkeyPatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryFile("w+") as said:
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "tests.ray_cluster", folder],
+            cwd=REPOSITORY,
+            env=os.environ | ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            start_new_session=True,
+        )
+        assert keeper.stdin and keeper.stdout
         for name, value in ENVIRONMENT.items():
             patched.setenv(name, value)
         import ray
@@ -58,17 +59,20 @@ def ray_address() -> Iterator[str]:
         patched.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)  # the same, where Ray was imported before
         try:
             address = next((line.split()[1] for line in keeper.stdout if line.startswith("address ")), None)
-            assert address, "the cluster did not start"
+            if address is None:
+                said.seek(0)
+                pytest.fail(f"The cluster did not start:\n{said.read()[-4000:]}")
             yield address
         finally:
             ray.shutdown()
             processes = psutil.Process(keeper.pid).children(recursive=True)
             keeper.stdin.close()
-            assert keeper.wait(60) == 0
+            ended = keeper.wait(60)
             _, left = psutil.wait_procs(processes, timeout=30)
             for process in left:
                 process.kill()
             assert not left, left
+            assert ended == 0 or address is None
 
 
 def gpus_of_task(workspace: Workspace, item: int, tell: Tell) -> tuple[int, str | None, str]:
@@ -79,8 +83,10 @@ def gpus_of_task(workspace: Workspace, item: int, tell: Tell) -> tuple[int, str 
 
 
 def _keep(folder: str) -> None:
+    os.environ["RAY_TMPDIR"] = folder  # or it tells its address in a folder that all clusters of the machine share
     from ray.cluster_utils import Cluster
 
+    Path(folder, "ray").mkdir()  # Ray makes it only where it is also the head's folder
     node = {"num_cpus": CPUS_A_NODE, "num_gpus": 1, "object_store_memory": OBJECT_STORE, "node_ip_address": "127.0.0.1"}
     head = node | {"include_dashboard": True, "dashboard_host": "127.0.0.1", "dashboard_port": 0, "temp_dir": folder}
     try:
