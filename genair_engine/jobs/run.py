@@ -71,13 +71,17 @@ class Attempt:
         self.launched = "TORCHELASTIC_RUN_ID" in os.environ  # by torchrun: one of several processes
         self.speaks = not self.launched or os.environ.get("RANK") == "0"
         self._reported = 0.0
+        self._until = 0.0  # monotonic: when to end, where no worker is watched
 
     def run(self) -> int:
+        asked = time.monotonic()
         with self.workspace.reading() as session:
             row = rows.find(session, self.job)
-            if not rows.lease_left(session, self.job, self.attempt):
-                log.error("Another attempt has this job.")
-                return NOT_MINE
+            left = rows.lease_left(session, self.job, self.attempt)
+        if not left:
+            log.error("Another attempt has this job.")
+            return NOT_MINE
+        self._until = asked + left
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         signal.signal(signal.SIGINT, self._ask_to_stop)
         self._watch()
@@ -164,20 +168,25 @@ class Attempt:
         if lifeline is not None:
             _end_after(lambda: os.read(int(lifeline), 1))  # returns when the last writer is gone
             return
+        threading.Thread(target=self._follow_lease, daemon=True).start()
         _end_after(self._lease_ends)
         if worker is not None:
             for number in (int(worker), os.getppid()):
                 _end_after(partial(_ends, number))
 
-    def _lease_ends(self) -> None:
-        """Returns when the lease that the database last told of has nearly ended."""
+    def _follow_lease(self) -> None:
+        """Learns from the database, for ever, until when this attempt has the job. It may hang in a silent connection."""
         lease = self.workspace.settings.lease_seconds
-        until = time.monotonic() + lease
-        while time.monotonic() < until:
+        while True:
             time.sleep(lease / 10)
             asked = time.monotonic()
             with suppress(OutageError), self.workspace.reading() as session:
-                until = asked + rows.lease_left(session, self.job, self.attempt) - lease / 4
+                self._until = asked + rows.lease_left(session, self.job, self.attempt) - lease / 4
+
+    def _lease_ends(self) -> None:
+        """Returns when the lease that the database last told of has nearly ended. Asks nobody, so that nothing delays it."""
+        while (left := self._until - time.monotonic()) > 0:
+            time.sleep(min(left, self.workspace.settings.lease_seconds / 10))
 
 
 def _ends(number: int) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +21,10 @@ from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.cluster import spread
 from genair_engine.errors import InputError, ModelError, OutageError
+from genair_engine.jobs import ray_executor
+from genair_engine.jobs.executors import Claimed
 from genair_engine.jobs.ray_executor import RayExecutor
+from genair_engine.jobs.run import STOPPED
 from genair_engine.jobs.worker import Worker
 from genair_engine.settings import REPOSITORY, Settings
 from genair_engine.store.tables import ArchetypeRow, RunRow
@@ -219,6 +225,63 @@ def test_a_job_that_waits_for_gpus_can_be_cancelled(shared: Workspace, worker: W
 def _runs(workspace: Workspace, job: str) -> list[RunRow]:
     with workspace.reading() as session:
         return list(session.scalars(select(RunRow).where(RunRow.job_id == job)))
+
+
+class Head:
+    """What a handle needs of Ray's client. The first submission gets no answer, and no question does before `free`."""
+
+    def __init__(self) -> None:
+        self.asked, self.free, self.submitted, self.stops = threading.Event(), threading.Event(), 0, 0
+        self.status = "RUNNING"
+
+    def submit(self) -> None:
+        self.submitted += 1
+        if self.submitted == 1:
+            raise OSError("read timed out")
+
+    def stop_job(self, name: str) -> None:
+        self.stops += 1
+        self.status = "STOPPED"
+
+    def get_job_info(self, name: str) -> SimpleNamespace:
+        self.asked.set()
+        assert self.free.wait(DEADLINE)
+        status = SimpleNamespace(value=self.status, is_terminal=lambda: self.status != "RUNNING")
+        return SimpleNamespace(status=status, message="", driver_exit_code=None)
+
+    def get_job_logs(self, name: str) -> str:
+        return "so far\n"
+
+
+def test_a_silent_head_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_executor, "POLL_SECONDS", 0.01)
+    head = Head()
+    claimed = Claimed("one", 1, "train", 0, [], "log", tmp_path / "log")
+    handle = ray_executor.RayHandle(head, claimed, head.submit)
+    assert head.asked.wait(DEADLINE)
+    for _ in range(100):  # while its thread waits for an answer
+        handle.kill()
+        assert handle.poll() is None
+    head.free.set()
+    deadline = time.monotonic() + DEADLINE
+    while handle.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert (handle.poll(), head.submitted, head.stops) == (STOPPED, 2, 1)
+    assert (tmp_path / "log").read_text().endswith("so far\n")
+
+
+def test_a_head_that_takes_a_request_and_never_answers_is_an_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray.job_submission")
+    monkeypatch.setattr(ray_executor, "REQUEST_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = Settings(
+            workspace=tmp_path,
+            ray_address=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            database_url="postgresql+psycopg://nobody@127.0.0.1:1/none",
+        )
+        with pytest.raises(OutageError, match="cannot be reached"):
+            RayExecutor(settings)
 
 
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
