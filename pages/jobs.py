@@ -11,45 +11,52 @@ from genair_engine import jobs
 
 SHOWN_ENDED = 10
 SHOWN_LIVE = 50
+SORTED = 200
+"""Ended jobs that are put into the order in which they ended, at least; they are found by when they were submitted."""
 ENDED = ("done", "failed", "cancelled")
 
 
-def live() -> None:
-    """Workers and live jobs; runs again by itself while there are any."""
-    found = ui.watched(jobs.JobsRequest(states=["queued", "running"], limit=SHOWN_LIVE))
+def live(watch: ui.Watch) -> None:
+    """Workers and live jobs."""
+    found = watch.look()
     st.subheader("Now", anchor=False)
     ui.workers(found.workers)
-    for job in sorted(found.jobs, key=lambda one: (one.state != "running", one.created_at)):
+    for job in ui.running_first(found.jobs)[:SHOWN_LIVE]:
         ui.card(job)
     if not found.jobs:
         st.caption("Nothing runs and nothing waits.")
-    ui.ended(found.jobs)
+    if len(found.jobs) > SHOWN_LIVE:
+        st.caption(f"And {count(len(found.jobs) - SHOWN_LIVE, 'more job')}.")
 
 
-def one(name: str) -> None:
-    """The job of the link; runs again by itself while it is live."""
+def one(name: str, live: bool) -> None:
+    """The job of the link. live: whether it was when the page decided how often to look."""
     job = jobs.job(services.workspace(), name)
+    if job.live != live:
+        st.rerun()
     ui.card(job)
-    ui.ended([job] if job.live else [])
 
 
 guards.heading("Jobs", "Long work runs here, apart from the pages: close the browser or restart the app, and it goes on.")
 asked = state.recall("job")
 if asked:
     st.button("All jobs", icon=":material/arrow_back:", on_click=state.keep, args=("job", ""))
-    live_one = jobs.job(services.workspace(), asked).live
-    st.fragment(one, run_every=ui.WATCH_SECONDS if live_one else None)(asked)
+    is_live = jobs.job(services.workspace(), asked).live
+    guards.fragment(one, ui.WATCH_SECONDS if is_live else ui.IDLE_SECONDS)(asked, is_live)
     st.stop()
 
-anything = jobs.jobs(services.workspace(), jobs.JobsRequest(states=["queued", "running"], limit=1)).jobs
-st.fragment(live, run_every=ui.WATCH_SECONDS if anything else None)()
+watch = ui.Watch(jobs.JobsRequest(states=[*ui.LIVE], limit=ui.MOST_LIVE))
+guards.fragment(live, watch.every)(watch)
 
 st.subheader("Ended", anchor=False)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     states = st.pills("State", ENDED, selection_mode="multi", key="job_states")
     kinds = st.pills("Kind", list(jobs.KINDS), selection_mode="multi", key="job_kinds")
 shown = st.session_state.setdefault("ended_shown", SHOWN_ENDED)
-ended = jobs.jobs(services.workspace(), jobs.JobsRequest(states=states or list(ENDED), kinds=kinds, limit=shown + 1)).jobs
+request = jobs.JobsRequest(states=states or [*ENDED], kinds=kinds, limit=max(SORTED, shown + 1))
+found = jobs.jobs(services.workspace(), request).jobs
+ended = [job for job in found if job.job not in watch.live]  # what ended since is drawn above, for one more look
+ended.sort(key=lambda job: job.finished_at or job.created_at, reverse=True)
 for job in ended[:shown]:
     ui.card(job)
 if not ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -48,16 +49,28 @@ def given() -> dict[str, Any]:
 
 
 def duplicate(configuration: dict[str, Any]) -> None:
-    """Takes a run's configuration to the form: a callback of a button in a part that runs by itself."""
+    """Takes a run's configuration to the form: a callback of a button in a part that runs by itself.
+
+    What this version does not understand any more is left out, and named.
+    """
     asked = {name: value for name, value in configuration.items() if name in verbs.SweepRequest.model_fields}
     if "seed" in asked:
         asked["seeds"] = [asked.pop("seed")]
     for name in NOT_IN_THE_FORM:
         asked.pop(name, None)
+    unknown = configuration.keys() - verbs.TrainRequest.model_fields.keys()
+    try:
+        verbs.SweepRequest(dataset="-", **asked)
+    except ValidationError as error:  # rules between fields are the form's to tell
+        unknown |= {str(one["loc"][0]).replace("seeds", "seed") for one in error.errors() if one["loc"]}
+    asked = {name: value for name, value in asked.items() if name.replace("seeds", "seed") not in unknown}
     defaults = defaults_of("-", asked, None)
     st.session_state[f"{KEY}_given"] = {name: value for name, value in asked.items() if value != defaults[name]}
     st.session_state[runs.REDRAW] = True
-    st.toast("The form above holds this configuration now.", icon=":material/content_copy:")
+    services.tell("The form above holds this configuration now.", ":material/content_copy:")
+    if unknown:
+        left_out = ", ".join(sorted(unknown))
+        services.tell(f"Left out, as this version does not know it so: {left_out}.", ":material/warning:")
 
 
 def defaults_of(dataset: str, chosen: dict[str, Any], representation: str | None) -> dict[str, Any]:
@@ -130,7 +143,7 @@ def estimate_of(request: verbs.TrainRequest) -> verbs.Estimate | str | None:
     return found
 
 
-@st.fragment
+@guards.fragment
 def estimating(request: verbs.TrainRequest, several: int) -> None:
     """What a run will cost, measured when asked for."""
     found = estimate_of(request)
@@ -147,6 +160,9 @@ def estimating(request: verbs.TrainRequest, several: int) -> None:
         with st.spinner("Training for a moment to see what a run will cost…", show_time=True):
             try:
                 measured: verbs.Estimate | str = verbs.estimate(services.workspace(), request)
+                if os.getloadavg()[0] > (os.cpu_count() or 1):
+                    busy = f"{measured.how} The machine is busy: expect less time when it is not."
+                    measured = measured.model_copy(update={"how": busy})
             except GenairError as error:
                 measured = str(error)
         st.session_state[f"{KEY}_estimates"][cost_key(request)] = measured
@@ -173,23 +189,31 @@ def show_estimate(estimate: verbs.Estimate, several: int) -> None:
 
 def launch(wanted: Sequence[verbs.TrainRequest], dearest: verbs.TrainRequest) -> None:
     """The launch button: a job a run; what is queued or running already is not queued again."""
-    live = {one.job for one in jobs.jobs(services.workspace(), jobs.JobsRequest(states=["queued", "running"])).jobs}
     estimate = estimate_of(dearest)
     expected = estimate.model_dump() if isinstance(estimate, verbs.Estimate) else None
-    try:
-        made = {jobs.submit(services.workspace(), "train", one, estimate=expected).job for one in wanted}
-    except InputError as error:
-        st.session_state[f"{KEY}_refused"] = str(error)
-        return
-    jobs.ensure_worker(services.workspace())
+    live: set[str] = set()
+    made: set[str] = set()
+    with services.told_errors():
+        request = jobs.JobsRequest(states=[*ui.LIVE], limit=ui.MOST_LIVE)
+        live = {one.job for one in jobs.jobs(services.workspace(), request).jobs}
+        try:
+            for one in wanted:
+                made.add(jobs.submit(services.workspace(), "train", one, estimate=expected).job)
+        except InputError as error:
+            st.session_state[f"{KEY}_refused"] = str(error)
+        jobs.ensure_worker(services.workspace())
     new, known = len(made - live), len(made & live)
     said = [count(new, "run") + " queued"] if new else []
     said += [count(known, "run") + " queued or running already"] if known else []
-    st.toast(f"{' · '.join(said)}.", icon=":material/rocket_launch:")
+    if said:
+        services.tell(f"{' · '.join(said)}.", ":material/rocket_launch:")
 
 
 def refusal(wanted: Sequence[verbs.TrainRequest]) -> str | None:
     """Why these runs cannot run, if they cannot."""
+    method = wanted[0].method
+    if wanted[0].representation is None and verbs.METHOD_FACTS[method].needs_representation:
+        return f"Method {method} needs item vectors: make them first (next step below), or choose method id."
     try:
         for one in {cost_key(one): one for one in wanted}.values():
             verbs.check(services.workspace(), one)
@@ -254,5 +278,5 @@ with st.container(border=True, key="train_form"):
         pipeline.next_step(dataset)
 
 st.subheader("Runs", anchor=False)
-anything = jobs.jobs(services.workspace(), jobs.JobsRequest(states=["queued", "running"], kinds=["train"], limit=1)).jobs
-st.fragment(runs.live, run_every=ui.WATCH_SECONDS if anything else None)(dataset.dataset, bool(anything), duplicate)
+watch = runs.watch(dataset.dataset)
+guards.fragment(runs.live, watch.every)(dataset.dataset, watch, duplicate)

@@ -1,21 +1,29 @@
 """Jobs as the pages show them: state, progress, what one can do about them, and their log.
 
-Live parts are fragments that run again by themselves only while something is queued or running, each with three queries.
+Live parts are fragments that look again by themselves: often while something is queued or running, else now and then, for
+what the command line or another tab has launched. A look is a handful of queries.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import streamlit as st
+from pydantic import ValidationError
 
-from app.ui import navigation, services
-from app.ui.text import count, plain
-from genair_engine import jobs
+from app.ui import guards, navigation, services
+from app.ui.text import count, one_line, plain
+from genair_engine import jobs, verbs
 
 WATCH_SECONDS = 2
+IDLE_SECONDS = 15
 SHOWN_NOW = 5
+MOST_LIVE = 1000
 LOG_LINES = 200
+LIVE: tuple[Literal["queued", "running"], ...] = ("queued", "running")
 _BADGES = {
     "queued": ("schedule", "gray"),
     "running": ("progress_activity", "blue"),
@@ -25,25 +33,56 @@ _BADGES = {
 }
 
 
-def watched(request: jobs.JobsRequest) -> jobs.JobsResult:
-    """Jobs and workers as they are now; where jobs wait and no worker is alive, one is started on this machine."""
-    found = jobs.jobs(services.workspace(), request)
-    if not found.workers and any(one.live for one in found.jobs):
-        jobs.ensure_worker(services.workspace())
-    return found
+class Watch:
+    """The jobs that a page is drawn with, which its live part then looks at again and again.
+
+    dataset: only its jobs. Where one of them has begun or ended since, the whole page is drawn anew: what it made is shown
+    elsewhere on the page, and how often to look is decided anew.
+    """
+
+    def __init__(self, request: jobs.JobsRequest, dataset: str | None = None) -> None:
+        self._request, self._dataset = request, dataset
+        self._drawn: jobs.JobsResult | None = self._ask()
+        self.live = self._live(self._drawn)
+
+    @property
+    def every(self) -> int:
+        """Seconds between looks."""
+        return WATCH_SECONDS if self.live else IDLE_SECONDS
+
+    def look(self) -> jobs.JobsResult:
+        """The jobs of the page while it is being drawn, and as they are now from then on."""
+        drawn, self._drawn = self._drawn, None
+        if drawn is not None:
+            return drawn
+        found = self._ask()
+        if self._live(found) != self.live:
+            st.rerun()
+        return found
+
+    def _ask(self) -> jobs.JobsResult:
+        found = jobs.jobs(services.workspace(), self._request)
+        if not found.workers and any(one.live for one in found.jobs):
+            jobs.ensure_worker(services.workspace())
+        mine = [one for one in found.jobs if self._dataset in (None, one.dataset)]
+        return found.model_copy(update={"jobs": mine})
+
+    @staticmethod
+    def _live(found: jobs.JobsResult) -> set[str]:
+        return {one.job for one in found.jobs if one.live}
 
 
 def now() -> None:
-    """What runs and waits, in short; nothing where nothing does. Runs again by itself while there is something."""
-    request = jobs.JobsRequest(states=["queued", "running"], limit=SHOWN_NOW + 1)
-    if not watched(request).jobs:
+    """What runs and waits, in short; nothing where nothing does."""
+    watch = Watch(jobs.JobsRequest(states=[*LIVE], limit=MOST_LIVE))
+    guards.fragment(_now, watch.every)(watch)
+
+
+def _now(watch: Watch) -> None:
+    found = running_first(watch.look().jobs)
+    if not found:
         return
     st.subheader("Now", anchor=False)
-    st.fragment(_now, run_every=WATCH_SECONDS)(request)
-
-
-def _now(request: jobs.JobsRequest) -> None:
-    found = watched(request).jobs
     for job in found[:SHOWN_NOW]:
         with st.container(border=True, gap="xsmall", key=f"now_{job.job}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -51,18 +90,13 @@ def _now(request: jobs.JobsRequest) -> None:
                 st.text(job.title, width="stretch")
             progress(job)
     if len(found) > SHOWN_NOW:
-        st.caption("There are more of them.")
+        st.caption(f"And {count(len(found) - SHOWN_NOW, 'more job')}.")
     st.page_link(navigation.JOBS, label="All jobs", icon=":material/work_history:")
-    ended(found)
 
 
-def ended(live: list[jobs.JobRecord]) -> None:
-    """Draws the whole page anew when one of the watched jobs has ended: what it made is shown elsewhere on the page."""
-    ids = {job.job for job in live}
-    gone = st.session_state.get("watched_jobs", set()) - ids
-    st.session_state["watched_jobs"] = ids
-    if gone:
-        st.rerun()
+def running_first(found: Sequence[jobs.JobRecord]) -> list[jobs.JobRecord]:
+    """What runs, then what waits, each in the order in which it was submitted."""
+    return sorted(found, key=lambda one: (one.state != "running", one.created_at))
 
 
 def badge(job: jobs.JobRecord) -> None:
@@ -75,23 +109,58 @@ def badge(job: jobs.JobRecord) -> None:
 def card(job: jobs.JobRecord) -> None:
     """One job: what it is, how far it is, what went wrong, and what can be done."""
     with st.container(border=True, gap="xsmall", key=f"job_{job.job}"):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            badge(job)
-            st.text(job.title, width="stretch")
-            actions(job)
+        with header(job.title, job):
+            pass
         progress(job)
-        if job.error:
-            st.error(plain(job.error), icon=":material/error:")
-        st.caption(plain(" · ".join(facts(job))))
+        outcome(job, job.error, facts(job), deviations(job))
         if job.kind in ("train", "sweep") and job.state == "done" and job.runs:
-            st.page_link(
-                navigation.RECOMMEND,
-                label="Recommend with this run",
-                icon=":material/auto_awesome:",
-                query_params={"dataset": str(job.dataset), "run": job.runs[-1]},
-            )
-        if job.attempts:
-            show_log(job)
+            recommend_link(str(job.dataset), job.runs[-1])
+        show_log(job)
+
+
+@contextmanager
+def header(title: str, job: jobs.JobRecord | None) -> Iterator[None]:
+    """The first line of a card: state, title, what can be done about the job; what is drawn inside comes after that."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if job:
+            badge(job)
+        st.text(one_line(title, 110), width="stretch")
+        if job:
+            actions(job)
+        yield
+
+
+def outcome(job: jobs.JobRecord | None, error: str | None, said: Sequence[str], unlike_the_paper: Sequence[str]) -> None:
+    """Why it failed, the small print with a link to the job, and what is not as in the paper."""
+    if error:
+        st.error(plain(error), icon=":material/error:")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if job:
+            st.page_link(navigation.JOBS, label=plain(job.job), query_params={"job": job.job}, width="content")
+        st.caption(plain(" · ".join(said)))
+    if unlike_the_paper:
+        st.caption(plain(f"Not as in the paper: {'; '.join(unlike_the_paper)}."))
+
+
+def deviations(job: jobs.JobRecord) -> list[str]:
+    """Where the configuration of a training job is not the paper's, in words."""
+    if job.kind != "train":
+        return []
+    try:
+        request = verbs.TrainRequest(**job.config)
+    except ValidationError:  # of a version that had other rules
+        request = verbs.TrainRequest.model_construct(**job.config)
+    return request.deviations()
+
+
+def recommend_link(dataset: str, run: str) -> None:
+    """To the Recommend page with a run."""
+    st.page_link(
+        navigation.RECOMMEND,
+        label="Recommend with this run",
+        icon=":material/auto_awesome:",
+        query_params={"dataset": dataset, "run": run},
+    )
 
 
 def progress(job: jobs.JobRecord) -> None:
@@ -105,9 +174,9 @@ def progress(job: jobs.JobRecord) -> None:
 
 
 def facts(job: jobs.JobRecord) -> list[str]:
-    """Id, times, attempts, use of the machine: the small print of a job."""
-    said = [job.job]
-    if job.started_at is None:
+    """Times, attempts, use of the machine: the small print of a job."""
+    said = []
+    if job.started_at is None or job.state == "queued":
         said.append(f"submitted {ago(job.created_at)}")
     elif job.finished_at is None:
         said.append(f"started {ago(job.started_at)}")
@@ -130,7 +199,7 @@ def facts(job: jobs.JobRecord) -> list[str]:
 
 def remaining(job: jobs.JobRecord) -> timedelta | None:
     """Time to go at the rate so far; None where an attempt before this one did part of it, or nothing is done yet."""
-    if job.started_at is None or job.attempts != 1 or not 0 < job.done < job.total:
+    if job.state != "running" or job.started_at is None or job.attempts != 1 or not 0 < job.done < job.total:
         return None
     return (datetime.now(UTC) - job.started_at) / job.done * (job.total - job.done)
 
@@ -159,7 +228,9 @@ def actions(job: jobs.JobRecord) -> None:
 
 
 def show_log(job: jobs.JobRecord) -> None:
-    """The end of the log, read only while it is open."""
+    """The end of the log of a job that has begun, read only while it is open."""
+    if not job.attempts:
+        return
     opened = st.expander("Log", icon=":material/article:", key=f"log_{job.job}", on_change="rerun")
     if opened.open:
         text = jobs.log_tail(services.workspace(), job.job, LOG_LINES)

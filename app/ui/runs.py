@@ -13,9 +13,9 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from app.ui import curves, navigation, services, state
+from app.ui import curves, services, state
 from app.ui import jobs as ui
-from app.ui.text import count, one_line, plain
+from app.ui.text import count, plain
 from genair_engine import jobs, verbs
 
 Colour = Literal["green", "red", "blue", "orange"]
@@ -34,10 +34,8 @@ class Entry:
 
     job: jobs.JobRecord | None
     run: verbs.WatchedRun | None
-
-    @property
-    def live(self) -> bool:
-        return self.job is not None and self.job.live
+    live: bool
+    """Whether a job works on it, or will."""
 
     @property
     def title(self) -> str:
@@ -56,7 +54,15 @@ class Entry:
         if self.run is not None:
             return self.run.result.deviations
         assert self.job is not None
-        return verbs.TrainRequest.model_construct(**self.job.config).deviations()
+        return ui.deviations(self.job)
+
+    @property
+    def stopped_early(self) -> str:
+        """Why it has fewer epochs than its configuration allows; "" where it has not."""
+        if self.run is None or self._result.state != "done" or self._result.epochs >= self._result.config["epochs"]:
+            return ""
+        without = count(self._result.epochs - self._result.best_epoch, "epoch")
+        return f"stopped early after {count(self._result.epochs, 'epoch')}: no better for {without}"
 
     @property
     def _result(self) -> verbs.RunResult:
@@ -71,13 +77,18 @@ def name(run: verbs.RunResult) -> str:
     return f"{config['backbone']} · {config['method']} · {config['loss']}{alpha} · seed {config['seed']} · {run.run[-8:]}"
 
 
-def entries(dataset: str, found: Sequence[jobs.JobRecord], runs: Sequence[verbs.WatchedRun]) -> list[Entry]:
+def entries(found: Sequence[jobs.JobRecord], runs: Sequence[verbs.WatchedRun]) -> list[Entry]:
     """Jobs and runs of a data set, live ones first, then newest first."""
     by_name = {one.result.run: one for one in runs}
-    mine = [job for job in found if job.dataset == dataset]
+    mine = [job for job in found if job.kind == "train"]
     of_jobs = {run for job in mine for run in job.runs}
-    all_of_them = [Entry(job, by_name.get(job.runs[-1]) if job.runs else None) for job in mine]
-    all_of_them += [Entry(None, one) for one in runs if one.result.run not in of_jobs]
+    going_on = {job.job for job in found if job.live}
+    all_of_them = [Entry(job, by_name.get(job.runs[-1]) if job.runs else None, job.live) for job in mine]
+    all_of_them += [
+        Entry(None, one, one.result.state == "training" and one.job in going_on)
+        for one in runs
+        if one.result.run not in of_jobs
+    ]
     return sorted(all_of_them, key=lambda one: (one.live, _created(one)), reverse=True)
 
 
@@ -85,22 +96,28 @@ def _created(entry: Entry) -> Any:
     return entry.job.created_at if entry.job else entry._result.created_at
 
 
-def live(dataset: str, polled: bool, duplicate: Callable[[dict[str, Any]], None]) -> None:
-    """Curves, comparison and cards. polled: whether it runs again by itself. duplicate: takes a configuration to the form."""
+def watch(dataset: str) -> ui.Watch:
+    """Training of a data set, and what makes the item vectors for it."""
+    kinds = ["train", "sweep", "generate", "represent"]
+    return ui.Watch(jobs.JobsRequest(kinds=kinds, limit=ui.MOST_LIVE), dataset)
+
+
+def live(dataset: str, watched: ui.Watch, duplicate: Callable[[dict[str, Any]], None]) -> None:
+    """Curves, comparison and cards. duplicate: takes a configuration to the form."""
     if st.session_state.pop(REDRAW, False):
         st.rerun()
-    watched = ui.watched(jobs.JobsRequest(kinds=["train"], limit=200))
+    found = watched.look().jobs
     runs = verbs.watched_runs(services.workspace(), dataset)
-    all_of_them = entries(dataset, watched.jobs, runs)
-    running = [one.job for one in all_of_them if one.live and one.job]
-    if running and not polled:
-        st.rerun()  # a run was resumed from here: the page decides anew how often it looks
+    all_of_them = entries(found, runs)
+    for job in ui.running_first([one for one in found if one.live and one.kind != "train"]):
+        ui.card(job)
+    asked = _asked(dataset, {one.result.run for one in runs})
     if not all_of_them:
         st.caption("Nothing has been trained on this data set yet. Launch a run above, and its curves appear here.")
         return
-    epochs = chart(dataset, all_of_them, runs) if runs else {}
+    epochs = chart(dataset, all_of_them, runs, asked) if runs else {}
     shown = st.session_state.setdefault(f"cards_{dataset}", SHOWN_CARDS)
-    cards = all_of_them[: max(shown, len(running))]
+    cards = all_of_them[: max(shown, sum(one.live for one in all_of_them))]
     for entry in cards:
         card(entry, epochs, duplicate)
     if len(all_of_them) > len(cards):
@@ -110,17 +127,28 @@ def live(dataset: str, polled: bool, duplicate: Callable[[dict[str, Any]], None]
             on_click=st.session_state.__setitem__,
             args=(f"cards_{dataset}", shown + SHOWN_CARDS),
         )
-    ui.ended(running)
 
 
-def chart(dataset: str, all_of_them: Sequence[Entry], runs: Sequence[verbs.WatchedRun]) -> dict[str, list[verbs.Epoch]]:
+def _asked(dataset: str, known: set[str]) -> list[str]:
+    """The runs of `?runs=` that there are; the others are named in a warning."""
+    named = state.separated(state.recall("runs", dataset))
+    missing = [run for run in named if run not in known]
+    if missing:
+        said = f"There is no {', '.join(f'“{run}”' for run in missing)} among the newest runs of this data set."
+        st.warning(plain(said), icon=":material/link_off:")
+    return [run for run in named if run in known][: curves.MOST]
+
+
+def chart(
+    dataset: str, all_of_them: Sequence[Entry], runs: Sequence[verbs.WatchedRun], asked: list[str]
+) -> dict[str, list[verbs.Epoch]]:
     """Loss and validation curves of the chosen runs, or of those that train now, and the runs in a table; their epochs."""
     results = {one.result.run: one.result for one in runs}
-    chosen = _choose(dataset, results)
+    _choose(dataset, results, asked)
     begun = [one for one in all_of_them if one.run is not None]
     live = [one for one in begun if one.live] or begun[:FOLLOWED]
     following = [one.run.result.run for one in live if one.run is not None][: curves.MOST]
-    shown = chosen or following
+    shown = asked or following
     epochs = {run: found for run, found in verbs.run_epochs(services.workspace(), shown).items() if found}
     names = {run: name(results[run]) for run in shown}
     if epochs:
@@ -135,7 +163,7 @@ def chart(dataset: str, all_of_them: Sequence[Entry], runs: Sequence[verbs.Watch
         "validation items after each epoch; higher is better, the star is the best epoch so far, whose weights a run keeps."
     )
     table = compared([one for one in all_of_them if one.run is not None and one.run.result.run in shown], epochs)
-    st.dataframe(table, hide_index=True, key="runs_table")
+    st.dataframe(table, hide_index=True, key="runs_table", placeholder="not yet")
     protocols = dict.fromkeys(verbs.protocol_in_words(results[run].protocol) for run in shown)
     st.caption(plain(f"How the metrics were obtained: {'; '.join(protocols)}. Each line is one run with one seed."))
     with st.container(horizontal=True):
@@ -152,12 +180,13 @@ def chart(dataset: str, all_of_them: Sequence[Entry], runs: Sequence[verbs.Watch
     return epochs
 
 
-def _choose(dataset: str, results: dict[str, verbs.RunResult]) -> list[str]:
-    """The runs of `?runs=`; none means those that train now."""
+def _choose(dataset: str, results: dict[str, verbs.RunResult], asked: list[str]) -> None:
+    """The choice of runs, kept in `?runs=`; none means those that train now."""
     key = "runs_choice"
-    asked = [run for run in state.separated(state.recall("runs", dataset)) if run in results][: curves.MOST]
-    if st.session_state.get(key) != asked:
-        st.session_state[key] = asked
+    # As the default too: a browser that draws the list only after a poll would else report that nothing is chosen.
+    default: dict[str, Any] = {"default": asked}
+    if st.session_state.get(key, asked) != asked:
+        st.session_state[key], default = asked, {}
     st.multiselect(
         f"Runs to compare (at most {curves.MOST})",
         list(results),
@@ -166,8 +195,8 @@ def _choose(dataset: str, results: dict[str, verbs.RunResult]) -> list[str]:
         key=key,
         on_change=lambda: state.keep("runs", state.joined(st.session_state[key]), dataset),
         placeholder="Following what trains now, or else the newest; choose some to compare them",
+        **default,
     )
-    return asked
 
 
 def compared(chosen: Sequence[Entry], epochs: dict[str, list[verbs.Epoch]]) -> pd.DataFrame:
@@ -185,11 +214,12 @@ def compared(chosen: Sequence[Entry], epochs: dict[str, list[verbs.Epoch]]) -> p
                 "Run": run.run,
                 "State": entry.job.status if entry.job and entry.live else run.state,
                 "Epochs": f"{run.epochs} of {config['epochs']}",
+                "Stopped early": entry.stopped_early.partition(": ")[2] or "no",
                 "Best epoch": run.best_epoch or None,
             }
             | {
                 f"{metric} {part}, {said}": metrics.get(part, {}).get(protocol, {}).get(metric)
-                for part in ("valid", "test")
+                for part in ("test", "valid")
                 for protocol, said in (("full", "all items"), (sampled, f"{run.protocol['negatives']} negatives"))
                 for metric in METRICS
             }
@@ -249,14 +279,9 @@ def card(entry: Entry, epochs: dict[str, list[verbs.Epoch]], duplicate: Callable
     key = job.job if job else entry._result.run
     known = epochs.get(run.result.run, []) if run else []
     with st.container(border=True, gap="xsmall", key=f"run_{key}"):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            if job:
-                ui.badge(job)
-            else:
+        with ui.header(entry.title, job):
+            if job is None:
                 st.badge(entry._result.state, color=_COLOURS[entry._result.state])
-            st.text(one_line(entry.title, 110), width="stretch")
-            if job:
-                ui.actions(job)
             st.button(
                 "Duplicate",
                 key=f"duplicate_{key}",
@@ -268,18 +293,10 @@ def card(entry: Entry, epochs: dict[str, list[verbs.Epoch]], duplicate: Callable
         if job:
             ui.progress(job)
         error = (job.error if job else None) or (run.error if run else None)
-        if error:
-            st.error(plain(error), icon=":material/error:")
-        st.caption(plain(" · ".join(filter(None, (*(ui.facts(job) if job else [key]), cost(entry, known).words())))))
-        if entry.deviations:
-            st.caption(plain(f"Not as in the paper: {'; '.join(entry.deviations)}."))
+        small_print = [*(ui.facts(job) if job else [key]), cost(entry, known).words(), entry.stopped_early]
+        ui.outcome(job, error, [one for one in small_print if one], entry.deviations)
         if run and run.result.state == "done":
             st.caption(f"Test NDCG@10 {run.result.metrics['test']['full']['NDCG@10']:.4f} among all items.")
-            st.page_link(
-                navigation.RECOMMEND,
-                label="Recommend with it",
-                icon=":material/auto_awesome:",
-                query_params={"dataset": run.result.dataset, "run": run.result.run},
-            )
-        if job and job.attempts:
+            ui.recommend_link(run.result.dataset, run.result.run)
+        if job:
             ui.show_log(job)

@@ -5,16 +5,18 @@ Everything else is read anew on every rerun, so that what the command line adds 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
 
 from app.ui.text import plain
 from genair_engine import jobs, verbs
-from genair_engine.errors import InputError
+from genair_engine.errors import GenairError
 from genair_engine.workspace import Workspace
 
+_TOLD = "told"
 RECOMMENDERS_KEPT = 4
 """Trained models in memory at once, over all visitors."""
 
@@ -33,19 +35,35 @@ def recommender(run: str) -> tuple[Any, Any]:
     return verbs.load_recommender(workspace(), run)
 
 
+@contextmanager
+def told_errors() -> Iterator[None]:
+    """In a button's callback: tells what went wrong, an outage in that moment included, and the page goes on as it was."""
+    try:
+        yield
+    except GenairError as error:
+        tell(str(error), ":material/error:")
+
+
+def tell(message: str, icon: str) -> None:
+    """From a button's callback: a message that pops up with what is drawn next."""
+    st.session_state.setdefault(_TOLD, []).append((message, icon))
+
+
+def show_told() -> None:
+    """Pops up what callbacks told; a message outlives a part of the page that has the whole page drawn anew."""
+    for message, icon in st.session_state.pop(_TOLD, []):
+        st.toast(plain(message), icon=icon, duration="long")
+
+
 def submit(kind: str, request: verbs.Request) -> None:
     """A button's callback: queues a job, and starts a worker where one is needed. Tells why where it cannot run."""
-    try:
+    with told_errors():
         jobs.submit(workspace(), kind, request)
-    except InputError as error:
-        st.toast(plain(str(error)), icon=":material/error:", duration="long")
-    jobs.ensure_worker(workspace())
+        jobs.ensure_worker(workspace())
 
 
 def act(action: Callable[[Workspace, str], jobs.JobRecord], job: str) -> None:
     """A button's callback: cancels or resumes a job, and starts a worker where one is needed. Tells what went wrong."""
-    try:
+    with told_errors():
         action(workspace(), job)
-    except InputError as error:  # it ended, or somebody else clicked, in the moment before
-        st.toast(plain(str(error)), icon=":material/info:")
-    jobs.ensure_worker(workspace())
+        jobs.ensure_worker(workspace())

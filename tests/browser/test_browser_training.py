@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from genair_engine import jobs, verbs
 from genair_engine.settings import Settings
@@ -176,3 +176,26 @@ def test_two_runs_from_the_form_to_their_comparison(studio: Studio, page: Page) 
     page.locator(f".st-key-run_{studio.job('id').job}").get_by_role("button", name="Duplicate").click()
     expect(method).to_have_value("id", timeout=1000 * WITHIN)
     assert len(jobs.jobs(studio.workspace, jobs.JobsRequest()).jobs) == 2  # the double click made one job
+
+
+def test_a_link_to_runs_keeps_its_choice_while_another_one_trains(
+    studio: Studio, filled_workspace: FilledWorkspace, browser: Browser
+) -> None:
+    endless = {"dim": 16, "layers": 1, "max_len": 20, "epochs": NEVER_ENDING, "patience": NEVER_ENDING, "device": "cpu"}
+    jobs.submit(studio.workspace, "train", verbs.TrainRequest(dataset=DATASET, method="id", **endless))
+    address = f"{studio.url}/training?dataset={DATASET}&runs={filled_workspace.run}"
+    for _ in range(4):
+        tab = browser.new_context().new_page()
+        visit(tab, address)
+        until(lambda: studio.epochs("id") > 0, "the first epoch is complete")
+        reached = studio.epochs("id")
+        facts = tab.locator(f".st-key-run_{studio.job('id').job}").get_by_text("started")
+        told = facts.inner_text(timeout=1000 * WITHIN)
+        expect(facts).not_to_have_text(told, timeout=1000 * WITHIN)  # the page has polled
+        until(lambda: studio.epochs("id") > reached + 3, "it goes on")  # noqa: B023
+        told = facts.inner_text()
+        expect(facts).not_to_have_text(told, timeout=1000 * WITHIN)
+        assert tab.url == address
+        expect(tab.locator(".st-key-curves_loss .legend .traces")).to_have_count(1)
+        expect(tab.locator(".st-key-runs_choice")).to_contain_text(filled_workspace.run[-8:])
+        tab.context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.ui import runs
 from genair_engine import jobs, verbs
-from genair_engine.errors import InputError
+from genair_engine.errors import InputError, NotFoundError, OutageError
 from genair_engine.store.tables import JobRow, RunEpochRow, RunRow, utc_now
 from genair_engine.workspace import Workspace
 from tests.pages.conftest import OpenPage, check
@@ -21,6 +22,10 @@ from tests.workspaces import DATASET, FilledWorkspace
 def said(shown: AppTest) -> str:
     texts = [*shown.text, *shown.caption, *shown.markdown, *shown.warning, *shown.error]
     return "\n".join(element.value for element in texts).replace("\\", "").replace("\u2060", "")
+
+
+def toasts(shown: AppTest) -> set[str]:
+    return {element.value.replace("\\", "") for element in shown.toast}
 
 
 def labels(shown: AppTest, kind: str) -> set[str]:
@@ -48,7 +53,7 @@ def test_without_data_it_says_what_to_do(empty_app: OpenPage) -> None:
 def test_without_a_representation_only_id_can_be_launched(app: OpenPage) -> None:
     shown = app("training", dataset="untouched")
     assert shown.button(key="train_launch").disabled
-    assert "needs --representation" in said(shown)
+    assert "Method genair needs item vectors: make them first" in said(shown)
     assert any("Write 64" in button.label for button in shown.button)
     shown = choose(shown, method="id")
     assert not shown.button(key="train_launch").disabled
@@ -102,8 +107,8 @@ def test_launching_twice_makes_one_job(jobs_app: OpenPage, filled_copy: Workspac
     shown = check(shown.button(key="train_launch").click().run())
     (config,) = queued(filled_copy)
     assert (config["dim"], config["epochs"], config["seed"]) == (16, 3, 42)
-    assert "1 run queued or running already." in [toast.value for toast in shown.toast]
-    assert "Train sasrec with genair on workshop, loss ce, seed 42" in said(shown)
+    assert "1 run queued or running already." in toasts(shown)
+    assert "Train sasrec with genair on workshop" in said(shown)
 
 
 def test_seeds_and_grids_are_a_job_each(jobs_app: OpenPage, filled_copy: Workspace) -> None:
@@ -213,6 +218,7 @@ def test_an_estimate_goes_with_the_job(
         return found
 
     monkeypatch.setattr(verbs, "estimate", measured)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     shown = choose(jobs_app("training", dataset=DATASET), method="id")
     shown = check(shown.button(key="train_estimate").click().run())
     if fails:
@@ -224,3 +230,83 @@ def test_an_estimate_goes_with_the_job(
     check(shown.button(key="train_launch").click().run())
     (job,) = jobs.jobs(filled_copy, jobs.JobsRequest()).jobs
     assert job.estimate == (None if fails else found.model_dump())
+
+
+def test_a_queued_run_says_what_its_preset_means(jobs_app: OpenPage, filled_copy: Workspace) -> None:
+    jobs.submit(filled_copy, "train", verbs.TrainRequest(dataset=DATASET, method="id", preset="studio"))
+    (job,) = jobs.jobs(filled_copy, jobs.JobsRequest()).jobs
+    (entry,) = runs.entries([job], [])
+    assert entry.live and entry.deviations == verbs.TrainRequest(**job.config).deviations() != []
+    assert f"Not as in the paper: {'; '.join(entry.deviations)}." in said(jobs_app("training", dataset=DATASET))
+
+
+def test_an_early_stop_is_said(jobs_app: OpenPage, filled_copy: Workspace, filled_workspace: FilledWorkspace) -> None:
+    with filled_copy.session() as session:
+        run = session.get(RunRow, filled_workspace.run)
+        assert run is not None
+        run.config, run.epochs_done, run.best_epoch = run.config | {"epochs": 50}, 12, 2
+    shown = jobs_app("training", dataset=DATASET, runs=filled_workspace.run)
+    assert "stopped early after 12 epochs: no better for 10 epochs" in said(shown)
+    assert shown.dataframe[0].value.iloc[0]["Stopped early"] == "no better for 10 epochs"
+
+
+def test_a_run_of_a_sweep_is_live_with_it(filled_copy: Workspace, filled_workspace: FilledWorkspace) -> None:
+    request = verbs.SweepRequest(dataset=DATASET, methods=["id"], seeds=[1, 2])
+    sweep = jobs.submit(filled_copy, "sweep", request)
+    with filled_copy.session() as session:
+        run = session.get(RunRow, filled_workspace.run)
+        assert run is not None
+        run.state, run.job_id = "training", sweep.job
+    watched = verbs.watched_runs(filled_copy, DATASET)
+    (entry,) = runs.entries([jobs.job(filled_copy, sweep.job)], watched)
+    assert entry.live and entry.job is None
+    jobs.cancel(filled_copy, sweep.job)
+    (entry,) = runs.entries([jobs.job(filled_copy, sweep.job)], watched)
+    assert not entry.live
+
+
+def test_a_run_of_another_version_is_duplicated_as_far_as_it_is_known(
+    jobs_app: OpenPage, filled_copy: Workspace, filled_workspace: FilledWorkspace
+) -> None:
+    with filled_copy.session() as session:
+        run = session.get(RunRow, filled_workspace.run)
+        assert run is not None
+        run.config = run.config | {"precision": "float8", "heads": 0, "forgotten": 3}
+    shown = jobs_app("training", dataset=DATASET)
+    shown = check(shown.button(key=f"duplicate_{filled_workspace.run}").click().run())
+    assert shown.number_input(key="train_dim").value == 16 and shown.selectbox(key="train_precision").value == "auto"
+    assert any("forgotten, heads, precision" in one for one in toasts(shown))
+
+
+def test_a_link_to_runs_that_are_not_here_says_so(app: OpenPage, filled_workspace: FilledWorkspace) -> None:
+    shown = app("training", dataset=DATASET, runs=f"{filled_workspace.run},gone")
+    assert "There is no “gone” among the newest runs of this data set." in said(shown)
+    assert list(shown.dataframe[0].value["Run"]) == [filled_workspace.run]
+
+
+def test_a_data_set_that_goes_under_the_page_is_told(app: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: Any) -> None:
+        raise NotFoundError("data set", DATASET)
+
+    monkeypatch.setattr(verbs, "watched_runs", gone)
+    shown = app("training", errors=True, dataset=DATASET)
+    assert not shown.exception and "There is no data set" in shown.error[0].value
+
+
+def test_an_outage_during_the_launch_is_told(
+    jobs_app: OpenPage, filled_copy: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = choose(jobs_app("training", dataset=DATASET), method="id", seeds="1, 2")
+    submit = jobs.submit
+
+    def away(*arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(jobs, "submit", _fail)
+        return submit(*arguments, **named)
+
+    def _fail(*_: Any, **__: Any) -> None:
+        raise OutageError("The database is away.")
+
+    monkeypatch.setattr(jobs, "submit", away)
+    shown = check(shown.button(key="train_launch").click().run())
+    assert toasts(shown) == {"The database is away.", "1 run queued."}
+    assert len(queued(filled_copy)) == 1
