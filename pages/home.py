@@ -1,4 +1,4 @@
-"""Home: what is in the workspace, how far each dataset has come, and three ways in."""
+"""Home: what is in the workspace, how far each dataset has come, and four ways in."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ WAYS_IN = (
         ":material/inventory_2:",
         navigation.ITEMS,
     ),
+    (
+        "Train a model",
+        "Launch runs with estimates first, watch their curves, and compare them.",
+        ":material/model_training:",
+        navigation.TRAINING,
+    ),
 )
 
 guards.heading(
@@ -42,7 +48,7 @@ if not datasets:
 
 # The ways in lead to the dataset that has come furthest.
 furthest = max(datasets, key=lambda one: (bool(one.ready_runs), bool(one.archetype_sets), one.items))
-for column, (title, purpose, icon, page) in zip(st.columns(3), WAYS_IN, strict=True):
+for column, (title, purpose, icon, page) in zip(st.columns(len(WAYS_IN)), WAYS_IN, strict=True):
     with column.container(border=True, height="stretch"):
         st.markdown(f"**{title}**")
         st.caption(purpose)

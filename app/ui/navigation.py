@@ -21,7 +21,7 @@ def pages() -> list[st.Page]:
             icon=":material/home:",
             url_path="home",
             default=True,
-            help="What is in the workspace, how far each dataset has come, and three ways in.",
+            help="What is in the workspace, how far each dataset has come, and four ways in.",
         ),
         st.Page(
             ITEMS,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 
 from app.ui import guards, services
+from app.ui.jobs import LIVE, MOST_LIVE
 from app.ui.text import count, one_line, plain
 from genair_engine import jobs, verbs
 
 SHOWN_LINES = 4
-"""Archetype sets, representations or runs that a stage names; the rest is counted."""
+"""Archetype sets or representations that a stage names; the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,12 @@ def stages(state: verbs.DatasetState) -> list[Stage]:
     representations = [
         f"{one.model}: {' + '.join(f'{part} {width}' for part, width in one.dims.items())}" for one in state.representations
     ]
-    runs = [f"{run.config['backbone']} with {run.config['method']}: {_progress(run)}" for run in state.runs]
     ready = [f"{count(len(state.ready_runs), 'trained model')} to recommend with"] if state.ready_runs else []
     return [
         Stage("Imported", True, imported),
         Stage("Archetypes", any(one.items for one in state.archetype_sets), archetypes),
         Stage("Representations", bool(representations), representations),
-        Stage("Runs", bool(state.ready_runs), runs),
+        Stage("Runs", bool(state.ready_runs), _runs(state.runs)),
         Stage("Ready", bool(ready), ready),
     ]
 
@@ -69,14 +71,18 @@ def next_step(state: verbs.DatasetState) -> None:
     what, steps = next_steps(state)
     if not steps:
         return
+    going_on = jobs.JobsRequest(states=[*LIVE], limit=MOST_LIVE)
+    live = [(one.kind, one.config) for one in jobs.jobs(services.workspace(), going_on).jobs]
     st.caption(f"Next: {what}")
     with st.container(horizontal=True):
         for step in steps:
+            goes_on = (step.kind, step.request.model_dump(mode="json", exclude_unset=True)) in live
             st.button(
                 plain(step.label),
                 key=f"next_{state.dataset}_{step.label}",
                 icon=":material/play_arrow:",
-                help="Runs as a job; this page shows how far it is.",
+                help="This job is queued or running already." if goes_on else "Runs as a job; Home shows how far it is.",
+                disabled=goes_on,
                 on_click=services.submit,
                 args=(step.kind, step.request),
             )
@@ -110,5 +116,17 @@ def next_steps(state: verbs.DatasetState) -> tuple[str, list[Step]]:
     return f"let the language model write the other {left}.", [Step(f"Write all with {writer.model}", "generate", rest)]
 
 
-def _progress(run: verbs.RunResult) -> str:
-    return "finished" if run.state == "done" else f"{run.state}, {count(run.epochs, 'epoch')}"
+def _runs(runs: Sequence[verbs.RunResult]) -> list[str]:
+    """How many there are of each state, and the best of those that have ended as they should."""
+    states = Counter("finished" if run.state == "done" else run.state for run in runs)
+    said = [", ".join(f"{number:,} {state}" for state, number in states.items())] if states else []
+    done = [run for run in runs if run.state == "done"]
+    if done:
+        best = max(done, key=_quality)
+        which = f"{best.config['backbone']} with {best.config['method']}, seed {best.config['seed']}"
+        said.append(f"best test NDCG@10 among all items {_quality(best):.4f}: {which}")
+    return said
+
+
+def _quality(run: verbs.RunResult) -> float:
+    return float(run.metrics["test"]["full"]["NDCG@10"])

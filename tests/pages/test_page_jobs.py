@@ -114,6 +114,8 @@ def test_home_shows_what_runs_and_starts_the_next_step(jobs_app: OpenPage, fille
     assert [(one.kind, one.state, one.config["model"]) for one in queued] == [("generate", "queued", "demo-qwen")]
     assert "Now" in [element.value for element in shown.subheader]
     assert "Write archetypes of untouched with demo-qwen, first 64 items" in everything(shown)
+    steps = {one.label.replace("\\", ""): one.disabled for one in shown.button if one.label.startswith("Write")}
+    assert steps == {"Write 64 with demo-llama": False, "Write 64 with demo-qwen": True}
 
 
 RUNS = {"attempts": 1, "worker_id": "w", "lease_until": utc_now() + timedelta(hours=1), "started_at": utc_now()}
