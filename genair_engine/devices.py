@@ -31,6 +31,16 @@ def pick_device(device: str) -> torch.device:
     return picked
 
 
+@contextmanager
+def enough_memory(advice: str) -> Iterator[None]:
+    """Raises ModelError, with what to do, where a GPU's memory does not suffice for the block."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        asked = str(error).partition(" GPU ")[0]  # then follows the state of torch's allocator
+        raise ModelError(f"The GPU's memory is too small for this ({asked.rstrip('. ')}). {advice}") from error
+
+
 @dataclass
 class PeakMemory:
     """Filled when its block ends. megabytes: 10^6 bytes."""

@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from genair_engine.archetypes.representation import check_finite
 from genair_engine.archetypes.sources import ModelSource
-from genair_engine.devices import pick_device
+from genair_engine.devices import enough_memory, pick_device
 from genair_engine.errors import ModelError
 
 BATCH_SIZE = 64
@@ -43,8 +43,9 @@ class SentenceEncoder:
         """float32 [n, dim], row i for text i. Raises NonFiniteError, which names the first bad text (by `names`)."""
         if not texts:
             return np.zeros((0, self.dim), dtype=np.float32)
-        vectors: NDArray[np.float32] = self._model.encode(
-            list(texts), batch_size=BATCH_SIZE, show_progress_bar=False, convert_to_numpy=True
-        ).astype(np.float32, copy=False)
+        with enough_memory("Use a GPU with more free memory, or the CPU."):
+            vectors: NDArray[np.float32] = self._model.encode(
+                list(texts), batch_size=BATCH_SIZE, show_progress_bar=False, convert_to_numpy=True
+            ).astype(np.float32, copy=False)
         check_finite(vectors, self.model_id, names)
         return vectors

@@ -24,7 +24,7 @@ from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Sampling
 from genair_engine.archetypes.decoding import Decoder
 from genair_engine.archetypes.sampling import uniforms
 from genair_engine.archetypes.sources import ModelSource
-from genair_engine.devices import pick_device
+from genair_engine.devices import enough_memory, pick_device
 from genair_engine.errors import InputError, ModelError, NonFiniteError
 
 
@@ -111,13 +111,9 @@ class TransformersModel:
         started = time.perf_counter()
         room = [sampling.max_new_tokens if self._positions is None else self._positions - len(p) for p in prompts]
         budgets = [min(sampling.max_new_tokens, r) for r in room]
-        try:
+        at_once = f"{len(batch)} prompts of up to {len(prompts[0])} tokens"
+        with enough_memory(f"Lower the batch size or max_new_tokens (now {at_once} at a time)."):
             decoded = self._decoder.decode(prompts, budgets, uniforms(seeds, max(budgets)), sampling)
-        except torch.OutOfMemoryError as error:
-            raise ModelError(
-                f"The GPU's memory is too small for {len(batch)} prompts of up to {len(prompts[0])} tokens at a time: "
-                "lower the batch size or max_new_tokens."
-            ) from error
         for part, states in (("prefill", decoded.prefill), ("decoding", decoded.decoding)):
             bad = (~torch.isfinite(states).all(dim=1)).nonzero()
             if len(bad):

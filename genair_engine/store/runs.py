@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import CursorResult, and_, exists, not_, select, update
 from sqlalchemy.orm import Session
 
 from genair_engine.errors import NotFoundError
-from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
+from genair_engine.store.jobs import clock
+from genair_engine.store.tables import DatasetRow, JobRow, RepresentationRow, RunRow
+
+UNFINISHED = ("training", "stopped")
+"""States from which a run goes on."""
 
 
 def find_representation(session: Session, dataset: DatasetRow, name: str) -> RepresentationRow:
@@ -40,10 +45,10 @@ def find_run(session: Session, name: str) -> tuple[RunRow, DatasetRow]:
     return found[0], found[1]
 
 
-def list_runs(session: Session, dataset_id: int) -> Sequence[RunRow]:
-    """All runs of a data set, newest first."""
+def list_runs(session: Session, dataset_id: int, limit: int | None = None) -> Sequence[RunRow]:
+    """The runs of a data set, newest first; all, or so many."""
     return session.scalars(
-        select(RunRow).where(RunRow.dataset_id == dataset_id).order_by(RunRow.created_at.desc(), RunRow.id)
+        select(RunRow).where(RunRow.dataset_id == dataset_id).order_by(RunRow.created_at.desc(), RunRow.id).limit(limit)
     ).all()
 
 
@@ -54,6 +59,29 @@ def runs_of_key(session: Session, dataset_id: int, config_key: str, states: Sequ
         .where(RunRow.dataset_id == dataset_id, RunRow.config_key == config_key, RunRow.state.in_(states))
         .order_by(RunRow.created_at.desc(), RunRow.id)
     ).all()
+
+
+def claim_run(session: Session, run: str, job: str | None) -> bool:
+    """Makes a run that waits to go on a job's (None: a command's); False where it has ended, or another live job trains it.
+
+    One statement, so that of two machines only one gets it.
+    """
+    trains = exists().where(JobRow.id == RunRow.job_id, JobRow.state == "running", JobRow.lease_until > clock(session))
+    anothers = and_(RunRow.state == "training", RunRow.job_id.is_distinct_from(job), trains)
+    statement = update(RunRow).where(RunRow.id == run, RunRow.state.in_(UNFINISHED), not_(anothers))
+    return _changed(session, statement.values(state="training", error=None, job_id=job))
+
+
+def change_run(session: Session, run: str, job: str | None, **values: Any) -> bool:
+    """Changes a run that the job (None: a command) is training; False where it no longer is, and nothing has changed."""
+    ours = update(RunRow).where(RunRow.id == run, RunRow.state == "training", RunRow.job_id.is_not_distinct_from(job))
+    return _changed(session, ours.values(**values))
+
+
+def _changed(session: Session, statement: Any) -> bool:
+    result = session.execute(statement, execution_options={"synchronize_session": False})
+    assert isinstance(result, CursorResult)
+    return result.rowcount > 0
 
 
 def finished_run_of_job(session: Session, job: str) -> str | None:

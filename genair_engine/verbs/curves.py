@@ -36,7 +36,7 @@ def watched_runs(workspace: Workspace, dataset: str, limit: int = 100) -> list[W
     """The newest runs of a data set, newest first. Raises NotFoundError for an unknown data set."""
     with workspace.reading() as session:
         owner = find_dataset(session, dataset)
-        found = rows.list_runs(session, owner.id)[:limit]
+        found = rows.list_runs(session, owner.id, limit)
         _held = rows.list_representations(session, owner.id)  # while they are held, looking one up asks the database nothing
         return [WatchedRun(result=to_result(row, owner), job=row.job_id, error=row.error) for row in found]
 

@@ -20,8 +20,8 @@ import torch
 from sqlalchemy.orm import Session
 
 from genair_engine import __version__
-from genair_engine.devices import peak_memory, pick_device
-from genair_engine.errors import NonFiniteError
+from genair_engine.devices import enough_memory, peak_memory, pick_device
+from genair_engine.errors import NonFiniteError, WorkspaceError
 from genair_engine.evaluation.protocol import Protocol
 from genair_engine.methods.recommender import TableScorer
 from genair_engine.store import artifacts
@@ -41,13 +41,15 @@ from genair_engine.verbs.trained import build_model, load_model
 from genair_engine.workspace import Workspace
 
 CHECKPOINT = "checkpoint.safetensors"
-UNFINISHED = ("training", "stopped")
-"""States from which a run goes on."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run as it was asked for: all that its result depends on. device: in words, with the number of processes."""
+    """A run as it was asked for: all that its result depends on. device: in words, with the number of processes.
+
+    As a GPU rounds otherwise than a CPU, a job for any device that goes from one to the other begins a run anew, and the one
+    that it had begun stays stopped.
+    """
 
     owner: DatasetRow
     representation: RepresentationRow | None
@@ -74,12 +76,13 @@ def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> Job
 def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> str:
     """Train, keep the best epoch's weights, and evaluate them on validation and test items; returns the run's id.
 
-    Raises InputError where method and representation do not fit, NonFiniteError when training diverges; the run is then
-    marked as failed with the reason.
+    Raises InputError where method and representation do not fit, ModelError where a GPU's memory is too small, NonFiniteError
+    when training diverges; the run is then marked as failed with the reason.
     """
     if workspace.settings.threads:
         torch.set_num_threads(workspace.settings.threads)
-    with joined() as processes:
+    advice = f"Lower the batch size (now {request.config().batch_size:,}), or use a GPU with more free memory, or the CPU."
+    with enough_memory(advice), joined() as processes:
         job = plan(workspace, request, processes.world)
         dataset = workspace.load_dataset(request.dataset)
         with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU, whatever they are trained on
@@ -113,10 +116,10 @@ def _lead(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlop
                 measured = measure(TableScorer(trainer.model), trainer.dataset, negatives, trainer.protocol)
             _finish(workspace, run, trainer, measured, peak.megabytes)
         except NonFiniteError as error:
-            _set_state(workspace, run, "failed", str(error))
+            _end_early(workspace, run, "failed", str(error))
             raise
         except BaseException:  # a busy database, a full disk, an interruption: the checkpoint is good, go on later
-            _set_state(workspace, run, "stopped", None)
+            _end_early(workspace, run, "stopped")
             raise
     return run.id
 
@@ -129,7 +132,8 @@ def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress)
     run, owner, model = load_model(workspace, request.run, request.device)
     dataset = workspace.load_dataset(owner.name)
     progress(0, 1, "ranking")
-    measured = measure(TableScorer(model), dataset, workspace.negatives(owner.name), Protocol(**run.protocol))
+    with enough_memory("Use a GPU with more free memory, or the CPU."):
+        measured = measure(TableScorer(model), dataset, workspace.negatives(owner.name), Protocol(**run.protocol))
     ranks = f"{run.folder}/{RANKS}"
     if not workspace.fetch(ranks, optional=True).exists():
         save_ranks(workspace.path(run.folder), measured)
@@ -142,21 +146,24 @@ def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress)
 def _claim(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlops) -> Iterator[tuple[RunRow, bool]]:
     """The unfinished run of this configuration and True, or else a new one and False; held by a lock.
 
-    The lock belongs to the process and vanishes with it: a run that another live process trains is never touched. (Of this
-    machine, where the workspace is a URL; see `artifacts.locked`.)
+    The lock belongs to the process and vanishes with it: a run that another live process trains is never touched. Where the
+    workspace is a URL it tells of this machine's processes only; there the database tells of the jobs of others.
     """
     owner, representation, config = job.owner, job.representation, job.config
     with workspace.reading() as session:
-        unfinished = list(rows.runs_of_key(session, owner.id, job.key, UNFINISHED))
+        unfinished = list(rows.runs_of_key(session, owner.id, job.key, rows.UNFINISHED))
     for run in unfinished:
         with artifacts.locked(workspace.path(run.folder)) as locked:
             if not locked:
                 continue
-            with workspace.reading() as session:  # another process may have finished it before the lock was ours
-                if rows.find_run(session, run.id)[0].state not in UNFINISHED:
+            with workspace.session() as session:  # another process may have finished it before the lock was ours
+                if not rows.claim_run(session, run.id, workspace.job):
                     continue
-            checkpoint = workspace.fetch(f"{run.folder}/{CHECKPOINT}", optional=True)
-            _set_state(workspace, run, "training", None, workspace.job)
+            try:
+                checkpoint = workspace.fetch(f"{run.folder}/{CHECKPOINT}", optional=True)
+            except BaseException:
+                _end_early(workspace, run, "stopped")
+                raise
             yield run, checkpoint.exists()  # none: killed in its first epoch, begins anew
             return
     name = f"{config.backbone}-{config.method}-{new_id()[:8]}"
@@ -194,9 +201,8 @@ def _keep_epoch(workspace: Workspace, run: RunRow, trainer: Trainer, record: Epo
     artifacts.save_arrays(workspace.path(name), arrays, {"progress": json.dumps(trainer.progress.to_json())})
     workspace.publish(name)
     with workspace.session() as session:
+        _change(session, workspace, run, epochs_done=trainer.progress.epochs_done, best_epoch=trainer.progress.best_epoch)
         _merge_epochs(session, run, trainer.progress.history[-2:])
-        stored, _ = rows.find_run(session, run.id)
-        stored.epochs_done, stored.best_epoch = trainer.progress.epochs_done, trainer.progress.best_epoch
     valid = record.valid[training.STOPPING_METRIC]
     progress(
         record.epoch,
@@ -225,18 +231,30 @@ def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: Measu
     save_ranks(folder, measured)
     workspace.publish(run.folder)
     with workspace.session() as session:
+        _change(
+            session,
+            workspace,
+            run,
+            state="done",
+            epochs_done=trainer.progress.epochs_done,
+            best_epoch=trainer.progress.best_epoch,
+            seconds_per_epoch=float(np.median([record.seconds for record in trainer.progress.history])),
+            peak_memory_mb=peak_mb,
+            metrics=measured.metrics,
+        )
         _merge_epochs(session, run, trainer.progress.history)  # the last row may be missing: killed after its checkpoint
-        stored, _ = rows.find_run(session, run.id)
-        stored.state, stored.error = "done", None
-        stored.epochs_done, stored.best_epoch = trainer.progress.epochs_done, trainer.progress.best_epoch
-        stored.seconds_per_epoch = float(np.median([record.seconds for record in trainer.progress.history]))
-        stored.peak_memory_mb = peak_mb
-        stored.metrics = measured.metrics
     workspace.discard(f"{run.folder}/{CHECKPOINT}")
 
 
-def _set_state(workspace: Workspace, run: RunRow, state: str, error: str | None, job: str | None = None) -> None:
+def _change(session: Session, workspace: Workspace, run: RunRow, **values: Any) -> None:
+    """Raises WorkspaceError where the run is no longer this process's: its job was given back, or another has the run."""
+    if not rows.change_run(session, run.id, workspace.job, **values):
+        raise WorkspaceError(
+            f"Run {run.id} was taken from this process, which ends: look for it among the runs, or train again."
+        )
+
+
+def _end_early(workspace: Workspace, run: RunRow, state: str, error: str | None = None) -> None:
+    """Marks the run, if it is still this process's."""
     with workspace.session() as session:
-        stored, _ = rows.find_run(session, run.id)
-        stored.state, stored.error = state, error
-        stored.job_id = job or stored.job_id
+        rows.change_run(session, run.id, workspace.job, state=state, error=error)

@@ -1,12 +1,18 @@
 """What a run keeps and shows: metrics of groups, ranks of single users, costs, and where it follows the public code."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
+import torch
+from sqlalchemy import update
 
-from genair_engine import verbs
+from genair_engine import jobs, verbs
+from genair_engine.errors import ModelError, WorkspaceError
 from genair_engine.evaluation.metrics import metrics
+from genair_engine.store.jobs import Offer, claim, clock
 from genair_engine.store.runs import find_representation, find_run
-from genair_engine.store.tables import DatasetRow, RepresentationRow
+from genair_engine.store.tables import DatasetRow, JobRow, RepresentationRow, RunRow
 from genair_engine.training.config import TrainingConfig
 from genair_engine.verbs import run_training
 from genair_engine.verbs.measure import RANKS, load_ranks
@@ -19,6 +25,81 @@ def train(workspace, **options):
     return verbs.train(workspace, verbs.TrainRequest(dataset="shop", method="id", **(SMALL | options)))
 
 
+class Killed(BaseException):
+    """Ends a run where a process would have been killed."""
+
+
+@pytest.fixture
+def trained_elsewhere(any_workspace, source):
+    """A workspace, a run that a job of another machine trains, that job, and the run's request."""
+    verbs.import_dataset(any_workspace, verbs.ImportRequest(path=source, name="shop"))
+    request = verbs.TrainRequest(dataset="shop", method="id", **SMALL)
+    job = jobs.submit(any_workspace, "train", request).job
+    with any_workspace.session() as session:
+        assert claim(session, "far", timedelta(hours=1), Offer({}, has_gpus=False)).id == job
+
+    def kill(done, total, what):
+        raise Killed
+
+    any_workspace.job = job
+    with pytest.raises(Killed):
+        verbs.train(any_workspace, request, kill)
+    any_workspace.job = None
+    run = verbs.workspace_state(any_workspace).datasets[0].runs[0].run
+    set_run(any_workspace, run, state="training")
+    return any_workspace, run, job, request
+
+
+def set_run(workspace, run, **values):
+    with workspace.session() as session:
+        session.execute(update(RunRow).where(RunRow.id == run).values(**values))
+
+
+def state_of(workspace, run):
+    with workspace.reading() as session:
+        row, _ = find_run(session, run)
+        return row.state, row.job_id, row.epochs_done
+
+
+def test_a_run_that_a_job_of_another_machine_trains_is_left_alone_until_its_lease_has_ended(trained_elsewhere):
+    workspace, run, job, request = trained_elsewhere
+    workspace.job = "mine"
+    assert verbs.train(workspace, request).run != run
+    assert state_of(workspace, run) == ("training", job, 0)
+    with workspace.session() as session:
+        session.execute(update(JobRow).where(JobRow.id == job).values(lease_until=clock(session) - timedelta(seconds=1)))
+    assert verbs.train(workspace, request).run == run
+    assert state_of(workspace, run) == ("done", "mine", SMALL["epochs"])
+
+
+@pytest.mark.parametrize("taken", [{"state": "done"}, {"state": "training", "job_id": "another"}])
+@pytest.mark.parametrize("when", [0, 1, SMALL["epochs"]])
+def test_a_process_whose_run_was_taken_changes_nothing_any_more(trained_elsewhere, taken, when):
+    workspace, run, job, request = trained_elsewhere
+    workspace.job = job
+
+    def take(done, total, what):
+        if done == when:
+            set_run(workspace, run, **taken)
+
+    with pytest.raises(WorkspaceError, match="was taken from this process"):
+        verbs.train(workspace, request, take)
+    state, owner, epochs = state_of(workspace, run)
+    assert (state, owner, epochs) == (taken["state"], taken.get("job_id", job), when)
+    assert len(verbs.run_epochs(workspace, [run])[run]) == epochs
+
+
+def test_a_gpu_that_is_too_small_is_no_defect(imported, monkeypatch):
+    def full(*_arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1.00 GiB")
+
+    monkeypatch.setattr(run_training.Trainer, "fit", full)
+    with pytest.raises(
+        ModelError, match=r"\(CUDA out of memory. Tried to allocate 2.00 GiB\). Lower the batch size \(now 4\)"
+    ):
+        train(imported)
+
+
 def test_ranks_of_single_users_give_the_metrics_of_the_run(imported, tiny):
     run = train(imported)
     ranks = load_ranks(imported.path(f"runs/{run.run}"), run.run)
@@ -27,6 +108,12 @@ def test_ranks_of_single_users_give_the_metrics_of_the_run(imported, tiny):
         part, protocol = name.split(".")
         assert len(values) == len(tiny.split.users) and np.all(values * 2 % 1 == 0)
         assert metrics(values) == run.metrics[part][protocol]
+
+
+def test_the_newest_runs_are_watched(imported):
+    first, second = train(imported, epochs=1), train(imported, epochs=2)
+    assert [one.result.run for one in verbs.watched_runs(imported, "shop")] == [second.run, first.run]
+    assert [one.result.run for one in verbs.watched_runs(imported, "shop", limit=1)] == [second.run]
 
 
 def test_metrics_of_groups_and_lists(imported, tiny):
