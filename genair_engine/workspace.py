@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from genair_engine.catalog.dataset import Dataset, Sequences
 from genair_engine.catalog.negatives import draw_negatives
-from genair_engine.errors import InputError, WorkspaceError
+from genair_engine.errors import InputError, OutageError, WorkspaceError
 from genair_engine.settings import Settings, load_settings
 from genair_engine.store import artifacts, database, datasets, studies
 from genair_engine.store.keys import new_id
@@ -149,7 +149,8 @@ class Workspace:
     def save_dataset(self, result: ReadResult, format: str) -> DatasetRow:
         """Keeps what a reader read, with 100 negatives a user drawn once for all methods; all of it or nothing.
 
-        format: the reader's name. Raises InputError when the name is taken or is not fit for a folder.
+        format: the reader's name. Raises InputError when the name is taken or is not fit for a folder, OutageError when the
+        database is away: it may be kept then all the same.
         """
         dataset = result.dataset
         if not _NAME.fullmatch(dataset.name):
@@ -183,6 +184,8 @@ class Workspace:
                 popularity, groups = dataset.popularity[1:].tolist(), dataset.popularity_group[1:].tolist()
                 datasets.insert_items(session, row.id, dataset.items, popularity, groups)
                 datasets.insert_rejections(session, row.id, result.rejected)
+        except OutageError:
+            raise  # perhaps while the rows were committed, which may be there then: files that no row names do no harm
         except BaseException as error:
             self.discard(folder)
             if isinstance(error, IntegrityError):

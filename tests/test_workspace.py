@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from genair_engine.catalog.dataset import Dataset, Sequences
 from genair_engine.catalog.readers import ReadResult, Rejection
-from genair_engine.errors import InputError, NotFoundError, WorkspaceError
+from genair_engine.errors import InputError, NotFoundError, OutageError, WorkspaceError
 from genair_engine.settings import Settings
 from genair_engine.store import artifacts, datasets
 from genair_engine.store.tables import Base, DatasetRow, ItemRow, RunRow
@@ -134,6 +137,23 @@ def test_failure_while_building_artifacts(store_workspace: Workspace, tiny: Data
     with pytest.raises(WorkspaceError, match=r"Cannot write .*safetensors: No space left on device"):
         store_workspace.save_dataset(ReadResult(tiny, []), "test")
     assert everything(store_workspace) == before
+
+
+def test_a_commit_whose_answer_is_lost_keeps_the_files(
+    store_workspace: Workspace, tiny: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = store_workspace.session
+
+    @contextmanager
+    def lost() -> Iterator[Session]:
+        with session() as one:
+            yield one
+        raise OutageError("the connection died")
+
+    with monkeypatch.context() as patched, pytest.raises(OutageError):
+        patched.setattr(store_workspace, "session", lost)
+        store_workspace.save_dataset(ReadResult(tiny, []), "test")
+    assert store_workspace.load_dataset("tiny").n_items == 12
 
 
 def _die_before_commit(settings: Settings, dataset: Dataset) -> None:

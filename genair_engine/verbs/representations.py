@@ -19,7 +19,7 @@ from genair_engine.archetypes.backends import load_encoder
 from genair_engine.archetypes.prompts import PAPER, attribute_sentences
 from genair_engine.archetypes.sources import ModelSource, find_model
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.errors import InputError
+from genair_engine.errors import InputError, OutageError
 from genair_engine.store import artifacts
 from genair_engine.store.archetypes import find_set, texts_of_set, written_positions
 from genair_engine.store.keys import new_id
@@ -228,6 +228,8 @@ def _save(
         workspace.publish(row.folder)
         with workspace.session() as session:
             session.add(row)
+    except OutageError:
+        raise  # perhaps while the row was committed, which may be there then: files that no row names do no harm
     except BaseException:
         workspace.discard(row.folder)
         raise
