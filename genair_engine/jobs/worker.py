@@ -16,16 +16,15 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from types import FrameType
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from genair_engine.errors import GenairError, OutageError, WorkspaceError
-from genair_engine.jobs import gpus
+from genair_engine.errors import GenairError, OutageError
+from genair_engine.jobs import gpus, logs
 from genair_engine.jobs.executors import Claimed, Executor, Handle
-from genair_engine.jobs.run import STOPPED
+from genair_engine.jobs.run import STOPPED, TRY_AGAIN
 from genair_engine.store import jobs as rows
 from genair_engine.store.keys import new_id
 from genair_engine.store.tables import JobRow, WorkerRow, utc_now
@@ -35,6 +34,12 @@ POLL_SECONDS = 0.25
 BEATS_A_LEASE = 6
 FENCE = 0.75
 """Share of a lease after which a worker that cannot extend it ends its processes."""
+PAUSES = (2.0, 30.0)
+"""Where something is away that jobs need, none is claimed for a while: the first and the longest such time [s]."""
+GPU_SECONDS = 2.0
+"""Least time between two questions to the driver."""
+COPYING_SECONDS = 5.0
+"""How long a worker that leaves waits for the copies of its logs."""
 
 log = logging.getLogger(__name__)
 
@@ -57,16 +62,23 @@ class Worker:
     def __init__(self, workspace: Workspace, executor: Executor, slots: int = 0, idle_seconds: float | None = None) -> None:
         self.workspace, self.executor, self.idle_seconds = workspace, executor, idle_seconds
         self.id = f"{socket.gethostname()}-{os.getpid()}-{new_id()[:4]}"
-        self.gpus = gpus.probe()
-        self.slots = slots or max(1, len(self.gpus))
+        self.gpus: list[gpus.Gpu] = []
+        self._slots, self._looked = slots, float("-inf")
+        self._look()
+        self.logs = logs.Logs(workspace)
         self.lease = timedelta(seconds=workspace.settings.lease_seconds)
         self.held: dict[str, Held] = {}
         self.leaving = False
         self.finished = 0
         self._started = utc_now()
         self._extended = self._busy = time.monotonic()
-        self._next_beat = 0.0
+        self._next_beat = self._next_claim = self._pause = 0.0
         self._over = threading.Event()
+
+    @property
+    def slots(self) -> int:
+        """Jobs at a time."""
+        return self._slots or max(1, len(self.gpus))
 
     def run(self) -> None:
         """Works until it leaves; what it still runs then is asked to stop at a checkpoint and queued again."""
@@ -91,7 +103,7 @@ class Worker:
                 self.beat()
             self._settle_ended()
             self._pass_on_cancellations()
-            while len(self.held) < self.slots and not self.leaving and self._claim():
+            while self._has_room() and self._claim():
                 pass
         except OutageError as error:
             log.warning("%s Waiting for it.", error)
@@ -99,7 +111,7 @@ class Worker:
 
     def beat(self) -> None:
         """Says that it is alive, extends its leases, and gives back what dead workers hold."""
-        self.gpus = gpus.probe() if self.gpus else []
+        self._look()
         held = {job: (one.claimed.attempt, one.handle.usage()) for job, one in self.held.items()}
         began = time.monotonic()
         with self.workspace.session() as session:
@@ -115,7 +127,15 @@ class Worker:
         for job in found:
             log.warning("%s: its worker is gone.", job)
         for one in self.held.values():
-            self._publish(one.claimed)
+            self.logs.publish(one.claimed.log_name)
+
+    def _look(self) -> None:
+        """What the driver says of the GPUs; what it said before, where it has just been asked or says nothing."""
+        if time.monotonic() - self._looked < GPU_SECONDS:
+            return
+        found = gpus.ask()
+        self.gpus = self.gpus if found is None else found
+        self._looked = time.monotonic()
 
     def _row(self, lease_until: object, now: object) -> WorkerRow:
         return WorkerRow(
@@ -130,10 +150,17 @@ class Worker:
             lease_until=lease_until,
         )
 
+    def _has_room(self) -> bool:
+        """Whether it may claim one more job now: leases come first."""
+        now = time.monotonic()
+        return len(self.held) < self.slots and not self.leaving and self._next_claim <= now < self._next_beat
+
     def _claim(self) -> bool:
+        """Claims a job and starts it, where there is one that fits; whether to look for another at once."""
         with self.workspace.reading() as session:  # without the write lock, which others need
             if session.scalars(select(JobRow.id).where(JobRow.state == "queued").limit(1)).first() is None:
                 return False
+        self._look()  # before the transaction, for the same reason
         with self.workspace.session() as session:
             row = rows.claim(session, self.id, self.lease, self._offer(session))
         if row is None:
@@ -141,10 +168,23 @@ class Worker:
         claimed = Claimed(row.id, row.attempts, row.kind, row.gpus, row.devices, row.log, self.workspace.path(row.log))
         log.info("%s: attempt %d, %s", row.id, row.attempts, row.title)
         try:
+            self.logs.fetch(row.log, row.attempts, self.lease.total_seconds() / BEATS_A_LEASE)
             self.held[row.id] = Held(claimed, self.executor.start(claimed))
-        except (GenairError, OSError) as error:
+        except (OutageError, OSError) as error:  # another job would fare no better
+            self._claim_later()
+            self._settle(claimed, f"It could not be started: {error}", counted=False)
+        except GenairError as error:
             self._settle(claimed, f"It could not be started: {error}")
+        except Exception as error:
+            log.exception("%s could not be started", row.id)
+            self._settle(claimed, f"It could not be started: {type(error).__name__}: {error}")
         return True
+
+    def _claim_later(self) -> None:
+        """Claims nothing for a while, the longer the more often this has happened since a job ended as it should."""
+        first, longest = PAUSES
+        self._pause = min(longest, 2 * self._pause) or first
+        self._next_claim = time.monotonic() + self._pause
 
     def _offer(self, session: Session) -> rows.Offer:
         if self.executor.name == "ray":
@@ -152,34 +192,43 @@ class Worker:
         if not self.gpus:
             return rows.Offer({}, has_gpus=False)
         taken = rows.devices_in_use(session, socket.gethostname())
-        free = {gpu.index: gpu.free_mb for gpu in gpus.probe() if gpu.index not in taken}
-        return rows.Offer(free, has_gpus=True)
+        return rows.Offer({gpu.index: gpu.free_mb for gpu in self.gpus if gpu.index not in taken}, has_gpus=True)
 
     def _settle_ended(self) -> None:
         for job, one in list(self.held.items()):
-            code = one.handle.poll()
-            if code is None:
-                continue
-            said = _last_line(one.claimed.log)
-            reason = f"The job's process {_ending(code)} in attempt {one.claimed.attempt}. Its log ends with: {said}"
-            self._settle(one.claimed, reason, counted=code != STOPPED and not self.leaving)
+            try:
+                code = one.handle.poll()
+                if code is None:
+                    continue
+                self._settle_one(one.claimed, code)
+            except OutageError:
+                raise
+            except Exception:  # other jobs are none the worse; this one is given back when its lease ends
+                log.exception("%s cannot be settled", job)
+                with suppress(Exception):
+                    one.handle.kill()
             del self.held[job]
             self.finished += 1
             self._busy = time.monotonic()
 
+    def _settle_one(self, claimed: Claimed, code: int) -> None:
+        said = logs.last_line(claimed.log)
+        reason = f"The job's process {_ending(code)} in attempt {claimed.attempt}. Its log ends with: {said}"
+        self._settle(claimed, reason, counted=code not in (STOPPED, TRY_AGAIN) and not self.leaving)
+        if code == TRY_AGAIN:
+            self._claim_later()
+        elif code != STOPPED:
+            self._pause = 0.0
+
     def _settle(self, claimed: Claimed, reason: str, *, counted: bool = True) -> None:
         """Gives a job back whose process is gone; one that has said itself how it ended stays as it is."""
-        self._publish(claimed)
+        reason = logs.plain(reason)
         with self.workspace.session() as session:
             state = rows.give_back(session, claimed.job, claimed.attempt, reason, counted=counted)
         if state is not None:
             log.info("%s: %s. %s", claimed.job, state, reason)
-
-    def _publish(self, claimed: Claimed) -> None:
-        """Lets other machines read the log, where the workspace is one that they share by copies."""
-        if claimed.log.exists():
-            with suppress(WorkspaceError):  # only a log, and there will be a next time
-                self.workspace.publish(claimed.log_name)
+            logs.add(claimed.log, f"--- {state}: {reason}")
+        self.logs.publish(claimed.log_name)
 
     def _pass_on_cancellations(self) -> None:
         if not self.held:
@@ -190,11 +239,14 @@ class Worker:
         now = time.monotonic()
         for job in cancelled:
             one = self.held[job]
-            if one.cancelled_at is None:
-                one.cancelled_at = now
-                one.handle.terminate()
-            elif now - one.cancelled_at > self.workspace.settings.cancel_seconds:
-                one.handle.kill()
+            try:
+                if one.cancelled_at is None:
+                    one.cancelled_at = now
+                    one.handle.terminate()
+                elif now - one.cancelled_at > self.workspace.settings.cancel_seconds:
+                    one.handle.kill()
+            except Exception:
+                log.exception("%s cannot be stopped", job)
 
     def _idle(self) -> bool:
         if self.held:
@@ -231,6 +283,7 @@ class Worker:
                 if late > self.lease.total_seconds():
                     break  # the processes are gone, and whoever finds their leases ended goes on with the jobs
             time.sleep(POLL_SECONDS / 5)
+        self.logs.close(COPYING_SECONDS)
         self._deregister()
         log.info("Worker %s has left.", self.id)
 
@@ -257,12 +310,3 @@ def _ending(code: int) -> str:
     with suppress(ValueError):
         return f"was ended by signal {signal.Signals(-code).name}"
     return f"was ended by signal {-code}"
-
-
-def _last_line(log: Path) -> str:
-    with suppress(OSError), log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
-        lines = file.read().decode(errors="replace").strip().splitlines()
-        if lines:
-            return lines[-1][:500]
-    return "(nothing)"

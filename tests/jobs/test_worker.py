@@ -7,13 +7,17 @@ import signal
 import socket
 import threading
 import time
+from datetime import timedelta
 
 import psutil
 import pytest
 from sqlalchemy import make_url
 
 from genair_engine import jobs, verbs
+from genair_engine.errors import ModelError, OutageError
 from genair_engine.jobs import worker as workers
+from genair_engine.jobs.logs import Logs
+from genair_engine.jobs.run import TRY_AGAIN
 from genair_engine.store import jobs as rows
 from genair_engine.workspace import Workspace
 from tests.jobs.conftest import (
@@ -153,14 +157,141 @@ def test_a_cancelled_training_stops_at_its_checkpoint_and_goes_on_when_it_is_tri
     uninterrupted(shop)
 
 
-def test_a_process_that_cannot_be_started_is_told(shop, drive, monkeypatch):
+@pytest.fixture
+def no_pause(monkeypatch):
+    monkeypatch.setattr(workers, "PAUSES", (0.05, 0.1))
+
+
+def refusing(executor, error, monkeypatch):
+    """Its starts raise the error; returns a list that grows by each."""
+    tried = []
+
+    def start(job):
+        tried.append(job.job)
+        raise error
+
+    monkeypatch.setattr(executor, "start", start)
+    return tried
+
+
+@pytest.mark.parametrize("error", [OutageError("The cluster is away."), OSError(12, "Cannot allocate memory")])
+def test_a_machine_that_can_start_nothing_costs_no_job_an_attempt(shop, drive, monkeypatch, error):
+    executor = Scripted("exit 1")
+    found = [submit(shop, seed=seed) for seed in (1, 2)]
+    worker = drive(shop, executor=executor)
+    with monkeypatch.context() as context:
+        tried = refusing(executor, error, context)
+        for _ in range(5):
+            worker.tick()
+        assert tried == found[:1] and worker.held == {}  # and then it waits
+        context.setattr(workers, "PAUSES", (0.05, 0.1))
+        worker._next_claim = 0.0
+        worker.drive(lambda: len(tried) >= 5)
+        assert [state(shop, job) for job in found] == ["queued", "queued"]
+    worker._next_claim = 0.0
+    worker.drive(lambda: all(state(shop, job) == "failed" for job in found))
+    assert "attempt" in jobs.job(shop, found[0]).error  # three real ones
+    assert jobs.job(shop, found[1]).attempts == 3
+
+
+def test_a_job_that_cannot_be_started_is_told(shop, drive, monkeypatch):
     executor = Scripted("exit 0")
-    monkeypatch.setattr(executor, "start", lambda job: (_ for _ in ()).throw(OSError(12, "Cannot allocate memory")))
+    tried = refusing(executor, ModelError("It has no\x00model."), monkeypatch)
     job = submit(shop)
     worker = drive(shop, executor=executor)
     worker.drive(lambda: state(shop, job) == "failed")
-    assert "could not be started: [Errno 12] Cannot allocate memory" in jobs.job(shop, job).error
-    assert jobs.job(shop, job).attempts == 3 and worker.held == {}
+    assert jobs.job(shop, job).error == "It could not be started: It has no model."
+    assert tried == [job] * 3 and worker.held == {}
+
+
+def test_an_outage_that_ends_a_process_costs_no_attempt(shop, drive, no_pause):
+    job = submit(shop)
+    worker = drive(shop, executor=Scripted(f"echo database is away; exit {TRY_AGAIN}"))
+    worker.drive(lambda: jobs.job(shop, job).attempts == 5)
+    jobs.cancel(shop, job)
+    worker.drive(lambda: state(shop, job) == "cancelled")
+    lines = jobs.log_tail(shop, job).splitlines()
+    assert "--- queued: The job's process ended with exit code 75 in attempt 1. Its log ends with: database is away" in lines
+
+
+def test_after_an_outage_nothing_is_claimed_for_a_while(shop, drive):
+    job = submit(shop)
+    worker = drive(shop, executor=Scripted(f"exit {TRY_AGAIN}"))
+    worker.drive(lambda: worker.finished == 1)
+    assert worker.held == {} and state(shop, job) == "queued"
+    waits = []
+    for _ in range(6):
+        waits.append(round(worker._next_claim - time.monotonic()))
+        worker._claim_later()
+    assert waits == [2, 4, 8, 16, 30, 30]
+
+
+def test_a_log_ends_with_what_a_database_refuses(any_shop, drive):
+    job = submit(any_shop)
+    worker = drive(any_shop, executor=Scripted("printf 'torn\\0 \\033[1mlog'; exit 1"))
+    worker.drive(lambda: state(any_shop, job) == "failed")
+    assert jobs.job(any_shop, job).error.endswith("Its log ends with: torn   [1mlog")
+
+
+def test_a_job_that_cannot_be_settled_is_left_to_its_lease_and_others_go_on(shop, drive, monkeypatch):
+    found = [submit(shop, seed=seed) for seed in (1, 2)]
+    worker = drive(shop, slots=2, executor=Scripted("sleep 1000"))
+    worker.drive(lambda: len(worker.held) == 2)
+    process = worker.held[found[0]].handle.process
+    monkeypatch.setattr(worker.held[found[0]].handle, "poll", lambda: 1 / 0)
+    jobs.cancel(shop, found[1])
+    worker.drive(lambda: state(shop, found[1]) == "cancelled")
+    assert state(shop, found[0]) == "running" and worker.held == {} and process.wait(10) == -signal.SIGKILL
+
+
+class Hanging:
+    """A store that says nothing until it is let go."""
+
+    url = "s3://far/away"
+
+    def __init__(self):
+        self.go_on, self.published, self.fetched = threading.Event(), [], []
+
+    def publish(self, name):
+        self.go_on.wait(PATIENCE)
+        self.published.append(name)
+
+    def fetch(self, name):
+        self.go_on.wait(PATIENCE)
+        self.fetched.append(name)
+        return False
+
+
+def test_a_store_that_hangs_keeps_nobody_from_its_leases(shop, drive, no_pause):
+    job = submit(shop)
+    shop.remote = Hanging()
+    worker = drive(shop, executor=Scripted("exit 1"))
+    worker.lease = timedelta(seconds=LEASE)
+    worker.drive(lambda: worker.finished)
+    began = worker._extended
+    worker.drive(lambda: worker._extended > began)  # it beats, and waits for what may be in the log only so long
+    worker.drive(lambda: jobs.job(shop, job).attempts >= 2)
+    assert worker.held == {} and state(shop, job) == "queued"
+    shop.remote.go_on.set()
+    worker.drive(lambda: state(shop, job) == "failed")
+    worker.logs.close(PATIENCE)
+    name = f"jobs/{job}.log"
+    assert set(shop.remote.published) == set(shop.remote.fetched) == {name}
+
+
+def test_a_copy_of_a_log_is_not_fetched_over_the_newest_one(shop):
+    shop.remote = Hanging()
+    shop.remote.go_on.set()
+    logs = Logs(shop)
+    path = shop.path("jobs/some.log")
+    path.parent.mkdir()
+    path.write_text("--- attempt 1\nlines\n")
+    logs.fetch("jobs/some.log", 1, PATIENCE)
+    logs.fetch("jobs/some.log", 2, PATIENCE)
+    assert shop.remote.fetched == []
+    logs.fetch("jobs/some.log", 3, PATIENCE)
+    assert shop.remote.fetched == ["jobs/some.log"]
+    logs.close(PATIENCE)
 
 
 class Line:
