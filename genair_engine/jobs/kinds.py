@@ -157,15 +157,27 @@ def stored_request(kind: Kind, config: dict[str, Any]) -> Any:
 def command_line(kind: str, request: BaseModel) -> str:
     """What to type after `python -m genair_engine` for this request: the fields that were given, as the CLI takes them."""
     fields = type(request).model_fields
-    given = [name for name in fields if name in request.model_fields_set]
-    first = [name for name in given if _by_position(fields[name])]
-    words = [kind, *(str(getattr(request, name)) for name in first)]
-    for name in given:
+    first = [str(getattr(request, name)) for name in fields if name in request.model_fields_set and _by_position(fields[name])]
+    return shlex.join([kind, *first, *_options(request)])
+
+
+def _options(request: BaseModel) -> list[str]:
+    """Fields of a field (sampling) are options of their own, a mapping is one option for each pair."""
+    words: list[str] = []
+    for name, field in type(request).model_fields.items():
         value = getattr(request, name)
-        if name not in first and value is not False and value is not None:
-            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [text])
-    return shlex.join(words)
+        option = f"--{name.replace('_', '-')}"
+        if name not in request.model_fields_set or _by_position(field) or value is None or value is False:
+            continue
+        if isinstance(value, BaseModel):
+            words += _options(value)
+        elif isinstance(value, dict):
+            words += [word for key, one in value.items() for word in (option, f"{key}={one}")]
+        elif value is True:
+            words.append(option)
+        else:
+            words += [option, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+    return words
 
 
 def _by_position(field: FieldInfo) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,8 +39,8 @@ def submit(
 ) -> JobRecord:
     """Queues a verb's request; where an equal one is queued or running already, that one is returned.
 
-    estimate: kept with the job; its "memory_mb" is what a GPU must have free. gpus: how many, where the request's device does
-    not say it; None takes one where the worker has any. Raises InputError or NotFoundError with the reason if it cannot run.
+    estimate: kept with the job; one made on a GPU says what one must have free. gpus: how many, where the request's device
+    does not say it; None takes one where the worker has any. Raises InputError or NotFoundError where it cannot run.
     """
     of = kind_of(kind)
     if not isinstance(request, of.request):
@@ -59,13 +60,17 @@ def submit(
         key=content_key([kind, request.model_dump(mode="json")]),
         gpus=wanted,
         gpu=certain,
-        min_free_mb=max(LEAST_FREE_MB, int((estimate or {}).get("memory_mb", 0))) if wanted != 0 else 0,
+        min_free_mb=_min_free_mb(estimate or {}) if wanted != 0 else 0,
         max_attempts=MAX_ATTEMPTS,
         estimate=estimate,
         log=f"jobs/{name}.log",
     )
+    _give_back_expired(workspace)
     with workspace.session() as session:
-        return _records(session, [rows.add(session, row)])[0]
+        added = rows.add(session, row)
+        if added.cancel_requested:
+            raise InputError(f"Job {added.id!r} does the same and is being stopped: resume it when it has.")
+        return _records(session, [added])[0]
 
 
 def jobs(workspace: Workspace, request: JobsRequest, progress: Progress = silent) -> JobsResult:  # noqa: ARG001
@@ -89,9 +94,10 @@ def cancel(workspace: Workspace, name: str) -> JobRecord:
 
     Raises NotFoundError, and InputError for a job that is over.
     """
+    expired = _give_back_expired(workspace)
     with workspace.session() as session:
         row = rows.find(session, name)
-        if row.state not in rows.LIVE:
+        if row.state not in rows.LIVE and name not in expired:
             raise InputError(f"Job {name!r} is {row.state}: there is nothing to cancel.")
         rows.cancel(session, name)
     return job(workspace, name)
@@ -102,6 +108,7 @@ def retry(workspace: Workspace, name: str) -> JobRecord:
 
     Raises NotFoundError, and InputError where it is not over, or can no longer run.
     """
+    _give_back_expired(workspace)
     with workspace.reading() as session:
         row = rows.find(session, name)
     if row.state in ("failed", "cancelled"):
@@ -123,7 +130,7 @@ def log_tail(workspace: Workspace, name: str, lines: int = 200) -> str:
     """The last lines of a job's log; "" where it has written nothing yet. Raises NotFoundError."""
     with workspace.reading() as session:
         row = rows.find(session, name)
-    here = (row.worker_id or "").startswith(f"{socket.gethostname()}-")  # then the file is being written: no copy over it
+    here = (row.worker_id or "").rsplit("-", 2)[0] == socket.gethostname()  # then the file is being written: no copy over it
     path = workspace.path(row.log) if here else workspace.fetch(row.log, optional=True)
     try:
         with path.open("rb") as file:
@@ -133,6 +140,12 @@ def log_tail(workspace: Workspace, name: str, lines: int = 200) -> str:
     except FileNotFoundError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
+
+
+def _give_back_expired(workspace: Workspace) -> list[str]:
+    """The jobs of dead workers, which nobody else may look for where no worker is alive."""
+    with workspace.session() as session:
+        return rows.give_back_expired(session)
 
 
 def _records(session: Session, found: Sequence[JobRow], workers: Sequence[WorkerRow] | None = None) -> list[JobRecord]:
@@ -154,13 +167,21 @@ def _full(name: Path | str) -> Path | str:
 
 
 def _gpus(device: str, wanted: int | None) -> tuple[int | None, int | None]:
-    """How many GPUs a device of a request means, and which one. "auto" is one where there is one."""
+    """How many GPUs a device of a request means, and which one. "auto" is one where there is one. Raises InputError."""
     if device == "cpu":
         return 0, None
     if device == "auto":
         return wanted, None
-    _, _, index = device.partition(":")
-    return (wanted or 1), int(index) if index.isdigit() else None
+    found = re.fullmatch(r"cuda(?::([0-9]+))?", device)
+    if found is None:
+        raise InputError(f"There is no kind of device {device!r} for a job: give auto, cpu, cuda or cuda:1.")
+    return (wanted or 1), int(found[1]) if found[1] else None
+
+
+def _min_free_mb(estimate: dict[str, Any]) -> int:
+    """What a GPU must have free. An estimate made on the CPU says nothing of it."""
+    on_gpu = str(estimate.get("device", "")).startswith("cuda")
+    return max(LEAST_FREE_MB, int(estimate.get("memory_mb", 0)) if on_gpu else 0)
 
 
 def _refuse_missing_gpus(workspace: Workspace, wanted: int, certain: int | None) -> None:
@@ -169,6 +190,8 @@ def _refuse_missing_gpus(workspace: Workspace, wanted: int, certain: int | None)
         workers = [worker_record(one) for one in rows.live_workers(session)]
     if workspace.settings.ray_address or any(worker.executor == "ray" for worker in workers):
         return  # the cluster knows
+    if not workers and workspace.settings.worker == "none":
+        return  # the workers are on other machines
     machines = [worker.gpus for worker in workers] or [machine.probe()]
     if not any(len(gpus) >= wanted and (certain is None or certain in {gpu.index for gpu in gpus}) for gpus in machines):
         what = f"GPU {certain}" if certain is not None else f"{wanted} GPU{'s' * (wanted > 1)}"

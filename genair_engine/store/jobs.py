@@ -198,7 +198,10 @@ def say_alive(session: Session, worker: WorkerRow) -> None:
 
 
 def devices_in_use(session: Session, host: str) -> set[int]:
-    """The GPUs that running jobs have on a machine, whichever of its workers gave them."""
+    """The GPUs that running jobs have on a machine, whichever of its workers gave them; no other worker of it asks before
+    the transaction ends, or two could give the same one."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtext(host))))
     query = select(JobRow.devices).join(WorkerRow, WorkerRow.id == JobRow.worker_id)
     found = session.scalars(query.where(JobRow.state == "running", WorkerRow.host == host)).all()
     return {device for devices in found for device in devices}

@@ -4,13 +4,16 @@ several of them through torch's launcher, whose processes never outlive their jo
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from genair_engine import jobs, verbs
 from genair_engine.errors import InputError
 from genair_engine.jobs import gpus
+from genair_engine.jobs import worker as workers
 from genair_engine.store import jobs as rows
 from tests.jobs.conftest import (
     ENDLESS,
@@ -44,10 +47,14 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
-    def say(*free: int) -> None:
-        lines = [f"{index}, NVIDIA H200, 143771, {mb}, {'[N/A]' if index else 35}" for index, mb in enumerate(free)]
+    def say(*free: int | str) -> None:
+        lines = [
+            f"{index}, GPU-{index}a{index}b, NVIDIA H200, 143771, {mb}, {'[N/A]' if index else 35}"
+            for index, mb in enumerate(free)
+        ]
         table.write_text("\n".join(lines) + "\n")
 
+    say.fails = table.unlink
     say(140_000, 140_000)
     return say
 
@@ -68,8 +75,44 @@ def test_what_the_driver_says(driver, monkeypatch):
     assert (second.index, second.free_mb, second.utilization) == (1, 80_000, 0)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert gpus.probe() == [second]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1a, GPU-9")
+    assert gpus.probe() == [second]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert gpus.probe() == []
+
+
+def test_what_is_wrong_with_one_gpu_is_no_reason_to_lose_the_others(driver):
+    driver("[N/A]", 80_000, "[GPU is lost]")
+    first, second = gpus.probe()
+    assert (first.index, second.index, second.free_mb) == (0, 1, 80_000)
+    assert 0 < first.free_mb < psutil.virtual_memory().total / 2**20  # the memory of the machine, which it shares
+
+
+def test_a_driver_that_says_nothing_once_takes_no_gpu_away(shop, driver, drive, monkeypatch):
+    monkeypatch.setattr(workers, "GPU_SECONDS", 0)
+    worker = drive(shop, slots=0)
+    assert len(worker.gpus) == worker.slots == 2
+    driver.fails()
+    worker.beat()
+    assert len(worker.gpus) == worker.slots == 2
+    late = drive(shop, slots=0)
+    assert late.gpus == [] and late.slots == 1
+    driver(200, 80_000)
+    late.beat()
+    assert [gpu.free_mb for gpu in late.gpus] == [200, 80_000] and late.slots == 2
+
+
+def test_the_driver_is_not_asked_at_every_turn(shop, driver, drive, monkeypatch):
+    driver(200, 200)
+    asked = []
+    ask = gpus.ask
+    monkeypatch.setattr(gpus, "ask", lambda: (asked.append(1), ask())[1])
+    worker = drive(shop)
+    automatic(shop, 1)
+    worker._looked = time.monotonic() + 1000
+    for _ in range(5):
+        worker.tick()
+    assert len(asked) == 1 and worker.held == {}
 
 
 def test_no_driver_is_no_gpu(monkeypatch, tmp_path):
@@ -82,7 +125,7 @@ def test_no_driver_is_no_gpu(monkeypatch, tmp_path):
 
 def test_a_full_gpu_gets_no_job_and_says_so(shop, settings, driver, drive):
     driver(200, 40_000)
-    first, second = (automatic(shop, seed, estimate={"memory_mb": 30_000.0}) for seed in (1, 2))
+    first, second = (automatic(shop, seed, estimate={"memory_mb": 30_000.0, "device": "cuda"}) for seed in (1, 2))
     on_cpu = submit(shop)
     worker = drive(shop, slots=3, executor=SHOWING(settings))
     worker.drive(lambda: all(sees(shop, job) for job in (first, on_cpu)))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from genair_engine import jobs, verbs
+import shlex
+from pathlib import Path
+
+import pytest
+
+from genair_engine import cli, jobs, verbs
 from genair_engine.archetypes.backends import Sampling
 from genair_engine.store.tables import JobRow
 from genair_engine.workspace import Workspace
@@ -72,3 +77,17 @@ def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, sour
     state = verbs.workspace_state(shop)
     assert [one.dataset for one in state.datasets] == ["again", "shop"]
     assert len(state.datasets[1].representations) == len(state.datasets[1].runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_"),
+    [
+        ("import", verbs.ImportRequest(path=Path("/some/a b.csv"), name="shop", columns={"user": "u", "item": "the id"})),
+        ("generate", verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, limit=7)),
+        ("sweep", verbs.SweepRequest(dataset="shop", methods=["id", "genair"], search={"dropout": "0.1..0.5"}, floors=True)),
+    ],
+)
+def test_the_command_line_of_a_request_is_the_request(kind, request_):
+    words = shlex.split(jobs.command_line(kind, request_))
+    options = cli._parser().parse_args(words)
+    assert cli._request(type(request_), vars(options)).model_dump() == request_.model_dump()

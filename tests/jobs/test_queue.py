@@ -176,9 +176,10 @@ def test_a_silent_worker_s_job_is_given_back_until_its_attempts_are_used_up(any_
 
 def test_a_job_that_was_to_be_cancelled_is_cancelled_when_its_worker_dies(any_workspace):
     queued(any_workspace, 1)
-    claimed(any_workspace, lease=-timedelta(seconds=1))
+    claimed(any_workspace)
     assert jobs.cancel(any_workspace, "evaluate-0").state == "running"
     with any_workspace.session() as session:
+        session.execute(update(JobRow).values(lease_until=rows.clock(session) - LEASE))
         rows.give_back_expired(session)
     assert state(any_workspace, "evaluate-0") == "cancelled"
 
@@ -273,6 +274,76 @@ def test_a_data_set_that_is_worked_on_is_not_deleted_and_a_job_without_one_is_no
     with pytest.raises(NotFoundError, match="no dataset 'shop'"):
         jobs.retry(shop, job)
     assert state(shop, job) == "cancelled"
+
+
+def dead(workspace, job, **values):
+    """A worker that nobody looks after has died with the job."""
+    with workspace.session() as session:
+        past = rows.clock(session) - timedelta(hours=1)
+        session.execute(
+            update(JobRow)
+            .where(JobRow.id == job)
+            .values(state="running", attempts=1, worker_id="gone-1-ab", lease_until=past, **values)
+        )
+
+
+def test_a_dead_worker_s_job_is_everybody_s_who_touches_it(any_shop):
+    job = submit(any_shop)
+    dead(any_shop, job)
+    assert jobs.cancel(any_shop, job).state == "cancelled"
+    jobs.retry(any_shop, job)
+    dead(any_shop, job, cancel_requested=True)
+    assert jobs.cancel(any_shop, job).state == "cancelled"  # it was asked to before
+    jobs.retry(any_shop, job)
+    dead(any_shop, job, max_attempts=1)
+    assert jobs.retry(any_shop, job).state == "queued"
+    dead(any_shop, job)
+    other = submit(any_shop, seed=7)
+    assert other != job and state(any_shop, job) == "queued"
+
+
+def test_what_is_being_stopped_is_not_taken_for_the_new_job(any_shop):
+    job = submit(any_shop)
+    alive(any_shop)
+    claimed(any_shop)
+    jobs.cancel(any_shop, job)
+    with pytest.raises(InputError, match=f"{job}' does the same and is being stopped: resume it when it has"):
+        submit(any_shop)
+    assert len(jobs.jobs(any_shop, jobs.JobsRequest()).jobs) == 1
+
+
+def test_an_estimate_of_the_cpu_says_nothing_of_a_gpu(shop):
+    for seed, device, least in ((1, "cpu", 1_000), (2, "cuda:0", 90_000)):
+        request = verbs.TrainRequest(**(LONG | {"device": "auto", "seed": seed}))
+        job = jobs.submit(shop, "train", request, estimate={"device": device, "memory_mb": 90_000.0}).job
+        assert row(shop, job).min_free_mb == least
+
+
+def test_gpus_of_other_machines_are_not_judged_here(shop):
+    """Where the app starts no worker, this machine's GPUs are nobody's."""
+    settings = shop.settings.model_copy(update={"worker": "none"})
+    assert submit(Workspace(settings, shop.engine), device="cuda")
+    alive(shop)
+    with pytest.raises(InputError, match="No worker has 1 GPU"):
+        submit(Workspace(settings, shop.engine), device="cuda", seed=7)
+
+
+def test_the_log_of_a_job_on_another_machine_is_fetched(shop, monkeypatch):
+    job = submit(shop)
+    fetched = []
+    monkeypatch.setattr(shop, "fetch", lambda name, optional: fetched.append(name) or shop.path(name))
+    monkeypatch.setattr(jobs.queue.socket, "gethostname", lambda: "node1")
+    for worker, asked in (("node1-17-ab12", 0), ("node1-5-17-ab12", 1)):
+        dead(shop, job)
+        with shop.session() as session:
+            session.execute(update(JobRow).values(worker_id=worker))
+        jobs.log_tail(shop, job)
+        assert len(fetched) == asked
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu:0", "cuda:", "cuda:x"])
+def test_a_device_of_no_kind_is_refused(shop, device):
+    refused(shop, "train", verbs.TrainRequest(**(LONG | {"device": device})), f"no kind of device '{device}'")
 
 
 def test_the_runs_of_a_grid_have_titles_of_their_own(shop):
