@@ -198,7 +198,7 @@ def test_a_link_to_runs_keeps_its_choice_while_another_one_trains(
     address = f"{studio.url}/training?dataset={DATASET}&runs=copied-run-1,copied-run-3"
     tabs = [browser.new_context().new_page() for _ in range(6)]
     for tab in tabs:
-        tab.goto(address)
+        tab.goto(address, timeout=1000 * WITHIN)
     for tab in tabs:
         polled = tab.locator(f".st-key-run_{studio.job('id').job}").get_by_text("started")
         for _ in range(3):
