@@ -50,7 +50,8 @@ def test_a_job_from_the_terminal(run, shop, start_worker):
     job = given["job"]
     assert (code, given["state"], given["waits"]) == (0, "queued", "no worker is alive")
     assert run(*TRAIN, "--job")[1].startswith(
-        f"{job}  queued: no worker is alive  Train sasrec with id on shop, loss ce, dim 8, layers 1, max len 10, epochs 1, seed 42"
+        f"{job}  queued: no worker is alive  Train sasrec with id on shop, loss ce, dim 8, layers 1, max len 10, epochs 1, "
+        "seed 42"
     )
     assert run("jobs", "log", job) == (0, "The job has written nothing yet.\n", "")
     assert run("jobs", "cancel", job)[1].startswith(f"{job}  cancelled")
