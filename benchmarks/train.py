@@ -98,7 +98,7 @@ def settings() -> None:
     for backbone, loss, threads in itertools.product(BACKBONES, LOSSES, (1, 2)):
         plain = Case(backbone, loss, 0.0, threads)
         without, with_it = measured(plain), measured(replace(plain, alpha=0.1))
-        for name, cost in (("no", without), (f"yes (+{with_it.seconds / without.seconds - 1:.0%})", with_it)):
+        for name, cost in (("no", without), (f"yes ({with_it.seconds / without.seconds - 1:+.0%})", with_it)):
             print(
                 f"| {backbone} | {loss} | {name} | {threads} | {cost.seconds:.2f} | {cost.users_a_second:,.0f} "
                 f"| {cost.megabytes:,.0f} |",
