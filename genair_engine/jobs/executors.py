@@ -15,6 +15,7 @@ import psutil
 
 from genair_engine.jobs.run import LIFELINE, WORKER
 from genair_engine.settings import REPOSITORY, Settings
+from genair_engine.store.jobs import session_name
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Claimed:
     devices: list[int]
     log_name: str
     log: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that its process has wherever it runs."""
+        return {"PYTHONUNBUFFERED": "1", "PGAPPNAME": session_name(self.job, self.attempt)}
 
     @property
     def launched(self) -> bool:
@@ -82,7 +88,7 @@ class LocalExecutor:
 
     def start(self, job: Claimed) -> LocalHandle:
         job.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | self.settings.environment() | {"PYTHONUNBUFFERED": "1"}
+        environment = os.environ | self.settings.environment() | job.environment
         if job.gpus != 0 and job.devices:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, job.devices))
             environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the driver's numbers, which `gpus.probe` sees

@@ -66,10 +66,8 @@ class RayExecutor:
             with suppress(RuntimeError):
                 self._client.stop_job(_name(job.job, attempt))
         gpus = self._gpus(job)
-        environment = variables(self.settings) | {
-            "PYTHONUNBUFFERED": "1",
-            "RAY_JOB_STOP_WAIT_TIME_S": str(max(1, int(self.settings.cancel_seconds))),
-        }
+        stopping = {"RAY_JOB_STOP_WAIT_TIME_S": str(max(1, int(self.settings.cancel_seconds)))}
+        environment = variables(self.settings) | job.environment | stopping
         if job.kind in DIRECTING and job.gpus is not None:
             environment["GENAIR_RAY_GPUS"] = str(job.gpus)
         elif job.kind not in DIRECTING and not gpus:

@@ -84,6 +84,8 @@ class Worker:
         """Works until it leaves; what it still runs then is asked to stop at a checkpoint and queued again."""
         signal.signal(signal.SIGTERM, self._ask_to_leave)
         signal.signal(signal.SIGINT, self._ask_to_leave)
+        os.environ["PGAPPNAME"] = rows.session_name(self.id)
+        self.workspace.engine.dispose()  # connections from now on have the name
         threading.Thread(target=self._fence, daemon=True, name="fence").start()
         log.info("Worker %s: %d at a time, %d GPUs.", self.id, self.slots, len(self.gpus))
         try:

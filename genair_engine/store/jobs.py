@@ -12,7 +12,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, false, func, insert, inspect, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    and_,
+    case,
+    column,
+    delete,
+    false,
+    func,
+    insert,
+    inspect,
+    or_,
+    select,
+    table,
+    true,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -211,18 +227,39 @@ def give_back_expired(session: Session, held: Collection[str] = ()) -> list[str]
     """Gives back the jobs whose workers have been silent for longer than their lease, and forgets such workers.
 
     held: jobs that the caller itself runs, which it does not take for dead however late it is.
-    Workers first, in a transaction of its own: one that waits for another worker's row must hold no job that the other needs.
+    Workers come before jobs: one that waits for another worker's row must hold no job that the other needs.
     """
     now = clock(session)
+    silent = session.scalars(select(WorkerRow.id).where(WorkerRow.lease_until < now)).all()
+    late = select(JobRow.id, JobRow.attempts, JobRow.worker_id)
+    late = late.where(JobRow.state == "running", JobRow.lease_until < now, JobRow.id.not_in(held))
+    lost = session.execute(late).all()
+    if not silent and not lost:
+        return []
+    _end_sessions(session, [session_name(worker) for worker in silent])
+    _end_sessions(session, [session_name(job, attempt) for job, attempt, _ in lost])
     session.execute(delete(WorkerRow).where(WorkerRow.lease_until < now))
-    expired = session.execute(
-        select(JobRow.id, JobRow.attempts, JobRow.worker_id)
-        .where(JobRow.state == "running", JobRow.lease_until < now, JobRow.id.not_in(held))
-        .with_for_update(skip_locked=True)
-    ).all()
+    expired = session.execute(late.with_for_update(skip_locked=True)).all()
     for job, attempt, worker in expired:
         give_back(session, job, attempt, f"Worker {worker} died or lost the database in attempt {attempt}.")
     return [job for job, _, _ in expired]
+
+
+def session_name(*parts: object) -> str:
+    """What a worker (its id) or a job's process (job and attempt) calls its sessions at a PostgreSQL server (PGAPPNAME)."""
+    return f"genair {' '.join(map(str, parts))[-50:]}"  # the server keeps 63 bytes; the ends of our ids tell them apart
+
+
+def _end_sessions(session: Session, names: Collection[str]) -> None:
+    """Ends what processes that are taken for dead have open at a PostgreSQL server.
+
+    One that was cut off or frozen within a transaction would keep its locks, and everybody would wait for them.
+    """
+    if names and session.get_bind().dialect.name == "postgresql":
+        activity = table("pg_stat_activity", column("pid"), column("application_name"), column("usename"), column("datname"))
+        ours = (activity.c.usename == func.current_user(), activity.c.datname == func.current_database())
+        ending = select(func.pg_terminate_backend(activity.c.pid)).select_from(activity)
+        session.execute(ending.where(activity.c.application_name.in_(names), *ours))
 
 
 def cancel(session: Session, job: str) -> None:

@@ -7,7 +7,8 @@ from contextlib import ExitStack, closing
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import create_engine, select, update
+from sqlalchemy.exc import OperationalError
 
 from genair_engine import jobs, verbs
 from genair_engine.errors import InputError, NotFoundError
@@ -197,6 +198,26 @@ def test_a_run_does_not_stay_in_training_with_nobody_training(any_shop):
     with any_shop.reading() as session:
         assert session.get(RunRow, "run").state == "stopped"
     assert state(any_shop, job) == "queued"
+
+
+def test_what_died_within_a_transaction_keeps_no_locks(postgres_shop):
+    """A process that is cut off or frozen there: the server still has its session, and the session its rows."""
+    job = submit(postgres_shop)
+    alive(postgres_shop, lease=-LEASE)
+    claimed(postgres_shop, lease=-LEASE)
+    names = rows.session_name("here-1"), rows.session_name(job, 1), rows.session_name(job, 2)
+    worker, process, other = (create_engine(postgres_shop.engine.url, connect_args={"application_name": one}) for one in names)
+    with worker.connect() as cut_off, process.connect() as frozen, other.connect() as living:
+        cut_off.execute(update(WorkerRow).values(pid=2))
+        frozen.execute(update(JobRow).values(done=1))
+        living.execute(select(JobRow.id))
+        with postgres_shop.session() as session:
+            assert rows.give_back_expired(session) == [job]
+        living.execute(select(JobRow.id))
+        for dead in (cut_off, frozen):
+            with pytest.raises(OperationalError):
+                dead.execute(select(JobRow.id))
+    assert state(postgres_shop, job) == "queued"
 
 
 def test_workers_that_were_all_silent_come_back_at_the_same_moment(any_workspace):
