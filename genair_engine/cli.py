@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import types
 import typing
@@ -27,6 +28,7 @@ from genair_engine.errors import GenairError, InputError
 from genair_engine.jobs import KINDS, submit
 from genair_engine.jobs.commands import JobsCommandRequest, WorkerRequest, jobs_command, worker
 from genair_engine.settings import load_settings
+from genair_engine.verbs.base import is_positional
 from genair_engine.workspace import Workspace
 
 
@@ -39,7 +41,11 @@ class Command:
     on_settings: bool = False
 
 
+BAR = 24
+"""Characters of a progress bar."""
+
 COMMANDS = {
+    "demo": Command(verbs.demo, verbs.DemoRequest),
     "import": Command(verbs.import_dataset, verbs.ImportRequest),
     "datasets": Command(verbs.datasets, verbs.DatasetsRequest),
     "report": Command(verbs.report, verbs.ReportRequest),
@@ -110,7 +116,7 @@ def _flat_fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, Fi
             fields += _flat_fields(kind, f"{prefix}{name}.")
         else:
             fields.append((prefix + name, field))
-    positional_first = sorted(fields, key=lambda pair: not _extra(pair[1]).get("positional"))
+    positional_first = sorted(fields, key=lambda pair: not is_positional(pair[1]))
     return positional_first
 
 
@@ -118,7 +124,7 @@ def _add_option(parser: argparse.ArgumentParser, path: str, field: FieldInfo) ->
     extra = _extra(field)
     name = path.rsplit(".", 1)[-1].replace("_", "-")
     help_text = (field.description or "").replace("%", "%%")
-    if extra.get("positional"):
+    if is_positional(field):
         positional = parser.add_argument(path, metavar=name.upper(), help=help_text)
         if not field.is_required():
             positional.nargs, positional.default = "?", field.default
@@ -196,7 +202,14 @@ def _pair(path: str, text: str) -> tuple[str, str]:
 
 
 def _report(done: int, total: int, what: str) -> None:
-    print(f"[{done:,}/{total:,}] {what}", file=sys.stderr, flush=True)
+    """A bar that moves where a person looks on, and a line each in a log."""
+    if not sys.stderr.isatty():
+        print(f"[{done:,}/{total:,}] {what}", file=sys.stderr, flush=True)
+        return
+    width = shutil.get_terminal_size().columns
+    filled = round(BAR * done / max(total, 1))
+    said = f"{'━' * filled}{'┄' * (BAR - filled)} {done:,}/{total:,} {what}"[: width - 1]
+    print(f"\r{said:<{width - 1}}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
 
 
 def _quiet(done: int, total: int, what: str) -> None:

@@ -74,6 +74,11 @@ class Settings(BaseSettings):
         "auto",
         description="auto: the app starts a worker on this machine when jobs wait and none is alive; none: it never does.",
     )
+    demo_items: int = Field(
+        1000,
+        ge=0,
+        description="size of the demo that the app builds by itself in a workspace where nothing is; 0: it does not.",
+    )
     lease_seconds: float = Field(
         30, ge=1, le=3600, description="a worker that is silent for so long is taken for dead, its jobs are started again [s]"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.ui import guards, items, navigation, state
+from app.ui import datasets, guards, items, navigation, state
 from app.ui.text import count, is_demo, plain, title_of
 from genair_engine import verbs
 
@@ -73,7 +73,7 @@ def show(text: verbs.ArchetypeText) -> None:
 
 
 guards.heading("Archetypes", "One item, and the audiences that each language model describes for it, side by side.")
-dataset = guards.choose_dataset()
+dataset = datasets.choose()
 detail = items.chosen(dataset.dataset)
 items.picker(dataset.dataset, detail.item if detail else None)
 if detail is None:

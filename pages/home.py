@@ -1,67 +1,39 @@
-"""Home: what is in the workspace, how far each dataset has come, and four ways in."""
+"""Home: what is in the workspace, how far each dataset has come, what runs right now, and the ways in."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from app.ui import guards, navigation, pipeline, services
+from app.ui import datasets, guards, pipeline, services, tour
 from app.ui import jobs as ui
 from app.ui.text import plain
 from genair_engine import verbs
 
-WAYS_IN = (
-    (
-        "Compare archetypes",
-        "Read what two language models say about who an item is for, side by side.",
-        ":material/diversity_3:",
-        navigation.ARCHETYPES,
-    ),
-    (
-        "Try a session",
-        "Put a few items together and see what a trained model recommends next.",
-        ":material/auto_awesome:",
-        navigation.RECOMMEND,
-    ),
-    (
-        "Browse items",
-        "Search a catalogue, filter it, and look at one item closely.",
-        ":material/inventory_2:",
-        navigation.ITEMS,
-    ),
-    (
-        "Train a model",
-        "Launch runs with estimates first, watch their curves, and compare them.",
-        ":material/model_training:",
-        navigation.TRAINING,
-    ),
-)
+
+def home(watch: ui.Watch) -> None:
+    """All of the page: it looks again by itself, as jobs fill the workspace."""
+    found = verbs.workspace_state(services.workspace()).datasets
+    if found:  # the tour leads through the demo, or else through the dataset that has come furthest
+        tour.cards(max(found, key=lambda one: (one.dataset == verbs.DEMO, len(one.ready_runs) > 0, one.items)))
+    else:
+        datasets.empty_workspace()
+    ui.now(watch)
+    if found:
+        st.subheader("Datasets", anchor=False)
+    for dataset in found:
+        with st.container(border=True, key=f"dataset_{dataset.dataset}"):
+            st.markdown(f"#### {plain(dataset.dataset)}")
+            if dataset.about:
+                st.caption(plain(dataset.about.splitlines()[0]))
+            pipeline.strip(dataset)
+            pipeline.next_step(dataset)
+            tour.links(dataset)
+
 
 guards.heading(
     "GenAIR Studio",
     "Language models describe who each item is for; a recommender learns from these archetypes and from behaviour. "
     "Look at both here, compare them, and try the result.",
 )
-datasets = verbs.workspace_state(services.workspace()).datasets
-if not datasets:
-    guards.empty_workspace()
-    st.stop()
-
-# The ways in lead to the dataset that has come furthest.
-furthest = max(datasets, key=lambda one: (bool(one.ready_runs), bool(one.archetype_sets), one.items))
-for column, (title, purpose, icon, page) in zip(st.columns(len(WAYS_IN)), WAYS_IN, strict=True):
-    with column.container(border=True, height="stretch"):
-        st.markdown(f"**{title}**")
-        st.caption(purpose)
-        st.page_link(page, label=title, icon=icon, query_params={"dataset": furthest.dataset})
-
-ui.now()
-st.subheader("Datasets", anchor=False)
-for dataset in datasets:
-    with st.container(border=True, key=f"dataset_{dataset.dataset}"):
-        st.markdown(f"#### {plain(dataset.dataset)}")
-        pipeline.strip(dataset)
-        pipeline.next_step(dataset)
-        if len(datasets) > 1:
-            links = st.container(horizontal=True)
-            for title, _, icon, page in WAYS_IN:
-                links.page_link(page, label=title, icon=icon, query_params={"dataset": dataset.dataset})
+watch = ui.going_on()
+guards.fragment(home, watch.every)(watch)

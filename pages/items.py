@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from app.ui import guards, items, navigation, popularity, services, state
+from app.ui import datasets, guards, items, navigation, popularity, services, state
 from app.ui.text import count, is_demo, one_line, plain, title_of
 from genair_engine import verbs
 
@@ -139,7 +139,7 @@ def detail_card(dataset: str, detail: verbs.ItemDetail) -> None:
 
 
 guards.heading("Items", "Search a catalogue, filter it, and look at one item with everything known about it.")
-dataset = guards.choose_dataset().dataset
+dataset = datasets.choose().dataset
 back_to_first = partial(state.keep, "page", "", dataset)
 
 question, order = st.columns([3, 1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.ui import guards, items, navigation, pipeline, popularity, services, state
+from app.ui import datasets, guards, items, navigation, pipeline, popularity, services, state
 from app.ui.text import count, one_line, plain, title_of
 from genair_engine import verbs
 
@@ -160,7 +160,7 @@ def result_cards(dataset: str, table: pd.DataFrame) -> None:
 
 
 guards.heading("Recommend", "Build a session from items and see what a trained recommender ranks next.")
-dataset = guards.choose_dataset()
+dataset = datasets.choose()
 name = dataset.dataset
 if not dataset.ready_runs:
     with st.container(border=True):

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from app.ui import forms, guards, pipeline, runs, services
+from app.ui import datasets, forms, guards, pipeline, runs, services
 from app.ui import jobs as ui
 from app.ui.text import count, plain
 from genair_engine import jobs, verbs
@@ -223,7 +223,7 @@ def refusal(wanted: Sequence[verbs.TrainRequest]) -> str | None:
 
 
 guards.heading("Training", "Launch runs with estimates first, watch their curves, stop, resume and compare them.")
-dataset = guards.choose_dataset()
+dataset = datasets.choose()
 workers = jobs.jobs(services.workspace(), jobs.JobsRequest(kinds=["train"], limit=1)).workers
 newest = dataset.representations[-1].representation if dataset.representations else None
 if given().get("representation") not in {None, *(one.representation for one in dataset.representations)}:

@@ -1,4 +1,4 @@
-"""Errors and empty states: what a person reads where a page cannot show what it is for."""
+"""Errors, headings and commands: what a person reads on every page, and where one cannot show what it is for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.ui import services, state
+from app.ui import services
 from app.ui.text import plain
-from genair_engine import verbs
 from genair_engine.errors import GenairError
 
 PYTHON = ".venv/bin/python -m genair_engine"
@@ -52,25 +51,3 @@ def heading(title: str, purpose: str) -> None:
 def commands(*lines: str) -> None:
     """Commands to copy into a terminal, run from the project's folder."""
     st.code("\n".join(f"{PYTHON} {line}" for line in lines), language="bash", wrap_lines=True)
-
-
-def empty_workspace() -> None:
-    """What to do in a workspace without data."""
-    with st.container(border=True):
-        st.subheader("No catalogue yet", anchor=False, icon=":material/inventory_2:")
-        st.markdown(
-            "A catalogue comes with its interactions: LC-Rec JSON pairs, RecBole atomic files, CSV or Parquet. Import one "
-            "from a terminal in the project's folder, then reload this page; it will show the next step."
-        )
-        commands("import PATH --name NAME")
-        st.caption("PATH is the dataset's folder, NAME is what it is called here.")
-
-
-def choose_dataset() -> verbs.DatasetState:
-    """The dataset picker (`?dataset=`); ends the page with an empty state when there is none."""
-    datasets = {one.dataset: one for one in verbs.workspace_state(services.workspace()).datasets}
-    if not datasets:
-        empty_workspace()
-        st.stop()
-    name = state.choice("Dataset", list(datasets), "dataset", on_change=state.forget_all_but_dataset)
-    return datasets[name]

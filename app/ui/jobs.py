@@ -14,7 +14,7 @@ from typing import Literal
 import streamlit as st
 from pydantic import ValidationError
 
-from app.ui import guards, navigation, services
+from app.ui import navigation, services
 from app.ui.text import count, one_line, plain
 from genair_engine import jobs, verbs
 
@@ -72,13 +72,13 @@ class Watch:
         return {one.job for one in found.jobs if one.live}
 
 
-def now() -> None:
-    """What runs and waits, in short; nothing where nothing does."""
-    watch = Watch(jobs.JobsRequest(states=[*LIVE], limit=MOST_LIVE))
-    guards.fragment(_now, watch.every)(watch)
+def going_on() -> Watch:
+    """A watch over all that runs and waits."""
+    return Watch(jobs.JobsRequest(states=[*LIVE], limit=MOST_LIVE))
 
 
-def _now(watch: Watch) -> None:
+def now(watch: Watch) -> None:
+    """What runs and waits, in short; nothing where nothing does. A part of a fragment that looks again every so often."""
     found = running_first(watch.look().jobs)
     if not found:
         return

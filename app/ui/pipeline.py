@@ -72,7 +72,10 @@ def next_step(state: verbs.DatasetState) -> None:
     if not steps:
         return
     going_on = jobs.JobsRequest(states=[*LIVE], limit=MOST_LIVE)
-    live = [(one.kind, one.config) for one in jobs.jobs(services.workspace(), going_on).jobs]
+    found = [one for one in jobs.jobs(services.workspace(), going_on).jobs if one.dataset == state.dataset]
+    if any(one.kind == "demo" for one in found):
+        return  # it does all the steps
+    live = [(one.kind, one.config) for one in found]
     st.caption(f"Next: {what}")
     with st.container(horizontal=True):
         for step in steps:

@@ -25,7 +25,8 @@ RECOMMENDERS_KEPT = 4
 def workspace() -> Workspace:
     """The workspace that the environment names. Raises WorkspaceError or InputError, which the guard shows."""
     opened = Workspace.open()
-    jobs.ensure_worker(opened)  # jobs that were left when the app stopped go on
+    jobs.first_run(opened)
+    jobs.ensure_worker(opened)  # also jobs that were left when the app stopped go on
     return opened
 
 

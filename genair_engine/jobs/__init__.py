@@ -3,6 +3,7 @@
 Pages and the CLI use what is here. `worker` holds the worker's loop, `executors` where a process runs, `run` what it does.
 """
 
+from genair_engine.jobs.first_run import first_run
 from genair_engine.jobs.gpus import Gpu, probe
 from genair_engine.jobs.kinds import KINDS, command_line
 from genair_engine.jobs.laptop import ensure_worker
@@ -19,6 +20,7 @@ __all__ = [
     "cancel",
     "command_line",
     "ensure_worker",
+    "first_run",
     "job",
     "jobs",
     "log_tail",

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
 from genair_engine import verbs
 from genair_engine.errors import InputError
 from genair_engine.store import runs as rows
 from genair_engine.verbs import checks
+from genair_engine.verbs.base import is_positional
 from genair_engine.verbs.datasets import import_result, refuse_taken
+from genair_engine.verbs.demo import check_demo
 from genair_engine.verbs.representations import represent_result
 from genair_engine.verbs.runs import run_result
 from genair_engine.workspace import Workspace
@@ -128,6 +129,7 @@ KINDS = {
             _can_train,
             _trained,
         ),
+        Kind("demo", verbs.DemoRequest, verbs.demo, lambda r: f"Build the demo of {r.items:,} items", check_demo),
         Kind("evaluate", verbs.EvaluateRequest, verbs.evaluate, lambda r: f"Evaluate {r.run}", _can_evaluate),
         Kind("sweep", verbs.SweepRequest, verbs.sweep, lambda r: f"Sweep on {r.dataset}", _can_sweep),
     )
@@ -157,8 +159,8 @@ def stored_request(kind: Kind, config: dict[str, Any]) -> Any:
 def command_line(kind: str, request: BaseModel) -> str:
     """What to type after `python -m genair_engine` for this request: the fields that were given, as the CLI takes them."""
     fields = type(request).model_fields
-    first = [str(getattr(request, name)) for name in fields if name in request.model_fields_set and _by_position(fields[name])]
-    return shlex.join([kind, *first, *_options(request)])
+    given = [name for name in fields if name in request.model_fields_set and is_positional(fields[name])]
+    return shlex.join([kind, *(str(getattr(request, name)) for name in given), *_options(request)])
 
 
 def _options(request: BaseModel) -> list[str]:
@@ -167,7 +169,7 @@ def _options(request: BaseModel) -> list[str]:
     for name, field in type(request).model_fields.items():
         value = getattr(request, name)
         option = f"--{name.replace('_', '-')}"
-        if name not in request.model_fields_set or _by_position(field) or value is None or value is False:
+        if name not in request.model_fields_set or is_positional(field) or value is None or value is False:
             continue
         if isinstance(value, BaseModel):
             words += _options(value)
@@ -178,7 +180,3 @@ def _options(request: BaseModel) -> list[str]:
         else:
             words += [option, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
     return words
-
-
-def _by_position(field: FieldInfo) -> bool:
-    return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("positional"))

@@ -74,7 +74,7 @@ def submit(
 
 
 def jobs(workspace: Workspace, request: JobsRequest, progress: Progress = silent) -> JobsResult:  # noqa: ARG001
-    """The newest jobs and all live workers: four queries, whatever their number."""
+    """The newest jobs and all live workers: a handful of queries, whatever their number."""
     if unknown := set(request.kinds) - set(KINDS):
         kind_of(sorted(unknown)[0])
     with workspace.reading() as session:

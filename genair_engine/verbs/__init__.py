@@ -39,6 +39,7 @@ from genair_engine.verbs.datasets import (
     import_dataset,
     report,
 )
+from genair_engine.verbs.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
 from genair_engine.verbs.estimate import Estimate, estimate
 from genair_engine.verbs.recommendation import (
@@ -54,7 +55,9 @@ from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, e
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
 
 __all__ = [
+    "DEMO",
     "METHOD_FACTS",
+    "SUN_HAT",
     "ArchetypeText",
     "CompareRequest",
     "CompareResult",
@@ -63,6 +66,8 @@ __all__ = [
     "DatasetsResult",
     "DeleteRequest",
     "DeleteResult",
+    "DemoRequest",
+    "DemoResult",
     "DoctorRequest",
     "DoctorResult",
     "Epoch",
@@ -99,6 +104,7 @@ __all__ = [
     "compare",
     "datasets",
     "delete_dataset",
+    "demo",
     "doctor",
     "estimate",
     "evaluate",

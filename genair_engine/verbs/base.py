@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 
 class Request(BaseModel):
@@ -35,6 +36,11 @@ Progress = Callable[[int, int, str], None]
 
 def silent(done: int, total: int, what: str) -> None:
     """Progress for nobody."""
+
+
+def is_positional(field: FieldInfo) -> bool:
+    """Whether the CLI takes it by position."""
+    return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("positional"))
 
 
 def positional(description: str, **extra: Any) -> Any:

@@ -39,13 +39,14 @@ class RepresentationState(Record):
 
 
 class DatasetState(Record):
-    """One data set's place in the pipeline: imported → archetypes → representations → runs."""
+    """One data set's place in the pipeline: imported → archetypes → representations → runs. about: its source's own words."""
 
     dataset: str
     users: int
     items: int
     interactions: int
     rejected: int
+    about: str
     archetype_sets: list[ArchetypeSetState]
     representations: list[RepresentationState]
     runs: list[RunResult]
@@ -143,6 +144,7 @@ def workspace_state(workspace: Workspace) -> WorkspaceState:
                     items=row.n_items,
                     interactions=row.n_interactions,
                     rejected=row.n_rejected,
+                    about=row.provenance.get("about", ""),
                     archetype_sets=[ArchetypeSetState(archetypes=one.id, model=one.model, items=texts) for one, texts in sets],
                     representations=[
                         RepresentationState(

@@ -72,6 +72,7 @@ def jobs_app(filled_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def on_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
     monkeypatch.setenv("GENAIR_WORKSPACE", str(folder))
     monkeypatch.delenv("GENAIR_DATABASE_URL", raising=False)
+    monkeypatch.setenv("GENAIR_DEMO_ITEMS", "0")
     monkeypatch.setenv("GENAIR_WORKER", "none")  # what a page queues stays queued, and no process stays behind
     st.cache_resource.clear()
     yield _open

@@ -15,6 +15,7 @@ def state(written: int | None = None, represented: bool = False) -> verbs.Datase
         users=5,
         items=100,
         interactions=30,
+        about="",
         rejected=0,
         archetype_sets=sets,
         representations=made if represented else [],

@@ -19,8 +19,9 @@ from genair_engine.catalog.demo.people import Events, draw_events
 
 SEED = 2026
 ITEMS, USERS = 1000, 4000
-SUN_HAT_ID = "D0025"
-"""The case study's item; 25 is its number in the paper's table 7."""
+SUN_HAT_NUMBER = 25
+"""The case study's item: its number in the paper's table 7, and here its place in the catalogue, from 1."""
+SUN_HAT_ID = f"D{SUN_HAT_NUMBER:04}"
 
 ABOUT = f"""\
 Synthetic: no item, brand, user or interaction of this data set is real.
@@ -45,7 +46,7 @@ def demo_catalogue(seed: int = SEED, items: int = ITEMS, users: int = USERS) -> 
     drawn: dict[str, DemoItem] = {}
     source = draw_items(random.Random(f"catalogue-{seed}"))
     while len(drawn) < items:
-        item = sun_hat() if len(drawn) == 24 else next(source)
+        item = sun_hat() if len(drawn) == SUN_HAT_NUMBER - 1 else next(source)
         drawn.setdefault(item.title, item)
     catalogue = tuple(drawn.values())
     ids = tuple(f"D{number:04}" for number in range(1, items + 1))

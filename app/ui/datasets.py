@@ -1,0 +1,52 @@
+"""Which dataset a page is about, and what a page says where there is none."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.ui import guards, navigation, services, state
+from app.ui import jobs as ui
+from genair_engine import jobs, verbs
+
+
+def choose() -> verbs.DatasetState:
+    """The dataset picker (`?dataset=`); ends the page with an empty state when there is none."""
+    datasets = {one.dataset: one for one in verbs.workspace_state(services.workspace()).datasets}
+    if not datasets:
+        empty_workspace()
+        st.stop()
+    name = state.choice("Dataset", list(datasets), "dataset", on_change=state.forget_all_but_dataset)
+    return datasets[name]
+
+
+def empty_workspace() -> None:
+    """What to do in a workspace without data; while the demo is being built, how far it is."""
+    building = jobs.JobsRequest(states=[*ui.LIVE], kinds=["demo"])
+    if jobs.jobs(services.workspace(), building).jobs:
+        with st.container(border=True):
+            st.subheader("The demo is being built", anchor=False, icon=":material/construction:")
+            st.markdown(
+                "It comes with this project: a made-up catalogue, two small language models that write its archetypes, and "
+                "two recommenders trained on it. Each page can be used as soon as its part is there."
+            )
+            st.page_link(navigation.HOME, label="See how far it is", icon=":material/home:")
+        return
+    with st.container(border=True):
+        st.subheader("No catalogue yet", anchor=False, icon=":material/inventory_2:")
+        st.markdown(
+            "Start with the demo, which needs no download: a made-up catalogue, archetypes by two small language models, and "
+            "two trained recommenders, in a few minutes."
+        )
+        st.button(
+            "Build the demo",
+            icon=":material/play_arrow:",
+            type="primary",
+            on_click=services.submit,
+            args=("demo", verbs.DemoRequest()),
+        )
+        st.markdown(
+            "Or import a catalogue with its interactions: LC-Rec JSON pairs, RecBole atomic files, CSV or Parquet. Do it "
+            "from a terminal in the project's folder, then reload this page; it will show the next step."
+        )
+        guards.commands("import PATH --name NAME")
+        st.caption("PATH is the dataset's folder, NAME is what it is called here.")
