@@ -61,11 +61,12 @@ def cards(dataset: verbs.DatasetState) -> None:
     """The stops as cards side by side."""
     st.subheader("Guided tour" if dataset.dataset == verbs.DEMO else "Ways in", anchor=False)
     found = stops(dataset)
-    for column, stop in zip(st.columns(len(found)), found, strict=True):
-        with column.container(border=True, height="stretch"):
-            st.markdown(f"**{stop.title}**")
-            st.caption(stop.purpose)
-            _link(dataset, stop)
+    with st.container(key="tour"):
+        for column, stop in zip(st.columns(len(found)), found, strict=True):
+            with column.container(border=True, height="stretch"):
+                st.markdown(f"**{stop.title}**")
+                st.caption(stop.purpose)
+                _link(dataset, stop)
 
 
 def links(dataset: verbs.DatasetState) -> None:

@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
 
@@ -70,6 +70,17 @@ def serving(workspace: Path, elsewhere: Path) -> Iterator[str]:
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+def end_worker(process: int) -> None:
+    """Asks a worker to leave, which ends its jobs, and insists."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        until = time.monotonic() + 20
+        with suppress(ProcessLookupError):
+            os.kill(process, sign)
+            while time.monotonic() < until:
+                os.kill(process, 0)
+                time.sleep(0.1)
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:

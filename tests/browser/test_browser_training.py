@@ -5,13 +5,10 @@ The worker is the one that the app starts by itself; it and its jobs are ended w
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +19,7 @@ from genair_engine import jobs, verbs
 from genair_engine.settings import Settings
 from genair_engine.store.tables import RunRow
 from genair_engine.workspace import Workspace
-from tests.browser.conftest import serving
+from tests.browser.conftest import end_worker, serving
 from tests.browser.test_browser_path import settled
 from tests.workspaces import DATASET, FilledWorkspace
 
@@ -67,19 +64,8 @@ def studio(filled_workspace: FilledWorkspace, tmp_path: Path, monkeypatch: pytes
             yield Studio(url, workspace)
     finally:
         for worker in jobs.jobs(workspace, jobs.JobsRequest()).workers:
-            _end(worker.pid)
+            end_worker(worker.pid)
         workspace.close()
-
-
-def _end(process: int) -> None:
-    """Asks a worker to leave, which ends its jobs, and insists."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        until = time.monotonic() + 20
-        with suppress(ProcessLookupError):
-            os.kill(process, sign)
-            while time.monotonic() < until:
-                os.kill(process, 0)
-                time.sleep(0.1)
 
 
 def until(condition: object, what: str) -> None:
