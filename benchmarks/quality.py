@@ -26,6 +26,7 @@ from typing import Any
 from torch import Tensor
 
 from benchmarks.data import SCIENTIFIC
+from benchmarks.tables import print_rows
 from genair_engine import verbs
 from genair_engine.archetypes.backends import Sampling
 from genair_engine.catalog.dataset import IntArray, Sequences
@@ -73,13 +74,6 @@ VIEWS: dict[str, tuple[set[str], dict[str, Any]]] = {
 CHOSEN = "metadata, titles"
 """By validation NDCG@10 (part views); the archetype part is what GenAIR's own ablations need."""
 FUSED = "content-transition-knn"
-SHOWN = (
-    ("valid", "full", "NDCG@10"),
-    ("test", "full", "HR@10"),
-    ("test", "full", "NDCG@10"),
-    ("test", "sampled100", "HR@10"),
-    ("test", "sampled100", "NDCG@10"),
-)
 
 
 def main() -> None:
@@ -117,18 +111,8 @@ class Bench:
         return verbs.sweep(self.workspace, verbs.SweepRequest(dataset=NAME, **options)).rows
 
     def show(self, title: str, rows: Iterable[tuple[str, verbs.SweepRow]]) -> None:
-        """A table, best validation first; seeds that diverged are named. epochs: the best one of each seed."""
-        print(
-            f"\n| {title} | valid NDCG@10 | test HR@10 | test NDCG@10 | 100 neg. HR@10 | 100 neg. NDCG@10 | seeds | epochs |"
-        )
-        print("|---|---|---|---|---|---|---|---|")
-        whole = [*rows, *((f"floor: {row.method}", row) for row in self.floors)]
-        for name, row in sorted(whole, key=lambda one: -one[1].score("valid")):
-            cells = [_cell(row, *where) for where in SHOWN]
-            epochs = ", ".join(map(str, row.best_epochs)) or "–"
-            print(f"| {name} | {' | '.join(cells)} | {len(row.seeds) or '–'} | {epochs} |", flush=True)
-            for reason in row.failed:
-                print(f"| … {reason} | | | | | | | |")
+        """The table of the rows and of the floors."""
+        print_rows(title, [*rows, *((f"floor: {row.method}", row) for row in self.floors)])
 
 
 def representations(workspace: Workspace) -> dict[str, str]:
@@ -229,13 +213,6 @@ def fusion(bench: Bench) -> None:
     for metric in ("HR@10", "NDCG@10"):
         values = [one[metric] for one in test]
         print(f"test {metric}, weight {weight}: {statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}", flush=True)
-
-
-def _cell(row: verbs.SweepRow, part: str, protocol: str, metric: str) -> str:
-    if not row.metrics:
-        return "–"
-    found = row.metrics[part][protocol][metric]
-    return f"{found.mean:.4f}" + (f" ± {found.sd:.4f}" if found.sd is not None else "")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -34,6 +35,8 @@ REPRESENTED = "demo-qwen"
 """Whose states the GenAIR run is trained on."""
 METHODS = ("id", "genair")
 USERS_AN_ITEM = 4
+TRAINING: dict[str, Any] = {}
+"""How its recommenders are trained, where not as `train` does by default."""
 SHARES = {"import": 2, "demo-llama": 45, "demo-qwen": 20, "represent": 1, "id": 14, "genair": 16, "floors": 2}
 """Roughly how long the steps take, in per cent of the whole."""
 
@@ -90,7 +93,7 @@ def demo(workspace: Workspace, request: DemoRequest, progress: Progress = silent
         wanted = GenerateRequest(dataset=DEMO, model=model, device=request.device)
         written[model] = generate(workspace, wanted, tell(model)).items
     representation = _represent(workspace, tell("represent"))
-    runs = {"dataset": DEMO, "representation": representation, "device": request.device}
+    runs = {"dataset": DEMO, "representation": representation, "device": request.device, **TRAINING}
     for method in METHODS:  # one after the other for the progress; the table then takes both as they are
         sweep(workspace, SweepRequest(**runs, methods=[method]), tell(method))
     results = sweep(workspace, SweepRequest(**runs, methods=list(METHODS), floors=True), tell("floors"))
