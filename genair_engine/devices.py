@@ -31,6 +31,11 @@ def pick_device(device: str) -> torch.device:
     return picked
 
 
+def device_name(device: torch.device) -> str:
+    """What to call a device in a record: "cpu", or the GPU's model."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
 @contextmanager
 def enough_memory(advice: str) -> Iterator[None]:
     """Raises ModelError, with what to do, where a GPU's memory does not suffice for the block."""
