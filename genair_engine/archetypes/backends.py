@@ -42,7 +42,8 @@ class Completion:
 
     text: the answer without special tokens. prompt_tokens, generated_tokens: how many tokens each mean is over (EOS
     is not counted). finish: "eos", or "length" where the answer was cut off. seconds: the item's share of the wall time;
-    those of all items together are the whole. prefill, decoding: float32 [d], means of the last layer's states after the final norm.
+    those of all items together are the whole. prefill, decoding: float32 [d], means of the last layer's states after the
+    final norm.
     """
 
     text: str

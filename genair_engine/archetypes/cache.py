@@ -92,10 +92,11 @@ class SlotCache(DynamicCache):  # type: ignore[misc]
 
     def __init__(self, config: Any) -> None:
         super().__init__(config=config)
-        others = {type(layer).__name__ for layer in self.layers if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer)}
+        made: list[Any] = vars(self)["layers"]
+        others = {type(layer).__name__ for layer in made if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer)}
         if others:
             raise ModelError(f"This model keeps other memory than keys and values ({', '.join(sorted(others))}).")
-        self.layers = [SlotLayer() for _ in self.layers]
+        self.layers = [SlotLayer() for _ in made]
 
     def reserve(self, rows: int, like: SlotCache) -> None:
         """An empty cache of so many rows, as wide as `like`."""

@@ -4,8 +4,8 @@ Continuous batching: prompts are answered in a number of slots, and a finished a
 that one long answer holds nobody up. Newcomers are read in groups, as soon as an eighth of the slots is free; the longest
 prompts come first, so that what needs most memory comes at once, and no newcomer is longer than what is there.
 
-A token's state exists when the model reads the token, so the last token of an answer is read too, and both means equal those of
-one forward pass over prompt and answer (methods.md 3.5 #8, #9). Only the states of the current step are held: memory grows
+A token's state exists when the model reads the token, so the last token of an answer is read too, and both means equal those
+of one forward pass over prompt and answer (methods.md 3.5 #8, #9). Only the states of the current step are held: memory grows
 with the cache, never with steps x layers. Prompts are padded on the left; pads, and what an empty slot is fed, enter no mean.
 """
 
@@ -99,8 +99,8 @@ class Decoder:
 class Decoding:
     """Prompts that are being answered: call `step` until `finished`.
 
-    Rows of all tensors are slots. What is needed to decide who comes and goes is also kept as NumPy arrays, so that a step waits
-    for a GPU only once.
+    Rows of all tensors are slots. What is needed to decide who comes and goes is also kept as NumPy arrays, so that a step
+    waits for a GPU only once.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The transformers backend: any causal LM folder of safetensors weights, from the demo models to a 7B chat model.
 
-A prompt goes through the tokenizer's own chat template once (no second BOS, no other model's markers; methods.md 3.5 #11). float32 on the CPU, bfloat16 on a GPU; states are summed in float32
-in both.
+A prompt goes through the tokenizer's own chat template once (no second BOS, no other model's markers; methods.md 3.5
+#11). float32 on the CPU, bfloat16 on a GPU; states are summed in float32 in both.
 
 Reproducibility: an item's random numbers depend on its seed alone, but the shape of a batch changes the rounding of
 matrix products. In float32 a changed token is possible yet rare (the draw must fall within about 1e-6 of a boundary
@@ -61,7 +61,8 @@ class TransformersModel:
         """What is finished, as it is finished. Prompts that do not fit come first, as failures.
 
         Answers are cut where the model's positions end. A prompt fails that is empty or too long, or whose states are NaN or
-        infinite. Raises InputError where seeds, names or batch size do not fit, ModelError where the GPU's memory is too small.
+        infinite. Raises InputError where seeds, names or batch size do not fit, ModelError where the GPU's memory is too
+        small.
         """
         if len(seeds) != len(prompts) or (names and len(names) != len(prompts)) or batch_size < 1:
             raise InputError(
@@ -110,8 +111,8 @@ class TransformersModel:
         for part, states in (("prefill", answer.prefill), ("decoding", answer.decoding)):
             if not np.isfinite(states).all():
                 return Failure(
-                    f"{self.model_id} gave NaN or infinity in the {part} states of {label}: the weights are damaged, or overflow "
-                    f"{self.precision}. Get the model again, or use another one."
+                    f"{self.model_id} gave NaN or infinity in the {part} states of {label}: the weights are damaged, or "
+                    f"overflow {self.precision}. Get the model again, or use another one."
                 )
         return Completion(
             text=self._text(answer.tokens),
@@ -132,8 +133,8 @@ class TransformersModel:
             return Failure(f"The prompt of {label} is empty: the template gives this model's tokenizer nothing to read.")
         if self._positions is not None and len(tokens) >= self._positions:
             return Failure(
-                f"The prompt of {label} has {len(tokens):,} tokens, and {self.model_id} takes {self._positions:,} positions for "
-                "prompt and answer together. Shorten the item's attributes or use a model with a longer context."
+                f"The prompt of {label} has {len(tokens):,} tokens, and {self.model_id} takes {self._positions:,} positions "
+                "for prompt and answer together. Shorten the item's attributes or use a model with a longer context."
             )
         return None
 
@@ -151,10 +152,8 @@ class TransformersModel:
         texts = [self._harmless(prompt) for prompt in prompts]
         if not self._tokenizer.chat_template:
             return [list(ids) for ids in self._tokenizer(texts).input_ids]
-        texts = [
-            self._tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
-            for text in texts
-        ]
+        chats = [[{"role": "user", "content": text}] for text in texts]
+        texts = self._tokenizer.apply_chat_template(chats, tokenize=False, add_generation_prompt=True)
         # The template has written BOS already.
         return [list(ids) for ids in self._tokenizer(texts, add_special_tokens=False).input_ids]
 

@@ -90,7 +90,7 @@ def test_greedy_answers_are_those_of_generate(models_dir: Path, name: str) -> No
 
 @pytest.mark.parametrize("slots", [1, 2, 4, 9, 16, 64])
 def test_slots_go_from_answer_to_answer(stopping_dir: Path, slots: int) -> None:
-    """Answers of many lengths, in a random order of prompts of many lengths: whatever the slots, each is as if it were alone."""
+    """Answers and prompts of many lengths: whatever the slots, each is as if it were alone."""
     eos = set(range(1, 340, 60))
     plain, prompts = load_plain(stopping_dir / "tiny-llama")
     prompts = [prompt[:-cut] + prompt[-1:] for cut in (1, 30, 9, 20) for prompt in prompts] * 2
