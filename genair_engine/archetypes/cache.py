@@ -12,8 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from genair_engine.errors import ModelError
 
@@ -83,7 +82,7 @@ class SlotLayer(DynamicLayer):  # type: ignore[misc]  # transformers is untyped 
         return self.keys, self.values
 
 
-class SlotCache(DynamicCache):  # type: ignore[misc]
+class SlotCache(Cache):  # type: ignore[misc]
     """An empty cache for a model of this config.
 
     A layer with a sliding window keeps all columns, too: the model's mask hides what is out of its window. Raises ModelError
@@ -91,12 +90,11 @@ class SlotCache(DynamicCache):  # type: ignore[misc]
     """
 
     def __init__(self, config: Any) -> None:
-        super().__init__(config=config)
-        made: list[Any] = vars(self)["layers"]
-        others = {type(layer).__name__ for layer in made if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer)}
+        plain = [type(layer) for layer in DynamicCache(config=config).layers]
+        others = {kind.__name__ for kind in plain if kind not in (DynamicLayer, DynamicSlidingWindowLayer)}
         if others:
             raise ModelError(f"This model keeps other memory than keys and values ({', '.join(sorted(others))}).")
-        self.layers = [SlotLayer() for _ in made]
+        super().__init__(layers=[SlotLayer() for _ in plain])
 
     def reserve(self, rows: int, like: SlotCache) -> None:
         """An empty cache of so many rows, as wide as `like`."""

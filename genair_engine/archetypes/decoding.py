@@ -182,17 +182,15 @@ class Decoding:
         ids, mask = left_pad([self._prompts[i] for i in newcomers], device)
         cache = self._decoder.new_cache()
         states, logits = self._decoder.read(ids, mask, (mask.cumsum(dim=1) - 1).clamp(min=0), cache)
-        prefill = masked_mean(states, mask)
         logits[:, self._decoder.eos] = -torch.inf
         if self._cache is None:
-            self._reserve(cache, prefill, logits)
+            self._reserve(cache, states, logits)
         assert self._cache is not None
         rows = torch.from_numpy(slots).to(device)
+        self._begin_means(rows, states, mask)
         self._cache.place(rows, cache)
         self._logits[rows] = logits
         self._seen[rows] = tokens_of(ids, mask, logits.shape[-1])
-        self._prefill[rows] = prefill
-        self._sums[rows] = prefill * 0  # NaN where prefill is not finite: the slot is given up at once
         self._draws[rows, : self._steps] = uniforms([self._seeds[i] for i in newcomers], self._steps).to(device)
         self._limits[rows] = torch.tensor([self._budgets[i] for i in newcomers], device=device)
         self._counts[rows] = 0
@@ -200,16 +198,25 @@ class Decoding:
         self._who[slots], self._columns[slots] = newcomers, [len(self._prompts[i]) for i in newcomers]
         self._since[slots] = self._clock - (time.perf_counter() - started) / len(newcomers)
 
-    def _reserve(self, cache: SlotCache, prefill: Tensor, logits: Tensor) -> None:
+    def _begin_means(self, rows: Tensor, states: Tensor, mask: Tensor) -> None:
+        """The newcomers' prefill, from their states [b, l, d]; nothing of an answer yet."""
+        self._prefill[rows] = masked_mean(states, mask)
+        self._sums[rows] = self._prefill[rows] * 0  # NaN where prefill is not finite: the slot is given up at once
+
+    def _add(self, states: Tensor, alive: Tensor) -> None:
+        """The states [slots, 1, d] of one more token of each answer."""
+        self._sums += torch.where(alive[:, None], states[:, -1].float(), 0.0)
+
+    def _reserve(self, cache: SlotCache, states: Tensor, logits: Tensor) -> None:
         """Room for all slots, before the first prompt takes one."""
-        n = len(self._who)
+        n, device = len(self._who), logits.device
         self._cache = self._decoder.new_cache()
         self._cache.reserve(n, cache)
         self._logits = logits.new_zeros(n, logits.shape[1])
         self._seen = torch.zeros_like(self._logits, dtype=torch.bool)
-        self._prefill, self._sums = prefill.new_zeros(n, prefill.shape[1]), prefill.new_zeros(n, prefill.shape[1])
-        self._draws = prefill.new_zeros(n, self._steps + 1)
-        self._answers = torch.zeros(n, self._steps + 1, dtype=torch.long, device=prefill.device)
+        self._prefill, self._sums = (logits.new_zeros(n, states.shape[2]) for _ in range(2))
+        self._draws = logits.new_zeros(n, self._steps + 1)
+        self._answers = torch.zeros(n, self._steps + 1, dtype=torch.long, device=device)
         self._counts, self._limits, self._positions = (self._answers.new_zeros(n) for _ in range(3))
 
     def _read(self, tokens: Tensor) -> None:
@@ -223,7 +230,7 @@ class Decoding:
         self._cache.keep_columns(width)
         mask = torch.arange(width, -1, -1, device=tokens.device) <= self._positions[:, None]
         states, self._logits = self._decoder.read(tokens[:, None], mask, self._positions[:, None], self._cache)
-        self._sums += torch.where(alive[:, None], states[:, -1].float(), 0.0)
+        self._add(states, alive)
         self._counts += alive
         self._positions += alive
         self._columns += busy

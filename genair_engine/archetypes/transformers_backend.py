@@ -158,6 +158,7 @@ class TransformersModel:
         return [list(ids) for ids in self._tokenizer(texts, add_special_tokens=False).input_ids]
 
     def _harmless(self, prompt: str) -> str:
+        prompt = prompt.encode("utf-8", "replace").decode()  # half a surrogate pair is no text to a tokenizer
         for token in self._special_tokens:
             prompt = prompt.replace(token, f"{token[0]} {token[1:]}")
         return prompt
@@ -169,12 +170,19 @@ def _load(source: ModelSource, device: torch.device) -> tuple[Any, Any]:
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise ModelError(
+            f"{source.model_id} ({source.folder}) has no tokenizer that can be read: put the model's tokenizer.json and "
+            f"tokenizer_config.json there. ({_first_line(error)})"
+        ) from error
+    try:
         model, info = AutoModelForCausalLM.from_pretrained(
             source.folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{source.model_id} ({source.folder}) cannot be loaded as a causal LM: {reason}") from error
+        raise ModelError(
+            f"{source.model_id} ({source.folder}) cannot be loaded as a causal LM: {_first_line(error)}"
+        ) from error
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise ModelError(
@@ -187,6 +195,10 @@ def _load(source: ModelSource, device: torch.device) -> tuple[Any, Any]:
         if not torch.isfinite(weight).all():
             raise NonFiniteError(f"The weights {name} of {source.model_id} hold NaN or infinity: get the model again.")
     return model.to(device).eval(), tokenizer
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> set[int]:
