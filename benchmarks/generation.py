@@ -1,11 +1,11 @@
 """Writing archetypes: `python -m benchmarks.generation [--model demo-llama] [--items 192] [--rounds 2]`, Markdown on stdout.
 
-The baseline is the scheme by which the paper's public code gets its states (methods.md 3.1 and 3.5; a reconstruction, its code was
-not at hand): batches of 16 in the file's order, Hugging Face's `generate` with `output_hidden_states=True`, each step's states
-copied to the CPU and averaged afterwards. Both write archetypes of the same items of the demo catalogue with the same model,
-sampling and threads, in turn, every measurement in a process of its own. Memory is the process's peak above what it held once the
-model was loaded. What collecting the states costs is measured in one process: the same decoder writes the same texts with and
-without it, in turn.
+The baseline is the scheme by which the paper's public code gets its states (methods.md 3.1 and 3.5; a reconstruction, its code
+was not at hand): batches of 16 in the file's order, Hugging Face's `generate` with `output_hidden_states=True`, each step's
+states copied to the CPU and averaged afterwards. Both write archetypes of the same items of the demo catalogue with the same
+model, sampling and threads, in turn, every measurement in a process of its own. Memory is the process's peak above what it
+held once the model was loaded. What collecting the states costs is measured in one process: the same decoder writes the same texts
+with and without it, in turn.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PUBLIC_BATCH = 16
 MEMORY_BATCH = 64
 SAMPLING = Sampling()  # the public code's
 SPEED, MEMORY, OVERHEAD = 3.0, 1 / 3, 0.05
-"""Bars: items a second at least so many times the baseline's, memory at most so much of it, collecting at most so much time."""
+"""Bars: so many times the baseline's items a second, so much of its memory, so much time for the states."""
 
 
 @dataclass(frozen=True)

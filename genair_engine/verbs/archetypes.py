@@ -71,10 +71,15 @@ class GenerateResult(Result):
         return [
             f"{self.model} wrote {self.written:,} archetypes for {self.dataset} in {self.seconds:.1f} s{rate}; set "
             f"{self.archetypes} now holds {self.items:,} of {self.of:,} items.",
-            *([f"{self.failed:,} items failed; the same command tries them again:"] if self.failed else []),
-            *(f"  {failure.reason}" for failure in self.failures),
-            *([f"  … and {self.failed - len(self.failures):,} more."] if self.failed > len(self.failures) else []),
+            *self._failed(),
         ]
+
+    def _failed(self) -> list[str]:
+        if not self.failed:
+            return []
+        head = f"{self.failed:,} {'item' if self.failed == 1 else 'items'} failed; the same command tries again:"
+        more = self.failed - len(self.failures)
+        return [head, *(f"  {failure.reason}" for failure in self.failures), *([f"  … and {more:,} more."] if more else [])]
 
 
 def generate(workspace: Workspace, request: GenerateRequest, progress: Progress = silent) -> GenerateResult:

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -101,7 +102,7 @@ def test_an_answer_streams_as_it_is_written(models_dir: Path) -> None:
     *parts, last = model.stream(PROMPTS[1], 5, sampling)
     assert isinstance(last, Completion) and last.text == model.generate([PROMPTS[1]], [5], sampling)[0].text
     assert len(parts) == last.generated_tokens == 40
-    assert all(later.startswith(earlier.rstrip("\ufffd")) for earlier, later in zip(parts, parts[1:], strict=False))
+    assert all(later.startswith(earlier.rstrip("\ufffd")) for earlier, later in pairwise(parts))
     assert parts[-1] == last.text.removesuffix("\ufffd") and len(parts[0]) < len(parts[20]) < len(parts[39])
     with pytest.raises(ModelError, match=r"item b01 has .* tokens"):
         next(iter(model.stream("word " * 2000, 5, sampling, name="item b01")))
@@ -133,9 +134,8 @@ def test_answers_are_cut_where_positions_end(tmp_path: Path) -> None:
 def test_a_prompt_that_does_not_fit_is_named_and_the_rest_is_written(tmp_path: Path) -> None:
     model = load(save_model(tmp_path / "short", "llama", positions=100))
     names = ["item b02 (Gloves)", "item b04 (Glass Beaker Set)"]
-    written = dict(
-        one for batch in model.generate_batches([PROMPTS[1], PROMPTS[3]], [1, 2], SHORT, names=names) for one in batch
-    )
+    batches = model.generate_batches([PROMPTS[1], PROMPTS[3]], [1, 2], SHORT, names=names)
+    written = dict(one for batch in batches for one in batch)
     assert isinstance(written[0], Completion) and isinstance(written[1], Failure)
     assert re.search(r"item b04 \(Glass Beaker Set\) has \d+ tokens.*100 positions", written[1].reason)
     with pytest.raises(ModelError, match="prompt 0 has"):
@@ -178,10 +178,9 @@ def test_an_item_whose_states_are_nan_harms_no_other(models_dir: Path) -> None:
     whole = model.generate(prompts, seeds, sampling)
     answers = {i: set(model._tokenizer(one.text, add_special_tokens=False).input_ids) for i, one in enumerate(whole)}
     asked = [set(model.tokenize(prompt)) for prompt in prompts]
-    (in_answer,) = sorted(
-        set.union(*answers.values()) - set.union(*asked), key=lambda t: sum(t in a for a in answers.values())
-    )[:1]
-    (in_prompt,) = sorted(asked[3] - asked[0] - asked[1] - asked[2] - asked[4] - set.union(*answers.values()))[:1]
+    own = set.union(*answers.values()) - set.union(*asked)
+    in_answer = min(own, key=lambda token: (sum(token in tokens for tokens in answers.values()), token))
+    in_prompt = min(asked[3] - asked[0] - asked[1] - asked[2] - asked[4] - set.union(*answers.values()))
     with torch.no_grad():
         model._model.model.embed_tokens.weight[[in_answer, in_prompt]] = torch.nan
     written = dict(one for batch in model.generate_batches(prompts, seeds, sampling, 2) for one in batch)
