@@ -4,8 +4,8 @@ The baseline is the scheme by which the paper's public code gets its states (met
 was not at hand): batches of 16 in the file's order, Hugging Face's `generate` with `output_hidden_states=True`, each step's
 states copied to the CPU and averaged afterwards. Both write archetypes of the same items of the demo catalogue with the same
 model, sampling and threads, in turn, every measurement in a process of its own. Memory is the process's peak above what it
-held once the model was loaded. What collecting the states costs is measured in one process: the same decoder writes the same texts
-with and without it, in turn.
+held once the model was loaded. What collecting the states costs is measured in one process: the same decoder writes the same
+texts with and without it, in turn.
 """
 
 from __future__ import annotations

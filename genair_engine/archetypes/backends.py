@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from genair_engine.archetypes.sources import ModelSource
 from genair_engine.errors import ModelError
 
-BATCH_SIZE = 16  # of the public code
+BATCH_SIZE = 64
+"""Prompts that are answered at once. Whatever it is, the texts are the same in float32, and memory is what it costs."""
 
 
 class Sampling(BaseModel):
@@ -112,8 +113,8 @@ class LanguageModel(Protocol):
         """What is finished as it is finished, in lists of (index into prompts, completion or failure): save as you go.
 
         Every prompt comes exactly once, in any order; one that fails does not stop the others. seeds: one non-negative integer
-        a prompt. batch_size: prompts that are answered at once. names: what failures call the prompts (an item's id and
-        title); without them they are "prompt 0", "prompt 1", …
+        a prompt. batch_size: the most prompts that are answered at once. names: what failures call the prompts (an item's id
+        and title); without them they are "prompt 0", "prompt 1", …
         """
         ...
 

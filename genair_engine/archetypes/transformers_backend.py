@@ -22,8 +22,11 @@ from transformers.utils import logging as transformers_logging
 from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order
 from genair_engine.archetypes.decoding import Answer, Decoder, Decoding
 from genair_engine.archetypes.sources import ModelSource
-from genair_engine.devices import device_name, enough_memory, pick_device
+from genair_engine.devices import device_name, enough_memory, free_memory, pick_device
 from genair_engine.errors import InputError, ModelError, NonFiniteError
+
+CACHE_SHARE = 0.5
+"""Of the memory that is free, how much the keys and values of all answers may take if each is as long as it may be."""
 
 
 class TransformersModel:
@@ -42,6 +45,9 @@ class TransformersModel:
         self.precision = str(self._model.dtype).removeprefix("torch.")
         self.device = device_name(self._model.device)
         self._positions: int | None = getattr(text_config, "max_position_embeddings", None)
+        heads = getattr(text_config, "num_key_value_heads", None) or text_config.num_attention_heads
+        width = getattr(text_config, "head_dim", None) or self.dim // text_config.num_attention_heads
+        self._token_bytes = 2 * text_config.num_hidden_layers * heads * width * self._model.dtype.itemsize
 
     def generate(
         self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
@@ -60,6 +66,7 @@ class TransformersModel:
     ) -> Iterator[list[tuple[int, Written]]]:
         """What is finished, as it is finished. Prompts that do not fit come first, as failures.
 
+        Fewer than `batch_size` are answered at once where the memory for their keys and values would not suffice.
         Answers are cut where the model's positions end. A prompt fails that is empty or too long, or whose states are NaN or
         infinite. Raises InputError where seeds, names or batch size do not fit, ModelError where the GPU's memory is too
         small.
@@ -101,7 +108,10 @@ class TransformersModel:
 
     def _start(self, tokens: list[list[int]], seeds: Sequence[int], sampling: Sampling, slots: int) -> Decoding:
         room = [sampling.max_new_tokens if self._positions is None else self._positions - len(ids) for ids in tokens]
-        return self._decoder.start(tokens, [min(sampling.max_new_tokens, r) for r in room], seeds, sampling, slots)
+        budgets = [min(sampling.max_new_tokens, r) for r in room]
+        longest = max(map(len, tokens), default=0) + max(budgets, default=1)
+        fit = int(CACHE_SHARE * free_memory(self._model.device)) // (longest * self._token_bytes)
+        return self._decoder.start(tokens, budgets, seeds, sampling, max(1, min(slots, fit)))
 
     def _step(self, decoding: Decoding) -> list[tuple[int, Answer]]:
         with enough_memory(f"Lower the batch size (now up to {decoding.slots} prompts at a time) or max_new_tokens."):

@@ -39,7 +39,7 @@ class GenerateRequest(Request):
     limit: int | None = Field(None, ge=1, description="only the first so many items of the catalogue [items]")
     sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
     seed: int = Field(42, ge=0, le=2**31 - 1, description="every item draws from its own seed, made from this and its id")
-    batch_size: int = Field(BATCH_SIZE, ge=1, le=4096, description="items written at once; changes speed and memory")
+    batch_size: int = Field(BATCH_SIZE, ge=1, le=4096, description="items written at once, fewer where memory is short")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
 
 

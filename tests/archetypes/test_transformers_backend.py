@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import processors
 
+from genair_engine.archetypes import transformers_backend
 from genair_engine.archetypes.backends import Completion, Failure, Sampling, load_encoder, load_language_model
 from genair_engine.archetypes.prompts import PAPER
 from genair_engine.archetypes.sources import find_model, list_models
@@ -203,6 +204,15 @@ def test_a_gpu_without_enough_memory_is_one_clear_error(models_dir: Path, monkey
     monkeypatch.setattr(model._decoder, "read", full)
     with pytest.raises(ModelError, match=r"memory is too small .*2 GiB.*Lower the batch size \(now up to 3 prompts"):
         list(model.generate_batches(PROMPTS, range(5), SHORT, 3))
+
+
+def test_fewer_at_once_where_memory_is_short(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tiny-llama keeps 2 x 2 layers x 2 heads x 8 numbers of 4 bytes a token."""
+    model = load(models_dir / "tiny-llama")
+    longest = max(len(model.tokenize(prompt)) for prompt in PROMPTS) + 8
+    for free, slots in ((10**9, 4), (2 * 3 * longest * 256, 3), (2 * 3 * longest * 256 - 1, 2), (0, 1)):
+        monkeypatch.setattr(transformers_backend, "free_memory", lambda _device, free=free: free)
+        assert model._start([model.tokenize(prompt) for prompt in PROMPTS], range(5), SHORT, 4).slots == slots
 
 
 ODD = {
