@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +116,15 @@ class LanguageModel(Protocol):
         a prompt. batch_size: the most prompts that are answered at once. names: what failures call the prompts (an item's id
         and title); without them they are "prompt 0", "prompt 1", …
         """
+        ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A language model that can show an answer while it is written."""
+
+    def stream(self, prompt: str, seed: int, sampling: Sampling, *, name: str = "the prompt") -> Iterator[str | Completion]:
+        """The answer so far after every token, and at last the completion: that of `generate`. Raises ModelError."""
         ...
 
 

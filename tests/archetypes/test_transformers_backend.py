@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import processors
 
 from genair_engine.archetypes import transformers_backend
-from genair_engine.archetypes.backends import Completion, Failure, Sampling, load_encoder, load_language_model
+from genair_engine.archetypes.backends import Completion, Failure, Sampling, Streaming, load_encoder, load_language_model
 from genair_engine.archetypes.prompts import PAPER
 from genair_engine.archetypes.sources import find_model, list_models
 from genair_engine.archetypes.transformers_backend import TransformersModel
@@ -100,6 +100,7 @@ def test_an_answer_streams_as_it_is_written(models_dir: Path) -> None:
     """The same text as in a batch, growing token by token; half a character is never shown."""
     model = load(models_dir / "tiny-llama")
     sampling = Sampling(max_new_tokens=40, temperature=2)
+    assert isinstance(model, Streaming)
     *parts, last = model.stream(PROMPTS[1], 5, sampling)
     assert isinstance(last, Completion) and last.text == model.generate([PROMPTS[1]], [5], sampling)[0].text
     assert len(parts) == last.generated_tokens == 40

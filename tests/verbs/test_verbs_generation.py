@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from genair_engine import verbs
-from genair_engine.archetypes.backends import Failure
+from genair_engine.archetypes.backends import Failure, Sampling
 from genair_engine.archetypes.transformers_backend import TransformersModel
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.synthetic import write_lcrec
@@ -15,6 +15,7 @@ from genair_engine.cli import main
 from genair_engine.errors import ModelError
 from genair_engine.store import artifacts
 from genair_engine.store.archetypes import failures_of_set, find_set
+from genair_engine.store.keys import archetype_key
 from genair_engine.store.tables import ArchetypeRow
 from genair_engine.verbs import run_generation
 from genair_engine.verbs.archetypes import states_of
@@ -177,6 +178,13 @@ def test_a_set_is_the_same_set_whatever_it_is_written_on(imported):
     """The device is no part of a set's key: sets that were begun before it was kept go on."""
     first = generate(imported, limit=2)
     assert generate(imported, device="auto").archetypes == first.archetypes
+
+
+def test_the_key_of_a_set_is_what_it_was():
+    """Sets that earlier versions began are gone on with."""
+    sampling = Sampling().model_dump() | {"precision": "float32"}
+    key = archetype_key("demo-llama", "r1", "paper-1a2b3c4d", sampling, 42)
+    assert key == "d2b87678bbb7b65339d314d004cd0224baa6f3107ca1bf7fdb8ad666871f0449"
 
 
 def test_a_model_that_is_too_small_for_every_item_says_why(imported, tmp_path):
