@@ -100,7 +100,7 @@ class Decoding:
     """Prompts that are being answered: call `step` until `finished`.
 
     Rows of all tensors are slots. What is needed to decide who comes and goes is also kept as NumPy arrays, so that a step
-    waits for a GPU only once.
+    waits for a GPU only to learn which answers are complete (and, sampling, whether a nucleus is wide).
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Decoding:
         full = self._counts >= self._limits
         ends = torch.isin(tokens, self._decoder.eos) & ~full
         over = alive & (full | ends | ~self._sums.sum(dim=1).isfinite())
-        over_slots = over.nonzero()[:, 0].tolist()  # the one place that waits for a GPU
+        over_slots = over.nonzero()[:, 0].tolist()
         answers = [(int(self._who[slot]), self._answer(slot, bool(ends[slot]))) for slot in over_slots]
         self._who[over_slots] = -1
         if self._busy.any():

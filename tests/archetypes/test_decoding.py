@@ -88,7 +88,7 @@ def test_greedy_answers_are_those_of_generate(models_dir: Path, name: str) -> No
         assert answer.tokens == [t for t in expected[0, len(prompt) :].tolist() if t != 1]
 
 
-@pytest.mark.parametrize("slots", [1, 2, 4, 9, 16, 64])
+@pytest.mark.parametrize("slots", [2, 9, 64])
 def test_slots_go_from_answer_to_answer(stopping_dir: Path, slots: int) -> None:
     """Answers and prompts of many lengths: whatever the slots, each is as if it were alone."""
     eos = set(range(1, 340, 60))
