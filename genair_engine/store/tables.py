@@ -183,7 +183,8 @@ class ArchetypeSetRow(Base):
 
 
 class ArchetypeRow(Base):
-    """The archetype of one item. finish: "eos" or "length" (cut at the most new tokens allowed)."""
+    """The archetype of one item. finish: "eos" or "length" (cut at the most new tokens allowed). device: what wrote it, "" for
+    texts that were written before this was kept."""
 
     __tablename__ = "archetypes"
     __table_args__ = (
@@ -199,6 +200,18 @@ class ArchetypeRow(Base):
     generated_tokens: Mapped[int]
     finish: Mapped[str]
     seconds: Mapped[float]
+    device: Mapped[str] = mapped_column(default="", server_default="")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ArchetypeFailureRow(Base):
+    """An item that the last attempt could not write an archetype of, and why; it goes when one is written."""
+
+    __tablename__ = "archetype_failures"
+
+    set_id: Mapped[str] = mapped_column(String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reason: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

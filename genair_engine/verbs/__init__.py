@@ -5,7 +5,7 @@ the only source of CLI options, form fields and their help.
 """
 
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
-from genair_engine.verbs.archetypes import GenerateRequest, GenerateResult, generate
+from genair_engine.verbs.archetypes import FailedItem, GenerateRequest, GenerateResult, generate
 from genair_engine.verbs.base import Progress, Request, Result
 from genair_engine.verbs.browse import (
     ArchetypeText,
@@ -73,6 +73,7 @@ __all__ = [
     "Epoch",
     "Estimate",
     "EvaluateRequest",
+    "FailedItem",
     "GenerateRequest",
     "GenerateResult",
     "ImportRequest",

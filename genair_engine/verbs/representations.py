@@ -24,8 +24,9 @@ from genair_engine.store import artifacts
 from genair_engine.store.archetypes import find_set, texts_of_set, written_positions
 from genair_engine.store.keys import new_id
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
-from genair_engine.verbs.archetypes import item_labels, states_of
+from genair_engine.verbs.archetypes import states_of
 from genair_engine.verbs.base import Progress, Request, Result, positional, silent
+from genair_engine.verbs.run_generation import item_labels
 from genair_engine.workspace import Workspace
 
 LONGEST_STEM = 25
