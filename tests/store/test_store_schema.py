@@ -115,9 +115,9 @@ def test_a_database_of_the_first_code_is_taken_over(store_url: str, tmp_path: Pa
         (run,) = list_runs(session, 1)
         assert (run.id, run.config, run.efficiency) == ("old", {"dim": 8}, {})
     workspace.close()
-    assert versions(engine) == {"genair_schema_version": ["0003"]}
+    assert versions(engine) == {"genair_schema_version": ["0005"]}
     database.upgrade(engine)
-    assert versions(engine) == {"genair_schema_version": ["0003"]}
+    assert versions(engine) == {"genair_schema_version": ["0005"]}
     engine.dispose()
 
 
@@ -125,7 +125,7 @@ def test_processes_may_open_a_database_of_the_first_code_at_once(store_url: str,
     engine = database.connect(store_url)
     as_the_first_code_left_it(engine)
     assert open_at_once(store_url, tmp_path) == [0, 0, 0]
-    assert versions(engine) == {"genair_schema_version": ["0003"]}
+    assert versions(engine) == {"genair_schema_version": ["0005"]}
     engine.dispose()
 
 
@@ -137,7 +137,7 @@ def test_optuna_lives_in_the_same_database(store_workspace: Workspace) -> None:
     optuna.create_study(study_name="search", storage=storage).enqueue_trial({"alpha": 0.1})
     theirs = versions(store_workspace.engine)["alembic_version"]
     database.upgrade(store_workspace.engine)
-    assert versions(store_workspace.engine) == {"genair_schema_version": ["0003"], "alembic_version": theirs}
+    assert versions(store_workspace.engine) == {"genair_schema_version": ["0005"], "alembic_version": theirs}
     with storage.engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             assert connection.scalar(text("PRAGMA journal_mode")) == "wal"

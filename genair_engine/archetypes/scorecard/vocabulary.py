@@ -1,0 +1,213 @@
+"""The attribute terms of a catalogue, learned from its metadata: what a text can claim of an item beside numbers and ages.
+
+- brand: values of the brand field; not a single word that the catalogue also writes in lower case.
+- material: the noun that ends what follows "made of" or "made from", and the entries of a field that is called material,
+  fabric, composition or ingredients; one of a hundred items with the word must use it so.
+- property: words in -proof, -resistant, -repellent and -free ("waterproof").
+- attribute: entries of at most three words, without numbers, in fields that list (by commas, semicolons, bars or bullets)
+  and are not prose: features, colour, size, …
+
+All but brands must be used so by several items (`least`). A word that stands before a material, or before "material" or
+"fabric", in several items is a modifier, which counts only beside a material ("breathable cotton"). Titles and descriptions
+are prose: only materials and properties are taken from them. Categories give nothing: what an item is and whom it is for is
+what an archetype is to infer. Terms are compared by stems (`words.stem`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from genair_engine.archetypes.prompts import SKIPPED_ATTRIBUTES
+from genair_engine.archetypes.scorecard.words import FUNCTION_WORDS, Word, raw_words, stem, words_of
+
+VERSION = 1
+"""Of these rules; a vocabulary of another version is learned anew."""
+
+MATERIAL_HEADS = frozenset({"material", "fabric", "cloth", "textile"})
+LEAST_SHARE = 0.01
+"""Of the items with a word: so many must use it as a material; five times as many as a material's modifier."""
+LONGEST_ENTRY = 3
+
+_MADE_OF = re.compile(
+    r"\bmade (?:up |out |entirely |completely |mostly )?(?:of|from)\s+(?:(?:an?|the|our|high|pure|\d{1,3}\s?%)\s+)*",
+    re.IGNORECASE,
+)
+_MATERIAL_FIELDS = ("material", "fabric", "composition", "ingredient")
+_NO_NOUNS = MATERIAL_HEADS | {
+    "construction",
+    "quality",
+    "content",
+    "brand",
+    "new",
+    "satisfaction",
+    "guarantee",
+    "part",
+    "piece",
+}
+_PROPERTY = re.compile(r"[^\W\d_]{2,}-?(?:proof|resistant|repellent)|[^\W\d_]{2,}-free", re.IGNORECASE)
+_NO_PROPERTIES = frozenset({"hassle-free", "worry-free", "stress-free", "risk-free", "care-free", "toll-free", "trouble-free"})
+_PROSE = frozenset(
+    {"title", "name", "movie_title", "description", "categories", "category", "class", "brand", "text", "summary"}
+)
+_ENTRY = re.compile(r"[,;|•\n\r]+")
+_PERCENT = re.compile(r"\d{1,3}\s?%")
+_PAIR = re.compile(r"([^\W\d_][\w\-]+)\s+(?=([^\W\d_][\w\-]+))")
+_BREAK = re.compile(r"[^\s\w]|\n")
+_AFTER = 60  # characters in which a material is looked for
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Attribute terms with the number of items whose metadata hold them. Keys are stems, joined by blanks.
+
+    fields: attribute term → the field that lists it. items: of the catalogue that it was learned from.
+    """
+
+    items: int
+    brands: dict[str, int] = field(default_factory=dict)
+    materials: dict[str, int] = field(default_factory=dict)
+    modifiers: dict[str, int] = field(default_factory=dict)
+    properties: dict[str, int] = field(default_factory=dict)
+    attributes: dict[str, int] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+    version: int = VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Vocabulary | None:
+        """The stored vocabulary, or None where its rules are no longer ours."""
+        return cls(**value) if value.get("version") == VERSION else None
+
+
+def learn_vocabulary(items: Sequence[Mapping[str, str]], brands: Sequence[str], least: int = 2) -> Vocabulary:
+    """The vocabulary of a catalogue. items: the attributes of every item; brands: [n_items], "" where unknown.
+
+    least: items that must share a term (a brand needs only one).
+    """
+    counts = _Counts()
+    for attributes in items:
+        counts.add(attributes)
+    materials = counts.common(counts.materials, least, LEAST_SHARE)
+    modifiers = counts.common(_modifiers(items, materials), least, 5 * LEAST_SHARE)
+    listed = {term: n for term, n in counts.entries.items() if n >= least and term not in materials}
+    return Vocabulary(
+        items=len(items),
+        brands=_brands(brands, counts.lower),
+        materials=materials,
+        modifiers={word: n for word, n in modifiers.items() if word not in materials},
+        properties={word: n for word, n in counts.properties.items() if n >= least},
+        attributes=listed,
+        fields={term: counts.fields[term] for term in listed},
+    )
+
+
+class _Counts:
+    """Numbers of items, over all items added. holds: items with a word; lower: those that write it in lower case."""
+
+    def __init__(self) -> None:
+        self.holds: Counter[str] = Counter()
+        self.lower: Counter[str] = Counter()
+        self.materials: Counter[str] = Counter()
+        self.properties: Counter[str] = Counter()
+        self.entries: Counter[str] = Counter()
+        self.fields: dict[str, str] = {}
+
+    def add(self, attributes: Mapping[str, str]) -> None:
+        materials: set[str] = set()
+        entries: dict[str, str] = {}
+        words: set[str] = set()
+        lower: set[str] = set()
+        for key, value in _kept(attributes):
+            raw = set(raw_words(value))
+            words |= raw
+            lower |= {stem(word) for word in raw if word.islower()} if key.lower() != "brand" else set()
+            materials.update(_materials(key, value))
+            entries |= dict.fromkeys(_entries(key, value), key)
+        self.holds.update({stem(word) for word in words})
+        self.lower.update(lower)
+        self.properties.update({stem(word) for word in words if _PROPERTY.fullmatch(word)} - _NO_PROPERTIES)
+        self.materials.update(materials)
+        self.entries.update(entries.keys())
+        self.fields = entries | self.fields
+
+    def common(self, used: Counter[str], least: int, share: float) -> dict[str, int]:
+        """Words that enough items use so, with the items that hold them."""
+        return {word: self.holds[word] for word, n in used.items() if n >= max(least, share * self.holds[word])}
+
+
+def _kept(attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    return ((key, value) for key, value in attributes.items() if key.lower() not in SKIPPED_ATTRIBUTES)
+
+
+def _materials(key: str, value: str) -> Iterator[str]:
+    if any(name in key.lower() for name in _MATERIAL_FIELDS):
+        yield from (run[-1] for run in _runs(value) if run)
+    for match in _MADE_OF.finditer(value):
+        run = next(_runs(value[match.end() : match.end() + _AFTER], at_start=True))
+        if 1 <= len(run) <= LONGEST_ENTRY:
+            yield run[-1]
+
+
+def _modifiers(items: Iterable[Mapping[str, str]], materials: Iterable[str]) -> Counter[str]:
+    """In how many items a word stands right before a material or its general name."""
+    names = {*materials, *MATERIAL_HEADS}
+    used: Counter[str] = Counter()
+    for attributes in items:
+        pairs = _PAIR.findall(" | ".join(value for _, value in _kept(attributes)))
+        used.update({stem(first) for first, second in pairs if stem(second) in names} - FUNCTION_WORDS)
+    return used
+
+
+def _runs(value: str, at_start: bool = False) -> Iterator[list[str]]:
+    """Unbroken runs of content words, as stems; at_start: only one that begins the value."""
+    run: list[Word] = []
+    for word in words_of(value):
+        begins = not value[: word.start].strip()
+        broken = bool(run) and _BREAK.search(value, run[-1].end, word.start) is not None
+        if broken or not _content(word):
+            if run or at_start:
+                yield _named(run)
+            if at_start:
+                return
+            run = []
+        if _content(word):
+            if at_start and not run and not begins:
+                break
+            run.append(word)
+    yield _named(run)
+
+
+def _named(run: list[Word]) -> list[str]:
+    """The stems of a run, or nothing where it ends in no certain noun ("raw material")."""
+    return [] if run and run[-1].stem in _NO_NOUNS else [word.stem for word in run]
+
+
+def _entries(key: str, value: str) -> Iterator[str]:
+    """The short entries of a field that lists, without shares ("100%"); none that holds another number."""
+    if key.lower() in _PROSE:
+        return
+    for entry in _ENTRY.split(value):
+        plain = _PERCENT.sub(" ", entry)
+        stems = [word.stem for word in words_of(plain)]
+        if 1 <= len(stems) <= LONGEST_ENTRY and not {stems[0], stems[-1]} & FUNCTION_WORDS and not re.search(r"\d", plain):
+            yield " ".join(stems)
+
+
+def _content(word: Word) -> bool:
+    return word.stem not in FUNCTION_WORDS and not word.text[0].isdigit() and len(word.stem) > 2
+
+
+def _brands(brands: Sequence[str], lower: Mapping[str, int]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for brand, count in Counter(brand for brand in brands if brand).items():
+        stems = [stem(word) for word in raw_words(brand)]
+        ordinary = len(stems) == 1 and (lower.get(stems[0], 0) > 0 or len(stems[0]) < 3)
+        if stems and not ordinary:
+            found[" ".join(stems)] += count
+    return dict(found)
