@@ -1,9 +1,9 @@
 """Win rates between archetypes from people's votes, with Wilson's interval.
 
-A ballot shows the archetypes of one item by two or more models. Its winner wins against all others shown; a thumb up wins against
-a thumb down on the same ballot; a ballot without winner and thumbs is a tie of all. Ties are counted, but are no part of the rate.
-A person who gave a name counts once for the same item and the same archetypes: with the newest ballot. Wilson's interval takes
-comparisons for independent; three models on a ballot give two that are not.
+A ballot shows the archetypes of one item by two or more models. Its winner wins against all others shown; a thumb up wins
+against a thumb down on the same ballot; a ballot without winner and thumbs is a tie of all. Ties are counted, but are no
+part of the rate. A person who gave a name counts once for the same item and the same archetypes: with the newest ballot.
+Wilson's interval takes comparisons for independent; three models on a ballot give two that are not.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Ballot:
 
 @dataclass(frozen=True)
 class WinRate:
-    """How often `name` won against `against` (None: any other). rate = wins / (wins + losses), None where nobody won."""
+    """How often `model` won against `against` (None: any other). rate = wins / (wins + losses), None where nobody won."""
 
-    name: str
+    model: str
     against: str | None
     wins: int
     losses: int

@@ -13,7 +13,9 @@ from genair_engine.store.tables import PromptTemplateRow
 def list_templates(session: Session) -> Sequence[PromptTemplateRow]:
     """All versions of all saved templates, by name, newest first."""
     return session.scalars(
-        select(PromptTemplateRow).order_by(PromptTemplateRow.name, PromptTemplateRow.created_at.desc(), PromptTemplateRow.version)
+        select(PromptTemplateRow).order_by(
+            PromptTemplateRow.name, PromptTemplateRow.created_at.desc(), PromptTemplateRow.version
+        )
     ).all()
 
 

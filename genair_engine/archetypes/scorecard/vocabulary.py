@@ -25,7 +25,7 @@ from genair_engine.archetypes.prompts import SKIPPED_ATTRIBUTES
 from genair_engine.archetypes.scorecard.words import FUNCTION_WORDS, Word, raw_words, stem, words_of
 
 VERSION = 1
-"""Of these rules; a vocabulary of another version is learned anew."""
+"""Of these rules; kept vocabularies of another version are not used."""
 
 MATERIAL_HEADS = frozenset({"material", "fabric", "cloth", "textile"})
 LEAST_SHARE = 0.01
@@ -74,15 +74,9 @@ class Vocabulary:
     properties: dict[str, int] = field(default_factory=dict)
     attributes: dict[str, int] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
-    version: int = VERSION
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Vocabulary | None:
-        """The stored vocabulary, or None where its rules are no longer ours."""
-        return cls(**value) if value.get("version") == VERSION else None
 
 
 def learn_vocabulary(items: Sequence[Mapping[str, str]], brands: Sequence[str], least: int = 2) -> Vocabulary:
