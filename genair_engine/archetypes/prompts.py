@@ -57,7 +57,7 @@ class PromptTemplate:
 
 
 def check_template(template: PromptTemplate) -> None:
-    """Raises InputError that names the part where a template cannot be rendered, or would tell the model nothing of the item."""
+    """Raises InputError that names the part where a template cannot be rendered, or would tell nothing of the item."""
     for part, allowed in PLACEHOLDERS.items():
         wording = getattr(template, part)
         if len(wording) > LONGEST_TEMPLATE or "\0" in wording:

@@ -84,8 +84,8 @@ class Base(DeclarativeBase):
 
 
 class DatasetRow(Base):
-    """An imported dataset; `folder` holds its sequences, negatives and side tables. job_id (here and below): the job that
-    made it, if it was one."""
+    """An imported dataset; `folder` holds its sequences, negatives and side tables. job_id (here and below): the job that made
+    it, if it was one."""
 
     __tablename__ = "datasets"
     __table_args__ = ({"sqlite_autoincrement": True},)  # an id is never given twice: caches and jobs may still hold it
@@ -352,8 +352,8 @@ class RunEpochRow(Base):
 class WorkerRow(Base):
     """A process that runs jobs. It is alive as long as its lease; its row goes when it leaves.
 
-    slots: jobs it runs at a time. executor: "local" (processes of its own) or "ray" (the cluster's). devices: its GPUs,
-    each {"index", "name", "total_mb", "free_mb", "utilization"}.
+    slots: jobs it runs at a time. executor: "local" (processes of its own) or "ray" (the cluster's). devices: its GPUs, each
+    {"index", "name", "total_mb", "free_mb", "utilization"}.
     """
 
     __tablename__ = "workers"
@@ -373,10 +373,10 @@ class JobRow(Base):
     """A long verb that was asked for: the one truth about it, whoever runs it.
 
     key: what two requests share that ask for the same; only one of them is queued or running at a time. config: the typed
-    request. gpus: how many it wants (0: none, None: one where the worker has any); gpu: a certain one; devices: those it
-    was given. attempts: how often it was started; it is started again until max_attempts when its worker or process dies.
-    worker_id, lease_until: who runs it, and until when he may be silent. usage: {"cpu_percent", "memory_mb"} of its
-    processes. estimate: what was expected before it was launched. log: a file in the workspace.
+    request. gpus: how many it wants (0: none, None: one where the worker has any); gpu: a certain one; devices: those it was
+    given. attempts: how often it was started; it is started again until max_attempts when its worker or process dies.
+    worker_id, lease_until: who runs it, and until when he may be silent. usage: {"cpu_percent",
+    "memory_mb"} of its processes. estimate: what was expected before it was launched. log: a file in the workspace.
     """
 
     __tablename__ = "jobs"

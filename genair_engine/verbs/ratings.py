@@ -37,7 +37,7 @@ class RateRequest(Request):
     blind: bool = Field(False, description="the models' names were hidden")
     reason: str = Field("", max_length=LONGEST_REASON, description="why, in words")
     who: str | None = Field(
-        None, max_length=100, description="who votes; a person's newest vote on the same archetypes counts"
+        None, max_length=100, description="who votes; of one person the newest vote on the same texts counts"
     )
 
 

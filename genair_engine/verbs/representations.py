@@ -24,7 +24,7 @@ from genair_engine.archetypes.sources import ModelSource, find_model
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError, OutageError
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import find_set, texts_of_items, texts_of_set, written_positions
+from genair_engine.store.archetypes import find_set, texts_of_set, written_positions
 from genair_engine.store.keys import new_id
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
 from genair_engine.store.votes import list_pins
@@ -71,8 +71,7 @@ class RepresentRequest(Request):
 
 
 class RepresentResult(Result):
-    """dims: columns a part; explained: share of variance they hold. pinned: items whose archetype is a pinned one of
-    another set."""
+    """dims: columns a part; explained: share of variance they hold. pinned: items with the pinned archetype of another set."""
 
     dataset: str
     representation: str
@@ -155,10 +154,9 @@ def _generated(
     prefill, decoding, there = states_of(workspace.fetch(archetypes.folder), dataset.n_items)
     for of in {one.id: one for one in pinned.values()}.values():
         rows = np.array([position - 1 for position, one in pinned.items() if one.id == of.id])
-        for own, others in zip(
-            (prefill, decoding, there), states_of(workspace.fetch(of.folder), dataset.n_items), strict=True
-        ):
-            own[rows] = others[rows]
+        others = states_of(workspace.fetch(of.folder), dataset.n_items)
+        for own, other in zip((prefill, decoding, there), others, strict=True):
+            own[rows] = other[rows]
     _require_all(set((np.flatnonzero(there) + 1).tolist()), dataset, archetypes.model)
     states = {"prefill": prefill, "decoding": decoding}
     return Gathered({part: states[part] for part in _parts(request, list(states))}, archetypes, pinned)
@@ -179,8 +177,9 @@ def _encoded(
             archetypes = find_set(session, row.id, request.archetypes)
             written = texts_of_set(session, archetypes.id)
             pinned = _pinned(session, row, archetypes, request)
-            for position, of in pinned.items():
-                written |= texts_of_items(session, of.id, [position])
+            for of in {one.id: one for one in pinned.values()}.values():
+                theirs = texts_of_set(session, of.id)
+                written |= {position: theirs[position] for position, one in pinned.items() if one.id == of.id}
         _require_all(written.keys(), dataset, archetypes.model)
         texts["decoding"] = [written[position] for position in range(1, dataset.n_items + 1)]
     parts = _parts(request, list(texts))
@@ -220,8 +219,8 @@ def _refuse_other_states(pinned: ArchetypeSetRow, own: ArchetypeSetRow, item: st
             for model, revision, dim, precision in (made_by(pinned), made_by(own))
         )
         raise InputError(
-            f"The archetype of {item} is pinned to set {pinned.id}, whose states are of another model ({there}) than those of set "
-            f"{own.id} ({here}): they cannot stand in one representation. Pin one by the same model, take the pin off (`pin "
+            f"The archetype of {item} is pinned to set {pinned.id}, whose states are of another model ({there}) than those of "
+            f"set {own.id} ({here}): they cannot stand in one representation. Pin one by the same model, take the pin off (`pin "
             "DATASET ITEM --off`), or give --ignore-pins."
         )
 

@@ -96,7 +96,7 @@ class ScoreResult(Result):
         table = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
         ]
-        return [*table, "Means with their 95 % intervals."] + self.notes
+        return [*table, "Means with their 95 % intervals.", *self.notes]
 
 
 class MarkedClaim(Record):
@@ -284,8 +284,8 @@ def _notes(request: ScoreRequest, has_text: Sequence[npt.NDArray[np.bool_]], sha
         return []
     if request.common:
         return [
-            f"Means are over the {shared.sum():,} items that all sets have a text of; specificity and diversity are distances to "
-            "all texts of a set, and behaviour agreement is of the whole set."
+            f"Means are over the {shared.sum():,} items that all sets have a text of; specificity and diversity are distances "
+            "to all texts of a set, and behaviour agreement is of the whole set."
         ]
     return ["The sets hold texts of different items: compare them with --common, or finish them first."]
 
