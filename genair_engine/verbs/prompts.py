@@ -116,8 +116,8 @@ def prompt_save(
     template = request.template()
     if not _NAME.fullmatch(request.name) or _LIKE_A_VERSION.fullmatch(request.name):
         raise InputError(
-            f"{request.name!r} cannot name a prompt. Use letters, digits, '.', '_' and '-' (at most 60, starting with a letter "
-            "or digit), and not the form of a version (a hash at the end)."
+            f"{request.name!r} cannot name a prompt. Use letters, digits, '.', '_' and '-' (at most 60, starting with a "
+            "letter or digit), and not the form of a version (a hash at the end)."
         )
     check_template(template)
     if request.name == PAPER.name and template.version != PAPER.version:

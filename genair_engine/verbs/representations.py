@@ -220,8 +220,8 @@ def _refuse_other_states(pinned: ArchetypeSetRow, own: ArchetypeSetRow, item: st
         )
         raise InputError(
             f"The archetype of {item} is pinned to set {pinned.id}, whose states are of another model ({there}) than those of "
-            f"set {own.id} ({here}): they cannot stand in one representation. Pin one by the same model, take the pin off (`pin "
-            "DATASET ITEM --off`), or give --ignore-pins."
+            f"set {own.id} ({here}): they cannot stand in one representation. Pin one by the same model, take the pin off "
+            "(`pin DATASET ITEM --off`), or give --ignore-pins."
         )
 
 

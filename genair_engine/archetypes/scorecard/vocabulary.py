@@ -2,7 +2,8 @@
 
 - brand: values of the brand field; not a single word that the catalogue also writes in lower case.
 - material: the noun that ends what follows "made of" or "made from", and the entries of a field that is called material,
-  fabric, composition or ingredients; one of a hundred items with the word must use it so.
+  fabric, composition or ingredients; one of a hundred items with the word must use it so. What follows "100%" and what
+  stands before "material" there is counted, too, but makes no material alone ("100% satisfaction", "raw material").
 - property: words in -proof, -resistant, -repellent and -free ("waterproof").
 - attribute: entries of at most three words, without numbers, in fields that list (by commas, semicolons, bars or bullets)
   and are not prose: features, colour, size, …
@@ -30,24 +31,15 @@ VERSION = 1
 MATERIAL_HEADS = frozenset({"material", "fabric", "cloth", "textile"})
 LEAST_SHARE = 0.01
 """Of the items with a word: so many must use it as a material; five times as many as a material's modifier."""
-LONGEST_ENTRY = 3
+LONGEST_ENTRY, LONGEST_RUN = 3, 4
+"""Words of a listed attribute, and of what something is made of."""
 
 _MADE_OF = re.compile(
     r"\bmade (?:up |out |entirely |completely |mostly )?(?:of|from)\s+(?:(?:an?|the|our|high|pure|\d{1,3}\s?%)\s+)*",
     re.IGNORECASE,
 )
 _MATERIAL_FIELDS = ("material", "fabric", "composition", "ingredient")
-_NO_NOUNS = MATERIAL_HEADS | {
-    "construction",
-    "quality",
-    "content",
-    "brand",
-    "new",
-    "satisfaction",
-    "guarantee",
-    "part",
-    "piece",
-}
+_NO_NOUNS = MATERIAL_HEADS | {"construction", "quality", "content", "brand", "new", "guarantee", "part", "piece"}
 _PROPERTY = re.compile(r"[^\W\d_]{2,}-?(?:proof|resistant|repellent)|[^\W\d_]{2,}-free", re.IGNORECASE)
 _NO_PROPERTIES = frozenset({"hassle-free", "worry-free", "stress-free", "risk-free", "care-free", "toll-free", "trouble-free"})
 _PROSE = frozenset(
@@ -56,7 +48,6 @@ _PROSE = frozenset(
 _ENTRY = re.compile(r"[,;|•\n\r]+")
 _PERCENT = re.compile(r"\d{1,3}\s?%")
 _PAIR = re.compile(r"([^\W\d_][\w\-]+)\s+(?=([^\W\d_][\w\-]+))")
-_BREAK = re.compile(r"[^\s\w]|\n")
 _AFTER = 60  # characters in which a material is looked for
 
 
@@ -87,7 +78,7 @@ def learn_vocabulary(items: Sequence[Mapping[str, str]], brands: Sequence[str], 
     counts = _Counts()
     for attributes in items:
         counts.add(attributes)
-    materials = counts.common(counts.materials, least, LEAST_SHARE)
+    materials = counts.common(Counter({word: counts.materials[word] for word in counts.sure}), least, LEAST_SHARE)
     modifiers = counts.common(_modifiers(items, materials), least, 5 * LEAST_SHARE)
     listed = {term: n for term, n in counts.entries.items() if n >= least and term not in materials}
     return Vocabulary(
@@ -102,12 +93,14 @@ def learn_vocabulary(items: Sequence[Mapping[str, str]], brands: Sequence[str], 
 
 
 class _Counts:
-    """Numbers of items, over all items added. holds: items with a word; lower: those that write it in lower case."""
+    """Numbers of items, over all items added. holds: items with a word; lower: those that write it in lower case;
+    sure: words that are called a material for certain at least once."""
 
     def __init__(self) -> None:
         self.holds: Counter[str] = Counter()
         self.lower: Counter[str] = Counter()
         self.materials: Counter[str] = Counter()
+        self.sure: set[str] = set()
         self.properties: Counter[str] = Counter()
         self.entries: Counter[str] = Counter()
         self.fields: dict[str, str] = {}
@@ -121,7 +114,9 @@ class _Counts:
             raw = set(raw_words(value))
             words |= raw
             lower |= {stem(word) for word in raw if word.islower()} if key.lower() != "brand" else set()
-            materials.update(_materials(key, value))
+            for word, sure in _materials(key, value):
+                materials.add(word)
+                self.sure |= {word} if sure else set()
             entries |= dict.fromkeys(_entries(key, value), key)
         self.holds.update({stem(word) for word in words})
         self.lower.update(lower)
@@ -139,13 +134,33 @@ def _kept(attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     return ((key, value) for key, value in attributes.items() if key.lower() not in SKIPPED_ATTRIBUTES)
 
 
-def _materials(key: str, value: str) -> Iterator[str]:
+def _materials(key: str, value: str) -> Iterator[tuple[str, bool]]:
+    """Words that are used as a material, and whether that is sure."""
     if any(name in key.lower() for name in _MATERIAL_FIELDS):
-        yield from (run[-1] for run in _runs(value) if run)
+        for entry in _ENTRY.split(_PERCENT.sub(" ", value)):
+            yield from _noun(entry.strip())
     for match in _MADE_OF.finditer(value):
-        run = next(_runs(value[match.end() : match.end() + _AFTER], at_start=True))
-        if 1 <= len(run) <= LONGEST_ENTRY:
-            yield run[-1]
+        yield from _noun(value[match.end() : match.end() + _AFTER])
+    for match in _PERCENT.finditer(value):
+        for word, _ in _noun(value[match.end() : match.end() + _AFTER].lstrip()):
+            yield word, False
+
+
+def _noun(text: str) -> Iterator[tuple[str, bool]]:
+    """The noun that ends the content words with which a text begins; not sure where a general name follows ("raw
+    material")."""
+    run: list[Word] = []
+    end = 0
+    for word in words_of(text):
+        if text[end : word.start].strip() or not _content(word):
+            break
+        run.append(word)
+        end = word.end
+    stems = [word.stem for word in run]
+    while stems and stems[-1] in _NO_NOUNS:
+        stems.pop()
+    if stems and len(run) <= LONGEST_RUN:
+        yield stems[-1], len(stems) == len(run)
 
 
 def _modifiers(items: Iterable[Mapping[str, str]], materials: Iterable[str]) -> Counter[str]:
@@ -156,30 +171,6 @@ def _modifiers(items: Iterable[Mapping[str, str]], materials: Iterable[str]) -> 
         pairs = _PAIR.findall(" | ".join(value for _, value in _kept(attributes)))
         used.update({stem(first) for first, second in pairs if stem(second) in names} - FUNCTION_WORDS)
     return used
-
-
-def _runs(value: str, at_start: bool = False) -> Iterator[list[str]]:
-    """Unbroken runs of content words, as stems; at_start: only one that begins the value."""
-    run: list[Word] = []
-    for word in words_of(value):
-        begins = not value[: word.start].strip()
-        broken = bool(run) and _BREAK.search(value, run[-1].end, word.start) is not None
-        if broken or not _content(word):
-            if run or at_start:
-                yield _named(run)
-            if at_start:
-                return
-            run = []
-        if _content(word):
-            if at_start and not run and not begins:
-                break
-            run.append(word)
-    yield _named(run)
-
-
-def _named(run: list[Word]) -> list[str]:
-    """The stems of a run, or nothing where it ends in no certain noun ("raw material")."""
-    return [] if run and run[-1].stem in _NO_NOUNS else [word.stem for word in run]
 
 
 def _entries(key: str, value: str) -> Iterator[str]:
