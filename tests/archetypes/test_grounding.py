@@ -141,6 +141,10 @@ def test_what_a_catalogue_teaches():
     [
         ("A hat made of cotton and polyester.", [("cotton", "material"), ("polyester", "material")]),
         ("Cotton lovers and polyester artists will come.", []),  # said of people
+        ("Tailors work with cotton, away from polyester, in the cotton industry.", []),
+        ("The soft cotton is light; it is polyester.", [("cotton", "material"), ("polyester", "material")]),
+        ("Sewers join breathable fabrics; the breathable fabric is light.", [("breathable fabric", "material")]),
+        ("Campers waterproof tents, and they waterproof boots.", [("waterproof", "property")]),
         ("Its polyester lining is soft.", [("polyester", "material")]),
         ("For fans of Nike and of Outdoor Research.", [("Nike", "brand"), ("Outdoor Research", "brand")]),
         ("For outdoor research and the goddess nike.", []),
@@ -179,9 +183,9 @@ def test_ages_are_supported_by_ages_only():
     assert marks("For ages 3-5.", item) == []
 
 
-def test_list_numbers_are_those_that_count():
-    text = "Costs 3. euros 1. One. 2. Two 2024. And 3. Three"
-    assert [text[start:end] for start, end in list_numbers(text)] == ["1", "2", "3"]
+def test_list_numbers_are_those_that_count_or_begin_a_line():
+    text = "Costs 3. euros 1. One. 2. Two 2024. And 3. Three\n**7.** Seven 9. x"
+    assert [text[start:end] for start, end in list_numbers(text)] == ["1", "2", "3", "7"]
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ A claim is an attribute term of the catalogue (`vocabulary`), a number or an age
 item's own metadata (all of its attributes, uncut) hold every word of it, or the same numbers. Who the item is for is no
 claim: that is what an archetype infers. The rules about when a word is claimed of the item rather than said of people:
 
-- materials count unless they stand right before a noun that is not the item's ("metal detectorists", "a glass artist");
-- in front of "material" or "fabric" every word counts that the catalogue knows from any attribute ("breathable cotton
+- materials count before a noun of the item ("cotton hat"), and where the phrase is about the item ("its …", "the …", "made
+  of …"), but not elsewhere ("boards on metal") nor before another noun ("the metal detectorists");
+- in front of "material" or "fabric" every word counts that the catalogue knows from any attribute ("the breathable cotton
   material");
+- properties are no verbs ("they waterproof tents");
 - single words that a field lists (colours, sizes, …) count only before a noun of the item's title or beside a material;
 - brands count where they are written with capitals, at the start of a sentence only if they have several words.
 
@@ -16,7 +18,6 @@ score = supported claims / claims, each term once; a text that claims nothing ha
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
@@ -30,8 +31,12 @@ Place = tuple[Kind, int, int]
 
 _ITEM_NOUNS = frozenset({"item", "product", "design", "finish", "construction", "lining", "shell", "body"}) | MATERIAL_HEADS
 _LONGEST = 5
+_REACH = 4
+_DEFINITE = frozenset({"its", "this", "the", "these", "is", "are"})
+_OF = frozenset({"of", "from", "with", "in"})
+_MADE = frozenset({"made", "built", "crafted", "constructed", "composed", "consist"})
+_BEFORE_VERBS = frozenset({"they", "to", "who", "we", "you"})
 _QUOTES = " \t*_\"“'("
-_GAP = re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
@@ -71,13 +76,13 @@ def ground(text: str, attributes: Mapping[str, str], vocabulary: Vocabulary) -> 
     item = _Item(attributes)
     figures = figures_of(text)
     claims = [item.judge_figure(text, figure) for figure in figures]
-    words = words_of(text)
+    written = _Text(text)
     taken: set[int] = set()
-    for kind, first, last in _terms(text, words, vocabulary, item.nouns):
+    for kind, first, last in _terms(written, vocabulary, item.nouns):
         positions = range(first, last + 1)
         if taken.isdisjoint(positions):
             taken.update(positions)
-            claims.append(item.judge(kind, words[first : last + 1], vocabulary))
+            claims.append(item.judge(kind, written.words[first : last + 1], vocabulary))
     return Grounding(tuple(sorted(claims, key=lambda claim: claim.start)))
 
 
@@ -103,7 +108,7 @@ class _Item:
         if not missing:
             reason = f"The metadata hold {'this age' if figure.kind == 'age' else 'this number'}."
         else:
-            values = " and ".join(f"{value:g}" for value in missing)
+            values = " and ".join(f"{value:.12g}" for value in missing)
             reason = f"No {'age' if figure.kind == 'age' else 'number'} in the item's metadata is {values}."
         return Claim(figure.start, figure.end, " ".join(shown.split()).casefold(), figure.kind, not missing, reason)
 
@@ -137,68 +142,85 @@ def _items(count: int) -> str:
     return f"{count:,} item{'s' * (count != 1)}"
 
 
-def _terms(text: str, words: Sequence[Word], vocabulary: Vocabulary, nouns: Set[str]) -> Iterator[Place]:
+class _Text:
+    """A text's words. adjacent: whether only white space stands between a word and the next (False for the last)."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.words = words_of(text)
+        self.stems = [word.stem for word in self.words]
+        self.adjacent = [text[one.end : two.start].isspace() for one, two in itertools.pairwise(self.words)] + [False]
+
+    def following(self, place: int) -> str:
+        """The stem right after a word, "" where punctuation or nothing follows."""
+        return self.stems[place + 1] if self.adjacent[place] else ""
+
+    def phrases(self, terms: Mapping[str, int], starts: Set[str]) -> Iterator[tuple[int, int]]:
+        """First and last word of every place where a term stands, the longest there. starts: first words of the terms."""
+        first = 0
+        while first < len(self.stems):
+            last = self._longest(first, terms) if self.stems[first] in starts else None
+            if last is not None:
+                yield first, last
+            first = first + 1 if last is None else last + 1
+
+    def _longest(self, first: int, terms: Mapping[str, int]) -> int | None:
+        end = first + 1
+        while end < len(self.stems) and end - first < _LONGEST and self.adjacent[end - 1]:
+            end += 1
+        return next((last - 1 for last in range(end, first, -1) if " ".join(self.stems[first:last]) in terms), None)
+
+
+def _terms(text: _Text, vocabulary: Vocabulary, nouns: Set[str]) -> Iterator[Place]:
     """(kind, first word, last word) of what counts as claimed; earlier ones take precedence where they overlap."""
-    adjacent = [bool(_GAP.fullmatch(text, one.end, two.start)) for one, two in itertools.pairwise(words)] + [False]
-    stems = [word.stem for word in words]
-    yield from _brands(text, words, stems, adjacent, vocabulary)
-    yield from _materials(stems, adjacent, vocabulary, nouns)
-    for place, one in enumerate(stems):
-        if one in vocabulary.properties:
+    yield from _brands(text, vocabulary)
+    yield from _materials(text, vocabulary, nouns)
+    for place, one in enumerate(text.stems):
+        if one in vocabulary.properties and (place == 0 or text.stems[place - 1] not in _BEFORE_VERBS):
             yield "property", place, place
-    yield from _listed(stems, adjacent, vocabulary, nouns)
+    for first, last in text.phrases(vocabulary.attributes, vocabulary.attribute_starts):
+        describes = text.following(last) in nouns and text.stems[first] not in nouns
+        if last > first or describes:
+            yield "attribute", first, last
 
 
-def _brands(
-    text: str, words: Sequence[Word], stems: Sequence[str], adjacent: Sequence[bool], vocabulary: Vocabulary
-) -> Iterator[Place]:
-    for first, last in _phrases(stems, adjacent, vocabulary.brands):
-        capitals = all(not word.text[0].islower() for word in words[first : last + 1])
-        before = text[: words[first].start].rstrip(_QUOTES)
+def _brands(text: _Text, vocabulary: Vocabulary) -> Iterator[Place]:
+    for first, last in text.phrases(vocabulary.brands, vocabulary.brand_starts):
+        capitals = all(not word.text[0].islower() for word in text.words[first : last + 1])
+        before = text.text[: text.words[first].start].rstrip(_QUOTES)
         starts = first == last and (not before or before[-1] in ".!?:#)\n")
         if capitals and not starts:
             yield "brand", first, last
 
 
-def _materials(stems: Sequence[str], adjacent: Sequence[bool], vocabulary: Vocabulary, nouns: Set[str]) -> Iterator[Place]:
-    beside = vocabulary.materials.keys() | vocabulary.modifiers.keys()
-    listed = (
-        {word for term in vocabulary.attributes for word in term.split()} if not MATERIAL_HEADS.isdisjoint(stems) else set()
-    )
-    for place, one in enumerate(stems):
+def _materials(text: _Text, vocabulary: Vocabulary, nouns: Set[str]) -> Iterator[Place]:
+    claimed = -1
+    for place, one in enumerate(text.stems):
         head = one in MATERIAL_HEADS
         if not head and one not in vocabulary.materials:
             continue
-        follows = adjacent[place] and stems[place + 1]
-        if not head and follows and follows not in FUNCTION_WORDS | nouns | vocabulary.materials.keys():
-            continue
+        known = vocabulary.any_word if head else vocabulary.beside_material
         first = place
-        known = beside | listed if head else beside
-        while first > 0 and adjacent[first - 1] and stems[first - 1] in known and stems[first - 1] not in FUNCTION_WORDS:
+        while first > 0 and text.adjacent[first - 1] and text.stems[first - 1] in known:
             first -= 1
-        last = place + 1 if not head and follows in MATERIAL_HEADS else place
-        if not head or first < place:
-            yield "material", first, last
+        follows = text.following(place)
+        last = place + 1 if follows in MATERIAL_HEADS else place
+        described = head or not follows or follows in FUNCTION_WORDS or follows in vocabulary.materials
+        goes_on = 0 <= claimed == first - 2 and text.stems[first - 1] in ("and", "or")
+        named = follows in nouns and follows not in MATERIAL_HEADS
+        if named or ((described or last > place) and (goes_on or _said_of_item(text, first))):
+            claimed = last
+            if not head or first < place:
+                yield "material", first, last
 
 
-def _listed(stems: Sequence[str], adjacent: Sequence[bool], vocabulary: Vocabulary, nouns: Set[str]) -> Iterator[Place]:
-    for first, last in _phrases(stems, adjacent, vocabulary.attributes):
-        describes = adjacent[last] and stems[last + 1] in nouns and stems[first] not in nouns
-        if last > first or describes:
-            yield "attribute", first, last
-
-
-def _phrases(stems: Sequence[str], adjacent: Sequence[bool], terms: Mapping[str, int]) -> Iterator[tuple[int, int]]:
-    """First and last word of every place where a term stands, the longest there."""
-    first = 0
-    while first < len(stems):
-        found = first
-        longest = 1
-        while longest < _LONGEST and first + longest < len(stems) and adjacent[first + longest - 1]:
-            longest += 1
-        for length in range(longest, 0, -1):
-            if " ".join(stems[first : first + length]) in terms:
-                found = first + length
-                yield first, found - 1
-                break
-        first = max(found, first + 1)
+def _said_of_item(text: _Text, first: int) -> bool:
+    """Whether the noun phrase around a word is about the item: "its soft …", "the …", "made of …", "it is …"."""
+    place = first - 1
+    while place >= max(0, first - _REACH) and text.adjacent[place] and text.stems[place] not in FUNCTION_WORDS:
+        place -= 1
+    if place < 0 or not text.adjacent[place]:
+        return False
+    if text.stems[place] in _OF:
+        return place > 0 and text.adjacent[place - 1] and text.stems[place - 1] in _MADE
+    return text.stems[place] in _DEFINITE

@@ -1,7 +1,7 @@
 """Numbers and ages in a text, with their values: what "grounding" compares with an item's metadata.
 
 An age is a number, or a range, after "ages" or before "years old", "months and up" or the like; every other free-standing
-number, with or without a unit, is a number. The numbers of a list ("1. …"), ordinals ("21st") and codes ("X568") are none.
+number, with or without a unit, is a number. List numbers, ordinals, "3D" and codes ("X568") are none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AGE = re.compile(
     r"(?:olds?|of age|and (?:up|older|under|over))\b",
     re.IGNORECASE,
 )
-_FREE = re.compile(rf"(?<![\w.,])(?<![A-Za-z]-)(?:{_NUMBER})(?!(?:st|nd|rd|th)\b)(?=[^\W\d_]{{0,4}}(?![\w]))", re.IGNORECASE)
+_FREE = re.compile(rf"(?<![\w.,])(?<![A-Za-z]-)(?:{_NUMBER})(?!(?:st|nd|rd|th|d)\b)(?=[^\W\d_]{{0,4}}(?![\w]))", re.IGNORECASE)
 _SINGLE = re.compile(_NUMBER)
 
 

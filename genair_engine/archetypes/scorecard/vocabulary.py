@@ -2,24 +2,25 @@
 
 - brand: values of the brand field; not a single word that the catalogue also writes in lower case.
 - material: the noun that ends what follows "made of" or "made from", and the entries of a field that is called material,
-  fabric, composition or ingredients; one of a hundred items with the word must use it so. What follows "100%" and what
-  stands before "material" there is counted, too, but makes no material alone ("100% satisfaction", "raw material").
+  fabric, composition or ingredients; 1.5% of the items with the word must use it so. What follows "100%" and what stands
+  before "material" there is counted, too, but makes no material alone ("100% satisfaction", "raw material").
 - property: words in -proof, -resistant, -repellent and -free ("waterproof").
 - attribute: entries of at most three words, without numbers, in fields that list (by commas, semicolons, bars or bullets)
   and are not prose: features, colour, size, …
 
-All but brands must be used so by several items (`least`). A word that stands before a material, or before "material" or
-"fabric", in several items is a modifier, which counts only beside a material ("breathable cotton"). Titles and descriptions
-are prose: only materials and properties are taken from them. Categories give nothing: what an item is and whom it is for is
-what an archetype is to infer. Terms are compared by stems (`words.stem`).
+All but brands must be used so by several items (`least`). A word before the noun there is a modifier, which counts only
+beside a material ("breathable cotton"). Titles and descriptions are prose: only materials and properties are taken from
+them. Categories give nothing: what an item is and whom it is for is what an archetype is to infer. Terms are compared by
+stems (`words.stem`).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from genair_engine.archetypes.prompts import SKIPPED_ATTRIBUTES
@@ -29,8 +30,8 @@ VERSION = 1
 """Of these rules; kept vocabularies of another version are not used."""
 
 MATERIAL_HEADS = frozenset({"material", "fabric", "cloth", "textile"})
-LEAST_SHARE = 0.01
-"""Of the items with a word: so many must use it as a material; five times as many as a material's modifier."""
+LEAST_SHARE = 0.015
+"""Of the items with a word: so many must use it as a material, or as a word before a material."""
 LONGEST_ENTRY, LONGEST_RUN = 3, 4
 """Words of a listed attribute, and of what something is made of."""
 
@@ -39,7 +40,9 @@ _MADE_OF = re.compile(
     re.IGNORECASE,
 )
 _MATERIAL_FIELDS = ("material", "fabric", "composition", "ingredient")
-_NO_NOUNS = MATERIAL_HEADS | {"construction", "quality", "content", "brand", "new", "guarantee", "part", "piece"}
+_NO_NOUNS = MATERIAL_HEADS | frozenset(
+    {"construction", "quality", "content", "grade", "strength", "source", "brand", "new", "guarantee", "part", "piece"}
+)
 _PROPERTY = re.compile(r"[^\W\d_]{2,}-?(?:proof|resistant|repellent)|[^\W\d_]{2,}-free", re.IGNORECASE)
 _NO_PROPERTIES = frozenset({"hassle-free", "worry-free", "stress-free", "risk-free", "care-free", "toll-free", "trouble-free"})
 _PROSE = frozenset(
@@ -47,7 +50,6 @@ _PROSE = frozenset(
 )
 _ENTRY = re.compile(r"[,;|•\n\r]+")
 _PERCENT = re.compile(r"\d{1,3}\s?%")
-_PAIR = re.compile(r"([^\W\d_][\w\-]+)\s+(?=([^\W\d_][\w\-]+))")
 _AFTER = 60  # characters in which a material is looked for
 
 
@@ -66,6 +68,26 @@ class Vocabulary:
     attributes: dict[str, int] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def beside_material(self) -> frozenset[str]:
+        """Words that belong to a material which they stand before."""
+        return frozenset({*self.materials, *self.modifiers})
+
+    @cached_property
+    def any_word(self) -> frozenset[str]:
+        """The same, and the words of all listed attributes."""
+        return self.beside_material | ({word for term in self.attributes for word in term.split()} - FUNCTION_WORDS)
+
+    @cached_property
+    def brand_starts(self) -> frozenset[str]:
+        """First words of the brands."""
+        return frozenset(brand.split()[0] for brand in self.brands)
+
+    @cached_property
+    def attribute_starts(self) -> frozenset[str]:
+        """First words of the listed attributes."""
+        return frozenset(term.split()[0] for term in self.attributes)
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -79,7 +101,7 @@ def learn_vocabulary(items: Sequence[Mapping[str, str]], brands: Sequence[str], 
     for attributes in items:
         counts.add(attributes)
     materials = counts.common(Counter({word: counts.materials[word] for word in counts.sure}), least, LEAST_SHARE)
-    modifiers = counts.common(_modifiers(items, materials), least, 5 * LEAST_SHARE)
+    modifiers = counts.common(counts.modifiers, least, LEAST_SHARE)
     listed = {term: n for term, n in counts.entries.items() if n >= least and term not in materials}
     return Vocabulary(
         items=len(items),
@@ -100,6 +122,7 @@ class _Counts:
         self.holds: Counter[str] = Counter()
         self.lower: Counter[str] = Counter()
         self.materials: Counter[str] = Counter()
+        self.modifiers: Counter[str] = Counter()
         self.sure: set[str] = set()
         self.properties: Counter[str] = Counter()
         self.entries: Counter[str] = Counter()
@@ -107,6 +130,7 @@ class _Counts:
 
     def add(self, attributes: Mapping[str, str]) -> None:
         materials: set[str] = set()
+        modifiers: set[str] = set()
         entries: dict[str, str] = {}
         words: set[str] = set()
         lower: set[str] = set()
@@ -114,14 +138,16 @@ class _Counts:
             raw = set(raw_words(value))
             words |= raw
             lower |= {stem(word) for word in raw if word.islower()} if key.lower() != "brand" else set()
-            for word, sure in _materials(key, value):
-                materials.add(word)
-                self.sure |= {word} if sure else set()
+            for run, sure in _materials(key, value):
+                materials.add(run[-1])
+                modifiers.update(run[:-1])
+                self.sure |= {run[-1]} if sure else set()
             entries |= dict.fromkeys(_entries(key, value), key)
         self.holds.update({stem(word) for word in words})
         self.lower.update(lower)
         self.properties.update({stem(word) for word in words if _PROPERTY.fullmatch(word)} - _NO_PROPERTIES)
         self.materials.update(materials)
+        self.modifiers.update(modifiers)
         self.entries.update(entries.keys())
         self.fields = entries | self.fields
 
@@ -134,43 +160,32 @@ def _kept(attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     return ((key, value) for key, value in attributes.items() if key.lower() not in SKIPPED_ATTRIBUTES)
 
 
-def _materials(key: str, value: str) -> Iterator[tuple[str, bool]]:
-    """Words that are used as a material, and whether that is sure."""
+def _materials(key: str, value: str) -> Iterator[tuple[list[str], bool]]:
+    """What something is made of: stems of a noun and the words before it, and whether it is sure to be a material."""
+    found: list[tuple[list[str], bool]] = []
     if any(name in key.lower() for name in _MATERIAL_FIELDS):
-        for entry in _ENTRY.split(_PERCENT.sub(" ", value)):
-            yield from _noun(entry.strip())
-    for match in _MADE_OF.finditer(value):
-        yield from _noun(value[match.end() : match.end() + _AFTER])
-    for match in _PERCENT.finditer(value):
-        for word, _ in _noun(value[match.end() : match.end() + _AFTER].lstrip()):
-            yield word, False
+        found += [_noun(entry.strip()) for entry in _ENTRY.split(_PERCENT.sub(" ", value))]
+    found += [_noun(value[match.end() : match.end() + _AFTER]) for match in _MADE_OF.finditer(value)]
+    found += [(_noun(value[match.end() : match.end() + _AFTER].lstrip())[0][-1:], False) for match in _PERCENT.finditer(value)]
+    return ((run, sure) for run, sure in found if run)
 
 
-def _noun(text: str) -> Iterator[tuple[str, bool]]:
-    """The noun that ends the content words with which a text begins; not sure where a general name follows ("raw
-    material")."""
-    run: list[Word] = []
+def _noun(text: str) -> tuple[list[str], bool]:
+    """The content words with which a text begins, if they may be a noun phrase.
+
+    It is not sure to name a material where a general name follows ("raw material"), which is left out.
+    """
+    run: list[str] = []
     end = 0
     for word in words_of(text):
         if text[end : word.start].strip() or not _content(word):
             break
-        run.append(word)
+        run.append(word.stem)
         end = word.end
-    stems = [word.stem for word in run]
-    while stems and stems[-1] in _NO_NOUNS:
-        stems.pop()
-    if stems and len(run) <= LONGEST_RUN:
-        yield stems[-1], len(stems) == len(run)
-
-
-def _modifiers(items: Iterable[Mapping[str, str]], materials: Iterable[str]) -> Counter[str]:
-    """In how many items a word stands right before a material or its general name."""
-    names = {*materials, *MATERIAL_HEADS}
-    used: Counter[str] = Counter()
-    for attributes in items:
-        pairs = _PAIR.findall(" | ".join(value for _, value in _kept(attributes)))
-        used.update({stem(first) for first, second in pairs if stem(second) in names} - FUNCTION_WORDS)
-    return used
+    length = len(run)
+    while run and run[-1] in _NO_NOUNS:
+        run.pop()
+    return (run if length <= LONGEST_RUN else []), len(run) == length
 
 
 def _entries(key: str, value: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:['’\-‑][^\W_]+)*")
 _LIST_NUMBER = re.compile(r"(?:^|(?<=\s))(\d{1,2})[.)](?=[\s*_])")
+_AT_LINE_START = re.compile(r"^[\s*_#]*(\d{1,2})[.)](?=[\s*_])", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,12 @@ def parts(stemmed: str) -> list[str]:
 
 
 def list_numbers(text: str) -> list[tuple[int, int]]:
-    """Where the numbers 1., 2., 3., … of the text's list stand, also when it was written in one line."""
-    found: list[tuple[int, int]] = []
+    """Where the numbers of the text's lists stand: those that begin a line, and 1., 2., 3., … of a list in one line."""
+    counting: list[tuple[int, int]] = []
     for match in _LIST_NUMBER.finditer(text):
-        if int(match[1]) == len(found) + 1:
-            found.append((match.start(1), match.end(1)))
-    return found
+        if int(match[1]) == len(counting) + 1:
+            counting.append(match.span(1))
+    return sorted({*counting, *(match.span(1) for match in _AT_LINE_START.finditer(text))})
 
 
 _FUNCTION_WORDS = """
