@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -31,9 +32,10 @@ class Ballot:
     who: str | None
 
 
-@dataclass(frozen=True)
-class WinRate:
+class WinRate(BaseModel):
     """How often `model` won against `against` (None: any other). rate = wins / (wins + losses), None where nobody won."""
+
+    model_config = ConfigDict(frozen=True)
 
     model: str
     against: str | None
@@ -107,9 +109,8 @@ def thumbs(ballots: Iterable[Ballot], names: Mapping[str, str]) -> list[WinRate]
     return [_rate(name, None, up[name], down[name], 0) for name in sorted(up | down)]
 
 
-def _rate(name: str, against: str | None, wins: int, losses: int, ties: int) -> WinRate:
+def _rate(model: str, against: str | None, wins: int, losses: int, ties: int) -> WinRate:
     trials = wins + losses
-    if not trials:
-        return WinRate(name, against, wins, losses, ties, None, None, None)
-    low, high = wilson(wins, trials)
-    return WinRate(name, against, wins, losses, ties, wins / trials, low, high)
+    low, high = wilson(wins, trials) if trials else (None, None)
+    rate = wins / trials if trials else None
+    return WinRate(model=model, against=against, wins=wins, losses=losses, ties=ties, rate=rate, low=low, high=high)

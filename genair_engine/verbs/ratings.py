@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import datetime
 
 from pydantic import Field
@@ -60,18 +59,10 @@ class RatingsRequest(Request):
     item: str | None = Field(None, description="only votes on this item (source id)")
 
 
-class Rate(Record):
-    """Wins of one model against another (None: against any other), with Wilson's 95 % interval of wins / (wins + losses)."""
+class Rate(WinRate):
+    """How often a model was preferred to another (against None: to any other), in blind votes or in others."""
 
-    model: str
-    against: str | None
     blind: bool
-    wins: int
-    losses: int
-    ties: int
-    rate: float | None
-    low: float | None
-    high: float | None
 
 
 class Thumbs(Record):
@@ -188,7 +179,7 @@ def ratings(
         confidence=CONFIDENCE,
         votes=len(votes),
         counted=sum(len(counting(some)) for some in ballots.values()),
-        rates=[Rate(**asdict(one), blind=blind) for blind, some in ballots.items() for one in win_rates(some, names)],
+        rates=[Rate(**one.model_dump(), blind=blind) for blind, some in ballots.items() for one in win_rates(some, names)],
         thumbs=[_thumbs(one, blind) for blind, some in ballots.items() for one in thumbs(some, names)],
         recent=[_vote(vote, item) for vote, item in reversed(votes[-SHOWN_VOTES:])],
     )
@@ -224,15 +215,5 @@ def _thumbs(one: WinRate, blind: bool) -> Thumbs:
 
 
 def _vote(row: VoteRow, item: str) -> Vote:
-    return Vote(
-        vote=row.id,
-        item=item,
-        sets=row.sets,
-        winner=row.winner,
-        up=row.up,
-        down=row.down,
-        blind=row.blind,
-        reason=row.reason,
-        who=row.who,
-        created_at=row.created_at,
-    )
+    kept = Vote.model_fields.keys() - {"vote", "item"}
+    return Vote(vote=row.id, item=item, **{name: getattr(row, name) for name in kept})
