@@ -58,6 +58,7 @@ COMMANDS = {
     "sweep": Command(verbs.sweep, verbs.SweepRequest),
     "compare": Command(verbs.compare, verbs.CompareRequest),
     "recommend": Command(verbs.recommend, verbs.RecommendRequest),
+    "what-if": Command(verbs.what_if, verbs.WhatIfRequest),
     "jobs": Command(jobs_command, JobsCommandRequest),
     "worker": Command(worker, WorkerRequest),
     "doctor": Command(verbs.doctor, verbs.DoctorRequest, on_settings=True),

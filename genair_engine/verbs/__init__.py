@@ -90,11 +90,13 @@ from genair_engine.verbs.score import (
     score_text,
 )
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
+from genair_engine.verbs.what_if import ChangedSession, WhatIfRequest, WhatIfResult, what_if
 
 __all__ = [
     "MEASURES",
     "METHOD_FACTS",
     "ArchetypeText",
+    "ChangedSession",
     "CompareRequest",
     "CompareResult",
     "DatasetState",
@@ -157,6 +159,8 @@ __all__ = [
     "TrainRequest",
     "Vote",
     "WatchedRun",
+    "WhatIfRequest",
+    "WhatIfResult",
     "WorkspaceState",
     "archetype_snippets",
     "check",
@@ -192,6 +196,7 @@ __all__ = [
     "sweep",
     "train",
     "watched_runs",
+    "what_if",
     "word_diff",
     "workspace_state",
 ]

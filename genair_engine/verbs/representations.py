@@ -38,6 +38,8 @@ LONGEST_STEM = 25
 ENCODE_CHUNK = 512
 """Texts between two reports of progress."""
 
+PIN_ADVICE = "It is pinned: pin one by the same model, take the pin off (`pin DATASET ITEM --off`), or give --ignore-pins."
+
 States = dict[str, npt.NDArray[np.float32]]
 
 
@@ -149,7 +151,7 @@ def _generated(
             )
         pinned = _pinned(session, row, archetypes, request)
         for position, of in pinned.items():
-            _refuse_other_states(of, archetypes, item_labels(dataset.items.iloc[[position - 1]])[0])
+            refuse_other_states(of, archetypes, item_labels(dataset.items.iloc[[position - 1]])[0], PIN_ADVICE)
         _require_all(written_positions(session, archetypes.id) | pinned.keys(), dataset, archetypes.model)
     prefill, decoding, there = states_of(workspace.fetch(archetypes.folder), dataset.n_items)
     for of in {one.id: one for one in pinned.values()}.values():
@@ -207,21 +209,20 @@ def _pinned(
     return {pin.position: of for pin, _, of in pins if of.id != archetypes.id}
 
 
-def _refuse_other_states(pinned: ArchetypeSetRow, own: ArchetypeSetRow, item: str) -> None:
-    """Raises InputError where the states of two sets cannot stand in one representation."""
+def refuse_other_states(other: ArchetypeSetRow, own: ArchetypeSetRow, item: str, advice: str) -> None:
+    """Raises InputError where the states of two sets cannot stand in one representation; advice: what to do then."""
 
     def made_by(one: ArchetypeSetRow) -> tuple[str, str, int, object]:
         return one.model, one.revision, one.dim, one.sampling.get("precision")
 
-    if made_by(pinned) != made_by(own):
+    if made_by(other) != made_by(own):
         there, here = (
             f"{model!r}, revision {revision[:12]}, {dim} dimensions, {precision}"
-            for model, revision, dim, precision in (made_by(pinned), made_by(own))
+            for model, revision, dim, precision in (made_by(other), made_by(own))
         )
         raise InputError(
-            f"The archetype of {item} is pinned to set {pinned.id}, whose states are of another model ({there}) than those of "
-            f"set {own.id} ({here}): they cannot stand in one representation. Pin one by the same model, take the pin off "
-            "(`pin DATASET ITEM --off`), or give --ignore-pins."
+            f"The states of set {other.id}, from which {item} shall have its archetype, are of another model ({there}) than "
+            f"those of set {own.id} ({here}): they cannot stand in one representation. {advice}"
         )
 
 

@@ -183,6 +183,15 @@ def test_ages_are_supported_by_ages_only():
     assert marks("For ages 3-5.", item) == []
 
 
+def test_a_listed_attribute_may_name_a_material_in_general():
+    items = [
+        {"title": "Pan", "features": "safe material, UPF fabric"},
+        {"title": "Pot", "features": "UPF fabric, safe material"},
+    ]
+    assert marks("It has a safe material.", {"title": "Cup"}, items) == [("safe material", "material")]
+    assert marks("Runners like UPF fabric.", {"title": "Cup"}, items) == [("UPF fabric", "attribute")]
+
+
 def test_list_numbers_are_those_that_count_or_begin_a_line():
     text = "Costs 3. euros 1. One. 2. Two 2024. And 3. Three\n**7.** Seven 9. x"
     assert [text[start:end] for start, end in list_numbers(text)] == ["1", "2", "3", "7"]

@@ -199,7 +199,7 @@ def test_states_of_another_model_are_refused(imported):
     qwen = generate(imported, "tiny-qwen")
     pin(imported, "b02", archetypes=qwen)
     with pytest.raises(
-        InputError, match=r"item 'b02' \(Soldering Iron\) is pinned.*'tiny-qwen'.*than those of.*--ignore-pins"
+        InputError, match=r"from which item 'b02' \(Soldering Iron\).*'tiny-qwen'.*than those of.*--ignore-pins"
     ):
         represent(imported)
     assert represent(imported, ignore_pins=True).pinned == 0

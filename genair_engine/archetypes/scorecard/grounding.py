@@ -113,7 +113,7 @@ class _Item:
         return Claim(figure.start, figure.end, " ".join(shown.split()).casefold(), figure.kind, not missing, reason)
 
     def judge(self, kind: Kind, words: Sequence[Word], vocabulary: Vocabulary) -> Claim:
-        said = [word for word in words if word.stem not in MATERIAL_HEADS]
+        said = [word for word in words if kind != "material" or word.stem not in MATERIAL_HEADS]
         missing = [word for word in said if not self.holds(word.stem)]
         term = " ".join(word.stem for word in said)
         if not missing:
