@@ -188,7 +188,8 @@ def test_a_listed_attribute_may_name_a_material_in_general():
         {"title": "Pan", "features": "safe material, UPF fabric"},
         {"title": "Pot", "features": "UPF fabric, safe material"},
     ]
-    assert marks("It has a safe material.", {"title": "Cup"}, items) == [("safe material", "material")]
+    assert marks("It has a safe material.", {"title": "Cup"}, items) == [("safe material", "attribute")]
+    assert marks("Its safe material.", {"title": "Cup"}, items) == [("safe material", "material")]
     assert marks("Runners like UPF fabric.", {"title": "Cup"}, items) == [("UPF fabric", "attribute")]
 
 
