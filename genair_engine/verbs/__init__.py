@@ -77,18 +77,8 @@ from genair_engine.verbs.recommendation import (
 )
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
-from genair_engine.verbs.score import (
-    ItemScores,
-    MarkedClaim,
-    ScoreRequest,
-    ScoreResult,
-    SetScores,
-    Summary,
-    TextScores,
-    item_scores,
-    score,
-    score_text,
-)
+from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
+from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, score_text
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
 from genair_engine.verbs.what_if import ChangedSession, WhatIfRequest, WhatIfResult, what_if
 

@@ -9,35 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from genair_engine.archetypes.scorecard import MEASURES, Measure, Vocabulary, ground, learn_vocabulary, mean_and_interval
+from genair_engine.archetypes.scorecard import MEASURES, Measure, mean_and_interval
 from genair_engine.archetypes.scorecard.card import Card, measure_set
 from genair_engine.archetypes.scorecard.measures import VERSION
-from genair_engine.archetypes.scorecard.vocabulary import VERSION as VOCABULARY_VERSION
-from genair_engine.archetypes.segments import split_segments
 from genair_engine.errors import InputError, OutageError
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import find_set, list_sets, texts_of_item, texts_of_set
+from genair_engine.store.archetypes import find_set, list_sets, texts_of_set
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.keys import new_id
 from genair_engine.store.scorecards import keep_scorecard, scorecards_of, state_of_set
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, ScorecardRow, utc_now
 from genair_engine.verbs.archetypes import states_of
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.scored_items import Scores, arrays_of, learned_vocabulary, scores_of_item
 from genair_engine.workspace import Workspace
-
-LIVE_ITEMS = 2000
-"""A catalogue of at most so many items has its vocabulary learned while a page waits (a millisecond an item)."""
-
-Scores = dict[str, npt.NDArray[np.float32]]
 
 
 class ScoreRequest(Request):
@@ -99,40 +90,6 @@ class ScoreResult(Result):
         return [*table, "Means with their 95 % intervals.", *self.notes]
 
 
-class MarkedClaim(Record):
-    """What the text claims at text[start:end]; reason: one sentence on why it is supported by the metadata, or not."""
-
-    start: int
-    end: int
-    term: str
-    kind: Literal["brand", "material", "property", "attribute", "number", "age"]
-    supported: bool
-    reason: str
-
-
-class TextScores(Record):
-    """What can be said of any text at once. grounding: None where nothing is claimed. claims: in the order of the text."""
-
-    grounding: float | None
-    segments: int
-    claims: list[MarkedClaim]
-
-
-class ItemScores(Record):
-    """The scorecard of one archetype. scores: measure → value, None where it has none; {} where the set was not measured
-    yet.
-
-    stale: the set was never measured, or has changed since. text: of the text as it is now; None where the catalogue's
-    vocabulary is not learned yet (`score` does it).
-    """
-
-    archetypes: str
-    model: str
-    scores: dict[str, float | None]
-    stale: bool
-    text: TextScores | None
-
-
 def score(workspace: Workspace, request: ScoreRequest, progress: Progress = silent) -> ScoreResult:
     """Measure what is not measured yet, and report. Raises NotFoundError, InputError where there are no archetypes."""
     with workspace.reading() as session:
@@ -140,7 +97,7 @@ def score(workspace: Workspace, request: ScoreRequest, progress: Progress = sile
         chosen = _chosen(session, owner, request)
         position = find_item(session, owner, request.item).position if request.item is not None else None
     cards = [_scorecard(workspace, owner, one, progress) for one, _ in chosen]
-    arrays = [_arrays(workspace, card) for card in cards]
+    arrays = [arrays_of(workspace, card) for card in cards]
     has_text = [~np.isnan(one["segments"]) for one in arrays]
     shared = np.logical_and.reduce(has_text)
     sets = [
@@ -154,41 +111,11 @@ def score(workspace: Workspace, request: ScoreRequest, progress: Progress = sile
             measures={
                 name: _summary(measure, card, values, shared if request.common else own) for name, measure in MEASURES.items()
             },
-            item={} if position is None else _of_item(values, position),
+            item={} if position is None else scores_of_item(values, position),
         )
         for (row, texts), card, values, own in zip(chosen, cards, arrays, has_text, strict=True)
     ]
     return ScoreResult(dataset=owner.name, item=request.item, sets=sets, notes=_notes(request, has_text, shared))
-
-
-def item_scores(workspace: Workspace, dataset: str, item_id: str) -> list[ItemScores]:
-    """The scores of an item's archetypes, oldest set first, without measuring a set: for pages. Raises NotFoundError."""
-    with workspace.reading() as session:
-        owner = find_dataset(session, dataset)
-        item = find_item(session, owner, item_id)
-        texts = texts_of_item(session, owner.id, item.position)
-        cards = scorecards_of(session, [row.id for row, _ in texts], VERSION)
-        fresh = {name for name, card in cards.items() if (card.texts, card.last_text) == state_of_set(session, name)}
-    vocabulary = _vocabulary_at_hand(workspace, owner)
-    return [
-        ItemScores(
-            archetypes=row.id,
-            model=row.model,
-            scores=_of_item(_arrays(workspace, cards[row.id]), item.position) if row.id in cards else {},
-            stale=row.id not in fresh,
-            text=_text_scores(text.text, item.attributes, vocabulary) if vocabulary else None,
-        )
-        for row, text in texts
-    ]
-
-
-def score_text(workspace: Workspace, dataset: str, item_id: str, text: str) -> TextScores | None:
-    """The same for any text about an item, such as one that is being edited; None where the vocabulary is not learned yet."""
-    with workspace.reading() as session:
-        owner = find_dataset(session, dataset)
-        attributes = find_item(session, owner, item_id).attributes
-    vocabulary = _vocabulary_at_hand(workspace, owner)
-    return _text_scores(text, attributes, vocabulary) if vocabulary else None
 
 
 def _chosen(session: Session, owner: DatasetRow, request: ScoreRequest) -> list[tuple[ArchetypeSetRow, int]]:
@@ -213,7 +140,7 @@ def _scorecard(workspace: Workspace, owner: DatasetRow, row: ArchetypeSetRow, pr
     dataset = workspace.load_dataset(owner.name)
     what = f"scoring {row.model}"
     progress(0, len(texts), what)
-    vocabulary = _learned(workspace, owner)
+    vocabulary = learned_vocabulary(workspace, owner)
     card = measure_set(
         texts,
         dataset.items["attributes"].tolist(),
@@ -263,14 +190,6 @@ def _keep(workspace: Workspace, row: ArchetypeSetRow, state: tuple[int, int], ca
     return made
 
 
-def _arrays(workspace: Workspace, card: ScorecardRow) -> Scores:
-    return artifacts.load_arrays(workspace.fetch(card.file))
-
-
-def _of_item(values: Scores, position: int) -> dict[str, float | None]:
-    return {name: None if np.isnan(one[position - 1]) else float(one[position - 1]) for name, one in values.items()}
-
-
 def _summary(measure: Measure, card: ScorecardRow, values: Scores, counted: npt.NDArray[np.bool_]) -> Summary:
     if measure.name == "behaviour":
         of = card.behaviour
@@ -288,42 +207,6 @@ def _notes(request: ScoreRequest, has_text: Sequence[npt.NDArray[np.bool_]], sha
             "to all texts of a set, and behaviour agreement is of the whole set."
         ]
     return ["The sets hold texts of different items: compare them with --common, or finish them first."]
-
-
-def _text_scores(text: str, attributes: dict[str, str], vocabulary: Vocabulary) -> TextScores:
-    grounding = ground(text, attributes, vocabulary)
-    return TextScores(
-        grounding=grounding.score,
-        segments=len(split_segments(text).audiences),
-        claims=[MarkedClaim.model_validate(claim, from_attributes=True) for claim in grounding.claims],
-    )
-
-
-def _vocabulary_name(owner: DatasetRow) -> str:
-    return f"{owner.folder}/vocabulary-{VOCABULARY_VERSION}.json"
-
-
-def _vocabulary_at_hand(workspace: Workspace, owner: DatasetRow) -> Vocabulary | None:
-    """The catalogue's vocabulary where it is learned already, or learned in a moment."""
-    path = workspace.fetch(_vocabulary_name(owner), optional=True)
-    return _read_vocabulary(path) if path.exists() else _learned(workspace, owner) if owner.n_items <= LIVE_ITEMS else None
-
-
-def _learned(workspace: Workspace, owner: DatasetRow) -> Vocabulary:
-    name = _vocabulary_name(owner)
-    path = workspace.fetch(name, optional=True)
-    if not path.exists():
-        items = workspace.load_dataset(owner.name).items
-        vocabulary = learn_vocabulary(items["attributes"].tolist(), items["brand"].tolist())
-        artifacts.save_json(path, vocabulary.to_json())
-        workspace.publish(name)
-    return _read_vocabulary(path)
-
-
-@lru_cache(maxsize=4)
-def _read_vocabulary(path: Path) -> Vocabulary:
-    """Kept in memory: the file of a path never changes (folders and versions are in it)."""
-    return Vocabulary(**artifacts.load_json(path))
 
 
 def _cell(one: Summary) -> str:

@@ -9,6 +9,7 @@ from genair_engine import verbs
 from genair_engine.cli import main
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store import artifacts
+from genair_engine.verbs import scored_items
 from tests.verbs_workspaces import SHORT
 
 score_module = sys.modules[verbs.score.__module__]  # the package has the verb under the module's name
@@ -92,7 +93,7 @@ def test_pages_get_texts_judged_without_any_measuring(imported, measured, monkey
     assert one.text.segments == 0 and verbs.item_scores(imported, "shop", "b09") == []
 
     next(imported.path("datasets").rglob("vocabulary-*.json")).unlink()
-    monkeypatch.setattr(score_module, "LIVE_ITEMS", 5)  # a large catalogue: nothing is learned while a page waits
+    monkeypatch.setattr(scored_items, "LIVE_ITEMS", 5)  # a large catalogue: nothing is learned while a page waits
     assert verbs.score_text(imported, "shop", "b01", text) is None
     assert verbs.item_scores(imported, "shop", "b01")[0].text is None
     score(imported)
