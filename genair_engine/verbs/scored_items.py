@@ -17,6 +17,7 @@ from genair_engine.archetypes.scorecard.measures import VERSION
 from genair_engine.archetypes.scorecard.vocabulary import VERSION as VOCABULARY_VERSION
 from genair_engine.archetypes.segments import split_segments
 from genair_engine.store import artifacts
+from genair_engine.store.archetypes import texts_of_item
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.scorecards import scorecards_of, state_of_set
 from genair_engine.store.tables import DatasetRow, ScorecardRow
@@ -119,13 +120,9 @@ def _vocabulary_name(owner: DatasetRow) -> str:
 def _vocabulary_at_hand(workspace: Workspace, owner: DatasetRow) -> Vocabulary | None:
     """The catalogue's vocabulary where it is learned already, or learned in a moment."""
     path = workspace.fetch(_vocabulary_name(owner), optional=True)
-    return (
-        _read_vocabulary(path)
-        if path.exists()
-        else learned_vocabulary(workspace, owner)
-        if owner.n_items <= LIVE_ITEMS
-        else None
-    )
+    if path.exists():
+        return _read_vocabulary(path)
+    return learned_vocabulary(workspace, owner) if owner.n_items <= LIVE_ITEMS else None
 
 
 def learned_vocabulary(workspace: Workspace, owner: DatasetRow) -> Vocabulary:
