@@ -4,6 +4,8 @@ Pages, CLI and jobs call these and nothing below them. A request's fields, with 
 the only source of CLI options, form fields and their help.
 """
 
+from genair_engine.archetypes.diff import word_diff
+from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
 from genair_engine.verbs.archetypes import FailedItem, GenerateRequest, GenerateResult, generate
 from genair_engine.verbs.base import Progress, Request, Result
@@ -42,6 +44,30 @@ from genair_engine.verbs.datasets import (
 from genair_engine.verbs.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
 from genair_engine.verbs.estimate import Estimate, estimate
+from genair_engine.verbs.pins import Pin, PinRequest, PinResult, pin
+from genair_engine.verbs.prompts import (
+    PromptRenderRequest,
+    PromptRenderResult,
+    PromptSaveRequest,
+    PromptSaveResult,
+    PromptsRequest,
+    PromptsResult,
+    SavedPrompt,
+    prompt_render,
+    prompt_save,
+    prompts,
+)
+from genair_engine.verbs.ratings import (
+    Rate,
+    RateRequest,
+    RateResult,
+    RatingsRequest,
+    RatingsResult,
+    Thumbs,
+    Vote,
+    rate,
+    ratings,
+)
 from genair_engine.verbs.recommendation import (
     RecommendedItem,
     RecommendRequest,
@@ -52,13 +78,18 @@ from genair_engine.verbs.recommendation import (
 )
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
+from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
+from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, score_text
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
+from genair_engine.verbs.what_if import ChangedSession, WhatIfRequest, WhatIfResult, what_if
 
 __all__ = [
     "DEMO",
+    "MEASURES",
     "METHOD_FACTS",
     "SUN_HAT",
     "ArchetypeText",
+    "ChangedSession",
     "CompareRequest",
     "CompareResult",
     "DatasetState",
@@ -81,8 +112,25 @@ __all__ = [
     "Item",
     "ItemDetail",
     "ItemList",
+    "ItemScores",
+    "MarkedClaim",
+    "Measure",
     "MethodFacts",
+    "Pin",
+    "PinRequest",
+    "PinResult",
     "Progress",
+    "PromptRenderRequest",
+    "PromptRenderResult",
+    "PromptSaveRequest",
+    "PromptSaveResult",
+    "PromptsRequest",
+    "PromptsResult",
+    "Rate",
+    "RateRequest",
+    "RateResult",
+    "RatingsRequest",
+    "RatingsResult",
     "RecommendRequest",
     "RecommendResult",
     "RecommendedItem",
@@ -93,12 +141,22 @@ __all__ = [
     "Request",
     "Result",
     "RunResult",
+    "SavedPrompt",
+    "ScoreRequest",
+    "ScoreResult",
     "SearchRequest",
+    "SetScores",
+    "Summary",
     "SweepRequest",
     "SweepResult",
     "SweepRow",
+    "TextScores",
+    "Thumbs",
     "TrainRequest",
+    "Vote",
     "WatchedRun",
+    "WhatIfRequest",
+    "WhatIfResult",
     "WorkspaceState",
     "archetype_snippets",
     "check",
@@ -112,19 +170,30 @@ __all__ = [
     "generate",
     "import_dataset",
     "item_detail",
+    "item_scores",
     "items_of",
     "known_items",
     "load_recommender",
+    "pin",
+    "prompt_render",
+    "prompt_save",
+    "prompts",
     "protocol_in_words",
     "rank",
+    "rate",
+    "ratings",
     "recommend",
     "report",
     "represent",
     "run_epochs",
     "runs_of_grid",
+    "score",
+    "score_text",
     "search",
     "sweep",
     "train",
     "watched_runs",
+    "what_if",
+    "word_diff",
     "workspace_state",
 ]
