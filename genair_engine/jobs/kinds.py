@@ -66,6 +66,11 @@ def _can_evaluate(workspace: Workspace, request: verbs.EvaluateRequest) -> None:
         raise InputError(f"Run {request.run!r} is {run.state}: only a finished run can be evaluated.")
 
 
+def _spaces_exist(workspace: Workspace, request: verbs.AnalyseRequest | verbs.ProjectRequest) -> None:
+    for name in request.spaces:
+        verbs.find_space(workspace, name)
+
+
 def _imported(workspace: Workspace, job: str) -> verbs.Result | None:
     found = [row for row in workspace.dataset_rows() if row.job_id == job]
     return import_result(workspace, found[0]) if found else None
@@ -130,6 +135,14 @@ KINDS = {
         ),
         Kind("evaluate", verbs.EvaluateRequest, verbs.evaluate, lambda r: f"Evaluate {r.run}", _can_evaluate),
         Kind("sweep", verbs.SweepRequest, verbs.sweep, lambda r: f"Sweep on {r.dataset}", _can_sweep),
+        Kind("analyse", verbs.AnalyseRequest, verbs.analyse, lambda r: f"Spread of {', '.join(r.spaces)}", _spaces_exist),
+        Kind(
+            "project",
+            verbs.ProjectRequest,
+            verbs.project,
+            lambda r: f"Picture of {', '.join(r.spaces)} by {r.method}",
+            _spaces_exist,
+        ),
     )
 }
 
@@ -157,7 +170,9 @@ def stored_request(kind: Kind, config: dict[str, Any]) -> Any:
 def command_line(kind: str, request: BaseModel) -> str:
     """What to type after `python -m genair_engine` for this request: the fields that were given, as the CLI takes them."""
     fields = type(request).model_fields
-    first = [str(getattr(request, name)) for name in fields if name in request.model_fields_set and _by_position(fields[name])]
+    first = [
+        _word(getattr(request, name)) for name in fields if name in request.model_fields_set and _by_position(fields[name])
+    ]
     return shlex.join([kind, *first, *_options(request)])
 
 
@@ -176,8 +191,13 @@ def _options(request: BaseModel) -> list[str]:
         elif value is True:
             words.append(option)
         else:
-            words += [option, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+            words += [option, _word(value)]
     return words
+
+
+def _word(value: Any) -> str:
+    """A value as one word of the command line."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _by_position(field: FieldInfo) -> bool:

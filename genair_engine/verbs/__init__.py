@@ -5,6 +5,14 @@ the only source of CLI options, form fields and their help.
 """
 
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
+from genair_engine.verbs.analyse import (
+    AnalyseRequest,
+    AnalyseResult,
+    GroupSpread,
+    SpaceSpread,
+    analyse,
+    stored_spread,
+)
 from genair_engine.verbs.archetypes import GenerateRequest, GenerateResult, generate
 from genair_engine.verbs.base import Progress, Request, Result
 from genair_engine.verbs.browse import (
@@ -41,6 +49,7 @@ from genair_engine.verbs.datasets import (
 )
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
 from genair_engine.verbs.estimate import Estimate, estimate
+from genair_engine.verbs.project import Picture, ProjectRequest, ProjectResult, aligned, project, stored_picture
 from genair_engine.verbs.recommendation import (
     RecommendedItem,
     RecommendRequest,
@@ -51,10 +60,13 @@ from genair_engine.verbs.recommendation import (
 )
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
+from genair_engine.verbs.spaces import Space, find_space, item_facts, spaces
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
 
 __all__ = [
     "METHOD_FACTS",
+    "AnalyseRequest",
+    "AnalyseResult",
     "ArchetypeText",
     "CompareRequest",
     "CompareResult",
@@ -70,13 +82,17 @@ __all__ = [
     "EvaluateRequest",
     "GenerateRequest",
     "GenerateResult",
+    "GroupSpread",
     "ImportRequest",
     "ImportResult",
     "Item",
     "ItemDetail",
     "ItemList",
     "MethodFacts",
+    "Picture",
     "Progress",
+    "ProjectRequest",
+    "ProjectResult",
     "RecommendRequest",
     "RecommendResult",
     "RecommendedItem",
@@ -88,12 +104,16 @@ __all__ = [
     "Result",
     "RunResult",
     "SearchRequest",
+    "Space",
+    "SpaceSpread",
     "SweepRequest",
     "SweepResult",
     "SweepRow",
     "TrainRequest",
     "WatchedRun",
     "WorkspaceState",
+    "aligned",
+    "analyse",
     "archetype_snippets",
     "check",
     "compare",
@@ -102,12 +122,15 @@ __all__ = [
     "doctor",
     "estimate",
     "evaluate",
+    "find_space",
     "generate",
     "import_dataset",
     "item_detail",
+    "item_facts",
     "items_of",
     "known_items",
     "load_recommender",
+    "project",
     "protocol_in_words",
     "rank",
     "recommend",
@@ -116,6 +139,9 @@ __all__ = [
     "run_epochs",
     "runs_of_grid",
     "search",
+    "spaces",
+    "stored_picture",
+    "stored_spread",
     "sweep",
     "train",
     "watched_runs",
