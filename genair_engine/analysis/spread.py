@@ -22,11 +22,11 @@ def mean_cosine(vectors: Vectors) -> float | None:
 
 
 def isotropy(vectors: Vectors, matrix: FloatArray) -> float | None:
-    """How evenly the rows of [n, d] vary in all d directions: 1 alike in all, 0 along a single one; None where that has no sense.
+    """How evenly the rows of [n, d] vary in all d directions: 1 alike in all, 0 along a single one; None without variance.
 
     matrix: their `gram`. IsoScore (Rudman et al., Findings of ACL 2022): with the eigenvalues μ of the covariance it comes to
-    (P − 1) / (d − 1), P = (Σ μ)² / Σ μ² the participation ratio, which needs the covariance's trace and Frobenius norm only. It is
-    free of the mean, of rotation and of scale; n rows reach at most (n − 2) / (d − 1).
+    (P − 1) / (d − 1), P = (Σ μ)² / Σ μ² the participation ratio, which needs only the covariance's trace and Frobenius norm.
+    It is free of the mean, of rotation and of scale; n rows reach at most (n − 2) / (d − 1).
     """
     n, d = vectors.shape
     if d < 2 or n < 2:
@@ -47,8 +47,8 @@ def contrast(first: Vectors, second: Vectors) -> tuple[float, float, float]:
     """How two vectors of each item, rows of [n, d] each, differ: (share nearer to their own kind, cosine, cosine of others).
 
     The share of all 2n vectors that lie nearer to the mean of their own kind than to that of the other: 0.5 where the kinds
-    cannot be told apart so, 1 where a plane between them parts them. The mean cosine of an item's two vectors, and of one kind's
-    vector with the other kind's of another item. n is at least 2.
+    cannot be told apart so, 1 where a plane between them parts them. The mean cosine of an item's two vectors, and of one
+    kind's vector with the other kind's of another item. n is at least 2.
     """
     n = len(first)
     means = first.mean(axis=0, dtype=np.float64), second.mean(axis=0, dtype=np.float64)

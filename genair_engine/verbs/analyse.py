@@ -56,11 +56,11 @@ class Entropy(Record):
 
 
 class GroupSpread(Record):
-    """A group's spread. group: 0 all items, 1 the least popular fifth … 5 the most popular. least, most: training interactions.
+    """A group's spread. group: 0 all items, 1 the least popular fifth … 5 the most popular one.
 
-    bound: ln min(items, width), the largest entropy that there can be. effective_rank: exp of the entropy of order 1, so
-    many directions of equal strength have it. cosine: mean over all pairs of items. isotropy: 0…1 (IsoScore). None where too
-    few items are in the group.
+    least, most: training interactions of its items. bound: ln min(items, width), the largest entropy that there can be.
+    effective_rank: exp of the entropy of order 1: so many directions of equal strength have it. cosine: mean over all pairs of
+    items. isotropy: 0…1 (IsoScore). None where too few items are in the group.
     """
 
     group: int
@@ -125,9 +125,10 @@ def _line(group: GroupSpread) -> str:
         f"{one.value:.3f}" + (f" [{one.low:.3f}, {one.high:.3f}]" if one.low is not None else "") + f" (ρ {one.order:g})"
         for one in group.entropies
     )
+    rank, cosine = number(group.effective_rank, ".1f"), number(group.cosine, ".3f")
     return (
-        f"  {name:8} {group.items:7,}  {taken:11}  {number(group.effective_rank, '14.1f'):>14}  {number(group.cosine, '6.3f'):>6}  "
-        f"{number(group.isotropy, '8.4f'):>8}  {entropies or '–'}"
+        f"  {name:8} {group.items:7,}  {taken:11}  {rank:>14}  {cosine:>6}  {number(group.isotropy, '.4f'):>8}  "
+        f"{entropies or '–'}"
     )
 
 
@@ -214,9 +215,10 @@ def measure(
 ) -> Arrays:
     """Spectra, angles and counts of all items and of each popularity group.
 
-    vectors: [m, width]; items: [m] the item of each row. Returns, of group g (0: all): "shares.g" [r], "resampled.g" [resamples, r]
-    padded with zeros, and a row g of "angles" (mean cosine, isotropy; NaN where there is none) and of "facts" (rows, least and
-    most training interactions, ln min(rows, width)). A group whose vectors are all zero, or of fewer than two, has no shares.
+    vectors: [m, width]; items: [m] the item of each row. Returns, of group g (0: all): "shares.g" [r], "resampled.g"
+    [resamples, r] padded with zeros, and a row g of "angles" (mean cosine, isotropy; NaN where there is none) and of "facts"
+    (rows, least and most training interactions, ln min(rows, width)). A group of fewer than two rows, or of zeros, has no
+    shares.
     """
     groups, taken = dataset.popularity_group[items], dataset.popularity[items]
     arrays: Arrays = {}

@@ -1,7 +1,7 @@
 """The verb `project`: item vectors as points of a plane, kept with their parameters and seed, and used again.
 
-Every space is projected by itself. Several of them are shown side by side by turning each onto the first (`aligned`), so that any
-of them can be combined without computing anything anew.
+Every space is projected by itself. Several of them are shown side by side by turning each onto the first (`aligned`), so that
+any of them can be combined without computing anything anew.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The spaces that item vectors live in: a representation, a part of one, or the trained vectors of a run.
 
-A space is named by the id of its run or representation, a part of a representation by `ID:prefill`, `ID:decoding` or `ID:title`.
-`ID:states` holds prefill and decoding states in the one space of the model's hidden states that both come from, each item twice:
-the paper's figure 2. They are brought back from the stored components, so that they hold the share of variance that PCA kept.
+A space is named by the id of its run or representation, a part of a representation by `ID:prefill`, `ID:decoding` or
+`ID:title`. `ID:states` holds prefill and decoding states in the one space of hidden states that both come from, each item
+twice: the paper's figure 2. They are brought back from the stored components, with the share of variance that PCA kept.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Space(Record):
     kind: Kind
     what: str
     width: int
-    deviations: list[str] = []
+    deviations: list[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +158,8 @@ def _represented(row: RepresentationRow, owner: DatasetRow, part: str) -> Space:
         kind = "metadata" if only == "prefill" and not own else only  # type: ignore[assignment]
         what = said[only]
     width = row.dims[only] if only in row.dims else sum(row.dims.values())
-    return Space(space=f"{row.id}:{part}" if part else row.id, dataset=owner.name, kind=kind, what=what, width=width)
+    name = f"{row.id}:{part}" if part else row.id
+    return Space(space=name, dataset=owner.name, kind=kind, what=what, width=width, deviations=[])
 
 
 def _columns(row: RepresentationRow, part: str) -> slice:
