@@ -106,6 +106,19 @@ def badge(job: jobs.JobRecord) -> None:
     st.badge(said, icon=f":material/{icon}:", color=colour)
 
 
+def follow(name: str) -> None:
+    """One job, looked at again and again; the whole page is drawn anew when it begins or ends."""
+    live = jobs.job(services.workspace(), name).live
+
+    def look() -> None:
+        job = jobs.job(services.workspace(), name)
+        if job.live != live:
+            st.rerun()
+        card(job)
+
+    guards.fragment(look, WATCH_SECONDS if live else IDLE_SECONDS)()
+
+
 def card(job: jobs.JobRecord) -> None:
     """One job: what it is, how far it is, what went wrong, and what can be done."""
     with st.container(border=True, gap="xsmall", key=f"job_{job.job}"):

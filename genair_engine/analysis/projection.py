@@ -2,7 +2,7 @@
 
 PCA keeps distances as far as two axes can. The other two keep neighbours; neither the sizes of clusters nor the gaps between
 them mean much. Both start from the PCA picture, which keeps more of the whole than a random start (Kobak & Linderman 2021),
-and work on the 50 leading components. scikit-learn and umap-learn (whose numba compiles for seconds) are imported where needed.
+and work on the 50 leading components. scikit-learn and umap-learn (whose numba compiles for seconds) are imported lazily.
 """
 
 from __future__ import annotations
