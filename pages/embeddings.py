@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -86,6 +86,32 @@ def drawn(wanted: Sequence[verbs.Space], method: str, many: bool) -> list[verbs.
     return verbs.aligned([picture for picture in found if picture is not None])
 
 
+def planes(
+    dataset: verbs.DatasetState,
+    known: dict[str, verbs.Space],
+    wanted: list[verbs.Space],
+    facts: pd.DataFrame,
+    groups: list[int],
+    method: str,
+    colour: str,
+) -> None:
+    """Everything on which items can be selected: a selection draws this part of the page anew, and nothing else."""
+    name, many = dataset.dataset, dataset.items > AT_ONCE
+    section("Items in the plane", "The same items in every panel. What lies in one small place is hard to tell apart.")
+    found = drawn(wanted, method, many)
+    if found:
+        colouring = pictures.by_group if colour == "group" else pictures.by_category
+        panels(name, facts, found, colouring(facts, groups), method)
+    spaces.deviations(wanted)
+
+    both = {space.space: space for space in known.values() if space.kind == "states"}
+    if both:
+        section("Prefill against decoding", "The vectors of what the model read, beside those of the archetype that it wrote.")
+        of = both[state.choice("Representation", list(both), "states", name, shown=lambda one: spaces.label(both[one]))]
+        for picture in drawn([of], method, many):
+            states(name, facts, picture, method)
+
+
 def panels(dataset: str, facts: pd.DataFrame, found: list[verbs.Picture], colours: pictures.Colours, method: str) -> None:
     """The panels side by side, what to see in them, and what is selected in any of them."""
     chosen = selection.selected(dataset, facts)
@@ -97,28 +123,9 @@ def panels(dataset: str, facts: pd.DataFrame, found: list[verbs.Picture], colour
         alt = f"{METHODS[method]} picture of {picture.space.what}, points coloured by {', '.join(colours.names)}"
         with grid.cell():
             selection.chart(figure, f"panel_{place}", f"{dataset}-{picture.space.space}-{method}", alt, dataset, facts)
-    st.caption(plain(caption(found, method)))
+    st.caption(plain(pictures.caption(found, method)))
+    selection.download(pictures.table(found, facts), f"{dataset}-{method}.csv")
     selection.show(dataset, facts, chosen)
-
-
-def caption(found: Sequence[verbs.Picture], method: str) -> str:
-    """How the panels came about and how to read them."""
-    first = found[0]
-    said = [f"Every point is an item: {len(first.items):,} of {first.of:,} are placed, those of the chosen groups are drawn."]
-    if len(first.items) < first.of:
-        said.append("The catalogue is larger than a browser shows smoothly: this is a sample that keeps the groups' shares.")
-    said.append("Each panel is scaled so that all its items together lie at a root-mean-square distance of 1 from the centre.")
-    if len(found) > 1:
-        agree = ", ".join(f"{picture.agreement:.2f} for ({'abc'[place]})" for place, picture in enumerate(found) if place)
-        said.append(f"Panels are turned and mirrored onto (a) (Procrustes); agreement of the layouts, 1 at most: {agree}.")
-    if method == "pca":
-        shares = ", ".join(f"{sum(picture.explained or []):.0%}" for picture in found)
-        said.append(
-            f"The two axes hold {shares} of the variance: what lies apart here is apart, what lies together may not be."
-        )
-    else:
-        said.append("Neighbours are kept where they can be; sizes of clusters and gaps between them mean little.")
-    return " ".join(said)
 
 
 def spreads(dataset: str, chosen: list[verbs.Space]) -> None:
@@ -164,10 +171,7 @@ def spreads(dataset: str, chosen: list[verbs.Space]) -> None:
     st.plotly_chart(
         spread.bars(there, names, float(order)),
         key="entropy_bars",
-        config={
-            "displaylogo": False,
-            "toImageButtonOptions": {"format": state.recall("image", dataset) or selection.FORMATS[0]},
-        },
+        config=selection.buttons(dataset, f"{dataset}-entropy"),
         alt="Matrix-based entropy of each popularity group in each space",
     )
     st.markdown(plain(spread.in_words(there, names)))
@@ -184,8 +188,9 @@ def spreads(dataset: str, chosen: list[verbs.Space]) -> None:
         selection.download(table, f"{dataset}-spread.csv")
 
 
-def states(dataset: str, facts: pd.DataFrame, space: verbs.Space, picture: verbs.Picture, method: str) -> None:
+def states(dataset: str, facts: pd.DataFrame, picture: verbs.Picture, method: str) -> None:
     """Prefill and decoding states in one plane, and how far they are apart."""
+    space = picture.space
     chosen = selection.selected(dataset, facts)
     encoder = "metadata" in space.what
     names = ("metadata", "archetypes") if encoder else ("prefill states", "decoding states")
@@ -206,24 +211,11 @@ def states(dataset: str, facts: pd.DataFrame, space: verbs.Space, picture: verbs
         st.metric("Nearer to the mean of their own kind", f"{own:.1%}", help="Of all vectors; 50% if they were the same.")
         st.metric("Cosine of an item's two vectors", f"{same:.3f}")
         st.metric("Cosine with another item's", f"{others:.3f}")
-        st.markdown(plain(apart(own, same, others, names)))
+        st.markdown(plain(spread.apart(own, same, others, names)))
         st.caption(
             "Both come from the same space; they are brought back from the stored components, which hold the share of the "
             "variance that the representation kept. Cosines are means over items, and over pairs of different items."
         )
-
-
-def apart(own: float, same: float, others: float, names: tuple[str, str]) -> str:
-    """What the three numbers of `verbs.Picture.contrast` say."""
-    kinds = f"{names[0].capitalize()} and {names[1]}"
-    if own >= 0.95:
-        said = f"{kinds} fill two regions of their own."
-    elif own >= 0.75:
-        said = f"{kinds} differ on the whole and overlap in part."
-    else:
-        said = f"{kinds} cannot be told apart by their means."
-    nearer = "closer to each other than" if same > others else "no closer to each other than"
-    return f"{said} An item's two vectors are {nearer} vectors of different items ({same:.3f} against {others:.3f})."
 
 
 def section(title: str, purpose: str) -> None:
@@ -252,27 +244,6 @@ with controls.cell():
     )
 groups = choose_groups(name)
 facts = verbs.item_facts(services.workspace(), name)
-many = dataset.items > AT_ONCE
-
-section(
-    "Items in the plane",
-    "The same items in every panel. Rare ones in a small region are hard to tell apart for a recommender.",
-)
-found = drawn(chosen, method, many)
-if found:
-    colouring: Callable[..., pictures.Colours] = pictures.by_group if colour == "group" else pictures.by_category
-    guards.fragment(panels)(name, facts, found, colouring(facts, groups), method)
-    selection.download(pictures.table(found, facts), f"{name}-{method}.csv")
-spaces.deviations(chosen)
-
+guards.fragment(planes)(dataset, known, chosen, facts, groups, method, colour)
 section("Spread by popularity", "Over how many directions the vectors of rare and of popular items spread.")
 guards.fragment(spreads)(name, chosen)
-
-both = {one: space for one, space in known.items() if space.kind == "states"}
-if both:
-    section(
-        "Prefill against decoding", "What the prompt's states hold, and what the archetype that the model wrote adds to it."
-    )
-    of = both[state.choice("Representation", list(both), "states", name, shown=lambda one: spaces.label(both[one]))]
-    for picture in drawn([of], method, many):
-        guards.fragment(states)(name, facts, of, picture, method)

@@ -21,6 +21,10 @@ from genair_engine import verbs
 VECTOR_GRAPHICS = 3000
 """Points of a chart up to which each is an element of the page."""
 LONGEST_TITLE = 60
+DIMMED = 0.12
+"""Opacity of what is not selected, while something is."""
+RINGED = 50
+"""Selected points up to which each gets a ring; more of them would hide what is inside."""
 OTHER = "other categories"
 NONE = "no category"
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "circle-open")
@@ -95,6 +99,26 @@ def extent(pictures: Sequence[verbs.Picture], colours: Colours) -> float:
     return 1.05 * max(float(points.max(initial=0.1)) for points in drawn)
 
 
+def caption(found: Sequence[verbs.Picture], method: str) -> str:
+    """How the panels came about and how to read them."""
+    first = found[0]
+    said = [f"Every point is an item: {len(first.items):,} of {first.of:,} are placed, those of the chosen groups are drawn."]
+    if len(first.items) < first.of:
+        said.append("The catalogue is larger than a browser shows smoothly: this is a sample that keeps the groups' shares.")
+    said.append("Each panel is scaled so that all its items together lie at a root-mean-square distance of 1 from the centre.")
+    if len(found) > 1:
+        agree = ", ".join(f"{picture.agreement:.2f} for ({'abc'[place]})" for place, picture in enumerate(found) if place)
+        said.append(f"Panels are turned and mirrored onto (a) (Procrustes); agreement of the layouts, 1 at most: {agree}.")
+    if method == "pca":
+        shares = ", ".join(f"{sum(picture.explained or []):.0%}" for picture in found)
+        said.append(
+            f"The two axes hold {shares} of the variance: what lies apart here is apart, what lies together may not be."
+        )
+    else:
+        said.append("Neighbours are kept where they can be; sizes of clusters and gaps between them mean little.")
+    return " ".join(said)
+
+
 def table(pictures: Sequence[verbs.Picture], facts: pd.DataFrame) -> pd.DataFrame:
     """What the panels show, for a CSV: a row an item (and part) of every space."""
     shown = []
@@ -119,23 +143,24 @@ def _figure(
     drawn = int(sum(member.sum() for _, member, _, _ in traces))
     kind = go.Scatter if drawn <= VECTOR_GRAPHICS else go.Scattergl
     marker = 7 if drawn <= 500 else 5 if drawn <= 5000 else 4 if drawn <= 20_000 else 3
+    ringed = np.isin(picture.items, np.asarray(chosen, dtype=np.int64))
     figure = go.Figure()
     for name, member, colour, symbol in traces:
         points, items = picture.points[member].astype(np.float32), picture.items[member]
+        opacity = np.where(ringed[member], 0.9, DIMMED).astype(np.float32) if ringed.any() else 0.7
         figure.add_trace(
             kind(
                 x=points[:, 0],
                 y=points[:, 1],
                 mode="markers",
                 name=_escaped(name),
-                marker={"color": colour, "size": marker, "symbol": symbol, "opacity": 0.7, "line": {"width": 0}},
+                marker={"color": colour, "size": marker, "symbol": symbol, "opacity": opacity, "line": {"width": 0}},
                 customdata=items.astype(np.int32),
                 text=hover[items - 1],
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    ringed = np.isin(picture.items, np.asarray(chosen, dtype=np.int64))
-    if ringed.any():
+    if 0 < ringed.sum() <= RINGED:
         points, items = picture.points[ringed].astype(np.float32), picture.items[ringed]
         ring = "#ffffff" if _dark() else "#000000"
         figure.add_trace(
@@ -164,14 +189,13 @@ def _figure(
         "linecolor": "#8a8a8a",
     }
     figure.update_layout(
-        title={"text": f"<b>{_escaped(first)}</b><br><sub>{_escaped(rest)}</sub>", "x": 0, "y": 1, "font": {"size": 14}}
-        | {"yanchor": "top", "pad": {"t": 30}},  # below the chart's buttons
+        title={"text": f"<b>{_escaped(first)}</b><br><sub>{_escaped(rest)}</sub>", "x": 0, "font": {"size": 14}},
         xaxis=frame | {"title": {"text": "axis 1 [RMS radius]", "standoff": 6}, "constrain": "domain"},
         yaxis=frame | {"title": {"text": "axis 2 [RMS radius]", "standoff": 2}, "scaleanchor": "x", "constrain": "domain"},
-        legend={"orientation": "h", "y": -0.2, "x": 0, "itemsizing": "constant"},
+        legend={"orientation": "h", "y": -0.18, "x": 0, "itemsizing": "constant"},
         showlegend=True,
-        height=500,
-        margin={"l": 10, "r": 10, "t": 76, "b": 10},
+        height=480,
+        margin={"l": 10, "r": 10, "t": 54, "b": 10},
         dragmode="lasso",
         uirevision="kept",  # a selection does not undo the reader's zoom
         hovermode="closest",

@@ -23,18 +23,20 @@ FORMATS = ("svg", "png")
 
 
 def selected(dataset: str, facts: pd.DataFrame) -> list[int]:
-    """Positions of the selected items: of this tab, or of the link (`?selected=`), which names at most a session's worth."""
-    kept = st.session_state.get(_slot(dataset))
-    if kept is not None:
-        return list(kept)
-    wanted = state.separated(state.recall("selected", dataset))
-    return facts.loc[facts["item"].isin(wanted), "position"].tolist() if wanted else []
+    """Positions of the selected items: of the link (`?selected=`), or where they are too many for one, of this tab."""
+    linked = state.separated(state.recall("selected", dataset))
+    if linked:
+        return facts.loc[facts["item"].isin(linked), "position"].tolist()
+    return list(st.session_state.get(_slot(dataset), []))
 
 
 def select(dataset: str, facts: pd.DataFrame, positions: Sequence[int]) -> None:
-    st.session_state[_slot(dataset)] = sorted(set(positions))
-    ids = facts["item"].iloc[[position - 1 for position in st.session_state[_slot(dataset)]]].tolist()
-    state.keep("selected", state.joined(ids) if len(ids) <= LONGEST_SESSION else "", dataset)
+    """Makes these the selected items; none clears the selection."""
+    chosen = sorted(set(positions))
+    short = len(chosen) <= LONGEST_SESSION
+    ids = facts["item"].iloc[[position - 1 for position in chosen]].tolist() if short else []
+    state.keep("selected", state.joined(ids), dataset)
+    st.session_state[_slot(dataset)] = [] if short else chosen
 
 
 def _slot(dataset: str) -> str:
@@ -57,7 +59,7 @@ def chart(figure: go.Figure, key: str, file: str, alt: str, dataset: str, facts:
         key=key,
         on_select=picked,
         selection_mode=("points", "lasso"),
-        config=buttons(dataset, file) | {"displayModeBar": True, "scrollZoom": True},
+        config=buttons(dataset, file),
         alt=alt,
     )
 

@@ -52,7 +52,7 @@ def deviations(spaces: Sequence[verbs.Space]) -> None:
             st.caption(plain(f"Not as in the paper, {space.space}: {'; '.join(space.deviations)}."))
 
 
-def offer(kind: str, request: verbs.Request, what: str, button: str) -> None:
+def offer(kind: str, request: verbs.AnalyseRequest | verbs.ProjectRequest, what: str, button: str) -> None:
     """What is missing, with the button that computes it; while a job does, and if it failed, the job."""
     config = request.model_dump(mode="json", exclude_unset=True)
     found = jobs.jobs(services.workspace(), jobs.JobsRequest(kinds=[kind], limit=50)).jobs
@@ -60,11 +60,12 @@ def offer(kind: str, request: verbs.Request, what: str, button: str) -> None:
     if job is not None and job.state != "done":
         ui.follow(job.job)
         return
-    with st.container(border=True, key=f"offer_{kind}_{button}"):
+    key = f"{kind}_{'_'.join(config['spaces'])}"
+    with st.container(border=True, key=f"offer_{key}"):
         st.caption(what)
         st.button(
             button,
-            key=f"compute_{kind}_{button}",
+            key=f"compute_{key}",
             icon=":material/play_arrow:",
             type="primary",
             help="Runs as a job; the page shows how far it is, and the result when it is there.",

@@ -109,6 +109,19 @@ def in_words(spreads: Sequence[verbs.SpaceSpread], names: Sequence[str]) -> str:
     return " ".join(filter(None, said))
 
 
+def apart(own: float, same: float, others: float, names: tuple[str, str]) -> str:
+    """What the three numbers of `verbs.Picture.contrast` say."""
+    kinds = f"{names[0].capitalize()} and {names[1]}"
+    if own >= 0.95:
+        said = f"{kinds} fill two regions of their own."
+    elif own >= 0.75:
+        said = f"{kinds} differ on the whole and overlap in part."
+    else:
+        said = f"{kinds} cannot be told apart by their means."
+    nearer = "closer to each other than" if same > others else "no closer to each other than"
+    return f"{said} An item's two vectors are {nearer} vectors of different items ({same:.3f} against {others:.3f})."
+
+
 def ties(spread: verbs.SpaceSpread) -> str:
     """How the groups were cut, where items of equal popularity had to be parted or were never taken."""
     groups = [group for group in spread.groups if group.group]
