@@ -1,4 +1,4 @@
-"""Home: what is in the workspace, how far each dataset has come, and four ways in."""
+"""Home: what is in the workspace, how far each dataset has come, and the ways in."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ WAYS_IN = (
         "Search a catalogue, filter it, and look at one item closely.",
         ":material/inventory_2:",
         navigation.ITEMS,
+    ),
+    (
+        "See the space",
+        "See where popular and rare items lie in a model's space, and pick a cluster of them.",
+        ":material/scatter_plot:",
+        navigation.EMBEDDINGS,
     ),
     (
         "Train a model",

@@ -22,7 +22,7 @@ def pages() -> list[st.Page]:
             icon=":material/home:",
             url_path="home",
             default=True,
-            help="What is in the workspace, how far each dataset has come, and four ways in.",
+            help="What is in the workspace, how far each dataset has come, and the ways in.",
         ),
         st.Page(
             ITEMS,

@@ -17,7 +17,7 @@ FIRST_METHODS = (("id",), ("llminit", "genair-id"), ("genair",))
 
 
 def suggested(dataset: verbs.DatasetState, spaces: Mapping[str, verbs.Space]) -> list[str]:
-    """Up to three spaces to begin with: a run of each kind of method, as alike in the rest as can be, then representations."""
+    """Up to three spaces to begin with: a run of each kind of method, as alike in the rest as can be, then others."""
     runs = [run for run in dataset.ready_runs if run.run in spaces]  # the newest first
     genair = next((run for run in runs if run.config["method"] == "genair"), runs[0] if runs else None)
     chosen: list[str] = []
@@ -25,8 +25,8 @@ def suggested(dataset: verbs.DatasetState, spaces: Mapping[str, verbs.Space]) ->
         fitting = [run for run in runs if run.config["method"] in methods]
         if genair is not None and fitting:
             chosen.append(min(fitting, key=lambda run: _unlike(run, genair)).run)
-    others = [name for name, space in spaces.items() if space.kind not in ("trained", "states")]
-    return [*chosen, *others][:PANELS] or list(spaces)[:1]
+    made = [name for name, space in spaces.items() if space.kind not in ("trained", "states")]
+    return list(dict.fromkeys([*chosen, *made, *(run.run for run in runs)]))[:PANELS]
 
 
 def _unlike(run: verbs.RunResult, other: verbs.RunResult) -> int:

@@ -36,10 +36,10 @@ WIDE = spreads("wide", g1=(1.8, 1.7, 1.9), g5=(1.9, 1.8, 2.05))
 
 def test_one_space_compares_rare_with_popular_items() -> None:
     said = spread.in_words([NARROW], ["A"])
-    assert (
-        "A: rare items spread over about 3 directions of equal strength, popular ones over 7: rare items are more concentrated."
-        in said
+    assert said.startswith(
+        "A: rare items spread over about 3 directions of equal strength, popular ones over 7: rare items are "
     )
+    assert "more concentrated" in said
     assert "less concentrated" in spread.in_words([spreads("x", g1=(2.0, 1.9, 2.1), g5=(1.0, 0.9, 1.1))], ["A"])
     assert "In the least popular fifth" not in said and "another training seed" in said
 
@@ -67,10 +67,8 @@ def test_different_widths_are_said_and_small_groups_too() -> None:
 def test_how_groups_were_cut() -> None:
     assert "Items taken equally often" not in spread.ties(NARROW) and "never saw" not in spread.ties(NARROW)
     tied = spreads("tied", never=0, g1=(1.0, 0.9, 1.1), g2=(1.0, 0.9, 1.1))
-    tied.groups[1].model_config
-    moved = tied.model_copy(
-        update={"groups": [tied.groups[0], tied.groups[1].model_copy(update={"least": tied.groups[0].most})]}
-    )
+    lower, upper = tied.groups
+    moved = tied.model_copy(update={"groups": [lower, upper.model_copy(update={"least": lower.most})]})
     assert "groups 1 and 2 (taken 5 times)" in spread.ties(moved)
     assert "Items that training never saw are in the least popular group" in spread.ties(moved)
 
