@@ -101,20 +101,27 @@ def show(dataset: str, facts: pd.DataFrame, positions: list[int]) -> None:
             st.dataframe(items.table(shown), hide_index=True, height=280, column_config=items.table_columns())
             if len(positions) > IN_TABLE:
                 st.caption(f"The table shows {IN_TABLE:,} of them; the CSV has all.")
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             number = min(len(positions), LONGEST_SESSION)
-            if st.button(
-                "Start a session with this" if number == 1 else f"Start a session with {number}",
-                key="selection_session",
+            # Links: from a button in a fragment the other page would begin with this page's widgets still in place.
+            st.page_link(
+                navigation.RECOMMEND,
+                label="Start a session with this" if number == 1 else f"Start a session with {number}",
                 icon=":material/auto_awesome:",
-                type="primary",
                 help=f"A session holds at most {LONGEST_SESSION} items: the most popular ones of the selection."
                 if len(positions) > LONGEST_SESSION
                 else None,
-            ):
-                st.switch_page(navigation.RECOMMEND, query_params={"dataset": dataset, "session": state.joined(session)})
-            if len(shown) == 1 and st.button("Open the item", key="selection_item", icon=":material/inventory_2:"):
-                st.switch_page(navigation.ITEMS, query_params={"dataset": dataset, "item": shown[0].item})
+                query_params={"dataset": dataset, "session": state.joined(session)},
+                width="content",
+            )
+            if len(shown) == 1:
+                st.page_link(
+                    navigation.ITEMS,
+                    label="Open the item",
+                    icon=":material/inventory_2:",
+                    query_params={"dataset": dataset, "item": shown[0].item},
+                    width="content",
+                )
             download(chosen.drop(columns="position"), f"{dataset}-selection.csv")
             st.button(
                 "Clear selection",

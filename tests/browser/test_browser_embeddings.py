@@ -80,7 +80,7 @@ def test_a_cluster_becomes_a_session(page: Page, app_url: str) -> None:
         )  # with their rings
     assert "selected=i" in page.url
 
-    page.get_by_role("button", name="Start a session with 18").click()
+    page.get_by_role("link", name="Start a session with 18").click()
     settled(page, "Recommend")
     assert "session=i" in page.url
     expect(page.locator("[class*='st-key-session_remove_']")).to_have_count(18, timeout=WITHIN)
@@ -91,7 +91,7 @@ def test_three_panels_of_real_data(page: Page, scientific_url: str) -> None:
     expect(page.locator(".st-key-panel_0 canvas").first).to_be_attached(timeout=WITHIN)  # WebGL: 4,344 points
     chosen = lasso(page, "panel_0", INNER)
     assert 50 < chosen < 4344
-    page.get_by_role("button", name="Start a session with 50").click()
+    page.get_by_role("link", name="Start a session with 50").click()
     page.get_by_role("heading", level=1, name="Recommend").wait_for(timeout=WITHIN)
     settled(page, "Recommend")
     cards = page.locator("[class*='st-key-result_']").filter(has=page.get_by_text("score"))
