@@ -3,5 +3,5 @@
 from genair_engine.archetypes.backends import Sampling
 
 SAMPLING = Sampling(temperature=0.2)
-"""What the demo is written with. Models of this size lose the thread in one text of some two hundred at the paper's 0.6, and then
-write on to the last token that they may."""
+"""What the demo is written with: at the paper's 0.6, models of this size lose the thread in one text of some two hundred, and
+then write on to the last token that they may."""
