@@ -3,9 +3,9 @@
 Every part is a fresh process: wall-clock and processor seconds (of all threads; on a busy machine they tell more), and the
 process's peak resident memory. Entropy: of the five popularity groups of 57,000 vectors of 4,096 columns, with the vectors in
 memory; all measures of the groups and of all items; then what bootstrap resamples cost at the widths that spaces have. Page:
-the script of the Embeddings page on 20,000 items, all of them drawn in three panels from stored pictures, by Streamlit's own
-test runner; the browser's work is not in it. Pictures: of 20,000 vectors of 128 columns, by the verb `project`, with how often
-it told how far it was.
+the script of the Embeddings page on 20,000 items, all of them drawn in three panels from stored pictures, by Streamlit's test
+runner; the browser's work is not in it. Pictures: of 20,000 vectors of 128 columns, by the verb `project`, with how often it
+told how far it was.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def spreads(dataset: str, chosen: list[verbs.Space]) -> None:
         config=selection.buttons(dataset, f"{dataset}-entropy"),
         alt="Matrix-based entropy of each popularity group in each space",
     )
-    st.markdown(plain(spread.in_words(there, names)))
+    st.markdown("\n".join(f"- {plain(sentence)}" for sentence in spread.in_words(there, names)))
     st.caption(
         plain(
             f"Entropy S of order {order} of K = Z Zᵀ (the paper's equation 25), vectors "

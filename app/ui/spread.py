@@ -16,6 +16,9 @@ from app.ui import curves, popularity
 from genair_engine import verbs
 
 LEAST, MOST = 1, 5
+LINES = {"fillmode": "overlay", "fgcolor": "#ffffff", "fgopacity": 0.45, "size": 6}
+STRIPES: tuple[dict[str, object], ...] = ({"shape": ""}, LINES | {"shape": "/"}, LINES | {"shape": "."})
+"""Of the bars of a space, so that colour is not all that tells them apart."""
 NAMES = {LEAST: "the least popular fifth", MOST: "the most popular fifth"}
 
 
@@ -32,7 +35,7 @@ def bars(spreads: Sequence[verbs.SpaceSpread], names: Sequence[str], order: floa
             x=[popularity.name(group) for group in found],
             y=values,
             name=name.replace("&", "&amp;").replace("<", "&lt;"),
-            marker={"color": palette[place % curves.MOST], "pattern": {"shape": ("", "/", ".")[place % 3], "size": 5}},
+            marker={"color": palette[place % curves.MOST], "pattern": STRIPES[place % 3]},
             error_y={"type": "data", "array": above, "arrayminus": below, "thickness": 1.2, "width": 3},
             hovertemplate="%{y:.3f} (+%{error_y.array:.3f} −%{error_y.arrayminus:.3f})",
         )
@@ -97,16 +100,16 @@ def columns() -> dict[str, object]:
     }
 
 
-def in_words(spreads: Sequence[verbs.SpaceSpread], names: Sequence[str]) -> str:
-    """What the figures say: within each space rare against popular items, then the spaces against each other."""
-    said = [_rare_against_popular(spread, name) for spread, name in zip(spreads, names, strict=True)]
-    said += [_widest(spreads, names, group) for group in (LEAST, MOST)] if len(spreads) > 1 else []
+def in_words(spreads: Sequence[verbs.SpaceSpread], names: Sequence[str]) -> list[str]:
+    """What the figures say, sentence by sentence: the spaces against each other, then rare against popular items in each."""
+    said = [_widest(spreads, names, group) for group in (LEAST, MOST)] if len(spreads) > 1 else []
+    said += [_rare_against_popular(spread, name) for spread, name in zip(spreads, names, strict=True)]
     widths = {spread.width for spread in spreads}
     if len(widths) > 1:
         said.append("Their vectors have different numbers of columns, which alone allows them different entropies.")
     if any(spread.kind == "trained" for spread in spreads):
         said.append("The bands tell how much depends on which items a group holds; another training seed may differ as well.")
-    return " ".join(filter(None, said))
+    return [sentence for sentence in said if sentence]
 
 
 def apart(own: float, same: float, others: float, names: tuple[str, str]) -> str:

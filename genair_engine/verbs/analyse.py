@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -16,17 +17,17 @@ from pydantic import Field
 from genair_engine.analysis.spectrum import band, entropy, gram, resampled_spectra, spectrum
 from genair_engine.analysis.spread import isotropy, mean_cosine
 from genair_engine.catalog.dataset import POPULARITY_GROUPS, Dataset
-from genair_engine.errors import InputError
 from genair_engine.store.keys import content_key
 from genair_engine.verbs import kept
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
 from genair_engine.verbs.kept import Arrays
-from genair_engine.verbs.spaces import Kind, Space, find_space, load_vectors
+from genair_engine.verbs.spaces import Space, find_space, load_vectors, share_of
 from genair_engine.workspace import Workspace
 
 ALL = 0
 """The group of all items, before the popularity groups 1…5."""
 
+Order = Annotated[float, Field(gt=0, le=100)]
 TOLD_EVERY = 10
 """Resamples between two reports of progress."""
 
@@ -35,7 +36,7 @@ class AnalyseRequest(Request):
     """Measure how widely item vectors spread in each popularity group: entropy, effective rank, cosine, isotropy."""
 
     spaces: list[str] = positional("runs or representations (ID:prefill for a part), separated by commas", min_length=1)
-    orders: list[float] = Field([1.0], min_length=1, description="orders ρ of the entropy; 1 is the paper's")
+    orders: list[Order] = Field([1.0], min_length=1, description="orders ρ of the entropy; 1 is the paper's")
     resamples: int = Field(200, ge=0, le=10_000, description="bootstrap resamples a group for the bands; 0: no bands")
     confidence: float = Field(0.95, gt=0, lt=1, description="confidence of the bands")
     centre: bool = Field(False, description="take the mean of all items' vectors away first; the paper does not")
@@ -74,15 +75,9 @@ class GroupSpread(Record):
     isotropy: float | None
 
 
-class SpaceSpread(Record):
-    """A space with the spread of its groups. width: columns of its vectors."""
+class SpaceSpread(Space):
+    """A space with the spread of its groups."""
 
-    space: str
-    dataset: str
-    kind: Kind
-    what: str
-    width: int
-    deviations: list[str]
     items: int
     groups: list[GroupSpread]
 
@@ -134,13 +129,9 @@ def _line(group: GroupSpread) -> str:
 
 def analyse(workspace: Workspace, request: AnalyseRequest, progress: Progress = silent) -> AnalyseResult:
     """Measure what is not measured yet, and say it all. Raises NotFoundError, InputError, NonFiniteError."""
-    check(request)
     found = [find_space(workspace, name) for name in request.spaces]
     for number, space in enumerate(found):
-
-        def tell(done: int, total: int, what: str, number: int = number, space: Space = space) -> None:
-            progress(100 * number + 100 * done // max(total, 1), 100 * len(found), f"{space.space}: {what}")
-
+        tell = share_of(progress, number, len(found), space)
         if kept.load(workspace, space, request.key(space.space)) is None:
             _keep(workspace, request, space, tell)
         tell(1, 1, "measured")
@@ -152,13 +143,6 @@ def analyse(workspace: Workspace, request: AnalyseRequest, progress: Progress = 
         seed=request.seed,
         spaces=[one for one in (stored_spread(workspace, request, space) for space in found) if one is not None],
     )
-
-
-def check(request: AnalyseRequest) -> None:
-    """Raises InputError on an order that there is no entropy of."""
-    wrong = [order for order in request.orders if not 0 < order <= 100]
-    if wrong:
-        raise InputError(f"An order ρ of the entropy is above 0 and at most 100, got {wrong[0]:g}.")
 
 
 def stored_spread(workspace: Workspace, request: AnalyseRequest, space: Space) -> SpaceSpread | None:

@@ -23,7 +23,7 @@ from genair_engine.errors import InputError
 from genair_engine.store.keys import content_key
 from genair_engine.verbs import kept
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
-from genair_engine.verbs.spaces import STATES, ItemVectors, Space, find_space, load_vectors
+from genair_engine.verbs.spaces import STATES, ItemVectors, Space, find_space, load_vectors, share_of
 from genair_engine.workspace import Workspace
 
 MOST_POINTS = 60_000
@@ -104,10 +104,7 @@ def project(workspace: Workspace, request: ProjectRequest, progress: Progress = 
     found = [find_space(workspace, name) for name in request.spaces]
     done = []
     for number, space in enumerate(found):
-
-        def tell(done: int, total: int, what: str, number: int = number, space: Space = space) -> None:
-            progress(100 * number + 100 * done // max(total, 1), 100 * len(found), f"{space.space}: {what}")
-
+        tell = share_of(progress, number, len(found), space)
         missing = kept.load(workspace, space, request.key(space.space)) is None
         if missing:
             _compute(workspace, request, space, tell)

@@ -21,7 +21,7 @@ from genair_engine.store import artifacts
 from genair_engine.store import datasets as dataset_rows
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
-from genair_engine.verbs.base import Record
+from genair_engine.verbs.base import Progress, Record
 from genair_engine.verbs.runs import deviations_of
 from genair_engine.workspace import Workspace
 
@@ -90,6 +90,15 @@ def load_vectors(workspace: Workspace, name: str) -> ItemVectors:
         items = np.tile(items[: len(vectors) // 2], 2)
     check_finite(vectors, f"the vectors of {name}")
     return ItemVectors(space, vectors, items, part)
+
+
+def share_of(progress: Progress, number: int, of: int, space: Space) -> Progress:
+    """The progress of one of several spaces, number 0…of − 1, as its part of the whole, in hundredths of a space."""
+
+    def tell(done: int, total: int, what: str) -> None:
+        progress(100 * number + 100 * done // max(total, 1), 100 * of, f"{space.space}: {what}")
+
+    return tell
 
 
 def item_facts(workspace: Workspace, dataset: str) -> pd.DataFrame:

@@ -30,22 +30,26 @@ def spreads(
     return verbs.SpaceSpread(**facts, groups=groups)
 
 
+def words(found: list[verbs.SpaceSpread], names: list[str]) -> str:
+    return " ".join(spread.in_words(found, names))
+
+
 NARROW = spreads("narrow", g1=(1.0, 0.9, 1.1), g5=(2.0, 1.9, 2.1))
 WIDE = spreads("wide", g1=(1.8, 1.7, 1.9), g5=(1.9, 1.8, 2.05))
 
 
 def test_one_space_compares_rare_with_popular_items() -> None:
-    said = spread.in_words([NARROW], ["A"])
+    said = words([NARROW], ["A"])
     assert said.startswith(
         "A: rare items spread over about 3 directions of equal strength, popular ones over 7: rare items are "
     )
     assert "more concentrated" in said
-    assert "less concentrated" in spread.in_words([spreads("x", g1=(2.0, 1.9, 2.1), g5=(1.0, 0.9, 1.1))], ["A"])
+    assert "less concentrated" in words([spreads("x", g1=(2.0, 1.9, 2.1), g5=(1.0, 0.9, 1.1))], ["A"])
     assert "In the least popular fifth" not in said and "another training seed" in said
 
 
 def test_where_bands_overlap_there_is_no_difference() -> None:
-    said = spread.in_words([NARROW, WIDE], ["A", "B"])
+    said = words([NARROW, WIDE], ["A", "B"])
     assert "B: rare items spread over about 6" in said and "the bands overlap, so that no difference is certain" in said
     assert "In the least popular fifth B spreads most widely, over 6 directions against 3 of A." in said
     assert "In the most popular fifth A and B cannot be told apart" in said
@@ -53,15 +57,15 @@ def test_where_bands_overlap_there_is_no_difference() -> None:
 
 def test_without_bands_nothing_is_certain() -> None:
     bare = spreads("bare", g1=(1.0, None, None), g5=(2.0, None, None))
-    assert "no difference is certain" in spread.in_words([bare], ["A"])
+    assert "no difference is certain" in words([bare], ["A"])
 
 
 def test_different_widths_are_said_and_small_groups_too() -> None:
     other = spreads("other", width=300, kind="fused", g1=(4.0, 3.9, 4.1), g5=(4.0, 3.9, 4.1))
-    assert "different numbers of columns" in spread.in_words([NARROW, other], ["A", "B"])
-    assert "another training seed" not in spread.in_words([other], ["B"])
+    assert "different numbers of columns" in words([NARROW, other], ["A", "B"])
+    assert "another training seed" not in words([other], ["B"])
     few = spreads("few", g1=(1.0, 0.9, 1.1))
-    assert spread.in_words([few], ["A"]).startswith("A: too few items in its groups to compare.")
+    assert words([few], ["A"]).startswith("A: too few items in its groups to compare.")
 
 
 def test_how_groups_were_cut() -> None:

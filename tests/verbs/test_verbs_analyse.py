@@ -124,8 +124,12 @@ def test_names_that_are_no_space(trained):
             verbs.analyse(workspace, verbs.AnalyseRequest(spaces=[name]))
     with pytest.raises(NotFoundError, match=run[:-2]):
         verbs.find_space(workspace, run[:-2])
-    with pytest.raises(InputError, match="above 0 and at most 100"):
-        verbs.analyse(workspace, verbs.AnalyseRequest(spaces=[run], orders=[0.0]))
+
+
+def test_an_order_that_there_is_no_entropy_of(trained, capsys):
+    _, _, run = trained
+    assert cli.main(["analyse", run, "--orders", "1,0"]) == 1
+    assert "--orders: Input should be greater than 0" in capsys.readouterr().err
 
 
 def test_the_command_prints_one_json_object(trained, capsys):
