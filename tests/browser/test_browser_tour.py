@@ -88,6 +88,7 @@ def test_an_empty_workspace_becomes_the_demo_and_the_tour_leads_through_it(folde
             title = re.split(r"[/?]", address.split("://")[-1].partition("/")[2] or address)[0].title()
             settled(page, title)
             expect(page.get_by_test_id("stAlert")).to_have_count(0)
+            expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
             page.screenshot(path=_artifact(f"tour-{title.lower()}.png"), full_page=True)
 
         page.goto(next(f"{url}/{one.rpartition('/')[2]}" for one in addresses if "recommend" in one))
