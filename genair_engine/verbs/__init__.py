@@ -91,7 +91,7 @@ from genair_engine.verbs.regenerate import (
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
 from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
-from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, score_text
+from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, measured_sets, score_text
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
 from genair_engine.verbs.what_if import ChangedSession, WhatIfRequest, WhatIfResult, what_if
 
@@ -194,6 +194,7 @@ __all__ = [
     "known_items",
     "load_recommender",
     "load_writer",
+    "measured_sets",
     "pin",
     "prompt_render",
     "prompt_save",
