@@ -19,6 +19,7 @@ PARTS: dict[str, list[str]] = {
     "ranking": [],
     "jobs": [],
     "generation": [],
+    "studio": [],
     "train": ["--plot", str(HERE / "growth.svg")],
     "quality": ["--workspace", str(HERE / "workspace")],
     "demo": ["--workspace", str(HERE / "workspace" / "demo")],

@@ -68,11 +68,11 @@ def compare(
             columns.heading(column, detail.pinned)
             columns.version_picker(target.dataset, column)
             columns.chips(scored)
-            places[column.model] = st.empty()
-            columns.body(column.shown, scored.text if scored else None)
             with st.container(horizontal=True, gap="small"):
                 writing.regenerate(target, column, versions)
                 columns.pin_button(target.dataset, target.item, column, detail.pinned)
+            places[column.model] = st.empty()
+            columns.body(column.shown, scored.text if scored else None)
             columns.history(column, opened=writing.just_written(column.shown.archetypes))
     elsewhere = st.empty()
     columns.failures(detail)

@@ -60,26 +60,17 @@ def _launch(request: verbs.GenerateRequest) -> None:
         )
         return
     missing = count(estimate.missing, "item")
-    if estimate.seconds is None or estimate.tokens is None:
-        st.info(
-            plain(f"{missing} to write. {estimate.how} Write the first {FIRST_ITEMS} to learn it; they are kept."),
-            icon=":material/hourglass_empty:",
-        )
-    else:
-        st.info(plain(f"{missing} to write, about {estimate.tokens:,.0f} tokens. {estimate.how}"), icon=":material/schedule:")
+    try_first = estimate.seconds is None and estimate.missing > FIRST_ITEMS
+    tokens = "" if estimate.tokens is None else f", about {estimate.tokens:,.0f} tokens"
+    advice = f" Write the first {FIRST_ITEMS} to learn it; they are kept." if try_first else ""
+    st.info(plain(f"{missing} to write{tokens}. {estimate.how}{advice}"), icon=":material/schedule:")
     with st.container(horizontal=True, vertical_alignment="center"):
-        if estimate.seconds is None and estimate.missing > FIRST_ITEMS:
-            first = request.model_copy(update={"limit": FIRST_ITEMS})
-            _button(
-                f"Write the first {FIRST_ITEMS}", "generate_first", verbs.GenerateRequest(**_given(first), limit=FIRST_ITEMS)
-            )
+        if try_first:
+            first = {name: getattr(request, name) for name in request.model_fields_set} | {"limit": FIRST_ITEMS}
+            _button(f"Write the first {FIRST_ITEMS}", "generate_first", verbs.GenerateRequest(**first))
         _button(f"Write {missing}", "generate_all", request)
     with st.expander("The same in a terminal", icon=":material/terminal:"):
         guards.commands(jobs.command_line("generate", request))
-
-
-def _given(request: verbs.GenerateRequest) -> dict[str, object]:
-    return {name: getattr(request, name) for name in request.model_fields_set - {"limit"}}
 
 
 def _button(label: str, key: str, request: verbs.GenerateRequest) -> None:
@@ -142,7 +133,7 @@ def scorecards(dataset: verbs.DatasetState) -> None:
         if not wanted:
             st.caption("No model has written for a tenth of the catalogue yet.")
         elif len(known) < len(wanted):
-            st.caption(f"{count(len(wanted) - len(known), 'set')} not measured as it is now.")
+            st.caption(f"Not measured as they are now: {count(len(wanted) - len(known), 'set')} of {len(wanted)}.")
             measure_button(dataset, "Measure")
 
 

@@ -47,7 +47,7 @@ def editor(dataset: str, item: verbs.Item) -> None:
                 icon=":material/save:",
                 type="primary",
                 disabled=rendered is None or rendered.version == base.version,
-                on_click=partial(_save, key, given),
+                on_click=partial(_save, key, base),
             )
         st.caption(
             "Another wording under the same name is its next version; archetypes that were asked with an earlier one keep it. "
@@ -61,11 +61,15 @@ def _called(one: verbs.SavedPrompt) -> str:
 
 def _field(base: verbs.SavedPrompt, part: str) -> str:
     label, told, height = PARTS[part]
-    key = f"prompt_{base.version}_{part}"
+    key = _key(base, part)
     st.session_state.setdefault(key, getattr(base, part))
     if height:
         return str(st.text_area(label, key=key, help=plain(told), height=height))
     return str(st.text_input(label, key=key, help=plain(told)))
+
+
+def _key(base: verbs.SavedPrompt, part: str) -> str:
+    return f"prompt_{base.version}_{part}"
 
 
 def _rendered(dataset: str, item: str, base: verbs.SavedPrompt, given: dict[str, str]) -> verbs.PromptRenderResult | None:
@@ -82,10 +86,10 @@ def _rendered(dataset: str, item: str, base: verbs.SavedPrompt, given: dict[str,
     return rendered
 
 
-def _save(key: str, given: dict[str, str]) -> None:
+def _save(key: str, base: verbs.SavedPrompt) -> None:
     with services.told_errors():
+        given = {part: st.session_state[_key(base, part)] for part in PARTS}
         made = verbs.prompt_save(services.workspace(), verbs.PromptSaveRequest(name=st.session_state[key].strip(), **given))
         state.keep("prompt", made.prompt.version)
-        services.tell(
-            f"Saved as {made.prompt.version}." if made.new else f"It is {made.prompt.version} already.", ":material/save:"
-        )
+        said = f"Saved as {made.prompt.version}." if made.new else f"It is {made.prompt.version} already."
+        services.tell(said, ":material/save:")

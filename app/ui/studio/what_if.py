@@ -20,7 +20,7 @@ from genair_engine.errors import GenairError
 
 READS_ARCHETYPES = ("genair", "genair-id")
 """Methods whose recommendations depend on archetypes when they are made."""
-_FOUND = "studio_what_if"
+_ASKED, _FOUND = "studio_what_if_asked", "studio_what_if"
 SHOWN_SESSIONS = 10
 
 
@@ -37,10 +37,12 @@ def view(dataset: verbs.DatasetState, detail: verbs.ItemDetail) -> None:
         )
         return
     left, right = st.columns(2, gap="large")
-    with left:
-        begun, text = _edit(dataset.dataset, detail)
     with right:
-        run = state.choice("Run that recommends", list(runs), "run", dataset.dataset, shown=lambda one: _called(runs[one]))
+        run = state.choice("Run that recommends", list(runs), "by", dataset.dataset, shown=lambda one: _called(runs[one]))
+    own = {one.representation: one.archetypes_by or one.model for one in dataset.representations}
+    with left:
+        begun, text = _edit(dataset.dataset, detail, own.get(runs[run].representation or "", ""))
+    with right:
         sessions = st.select_slider(
             "Test sessions to look at", [100, 300, 1000, 3000, 10_000], value=1000, key="what_if_sessions"
         )
@@ -51,15 +53,14 @@ def view(dataset: verbs.DatasetState, detail: verbs.ItemDetail) -> None:
             type="primary",
             key="what_if_ask",
             disabled=not text.strip(),
-            on_click=lambda: st.session_state.update({_FOUND: (key, None)}),
+            on_click=lambda: st.session_state.update({_ASKED: True}),
         )
         st.caption("All but the last item of test users; the same users each time. Nothing is trained, and nothing is kept.")
+        if st.session_state.pop(_ASKED, False):
+            st.session_state[_FOUND] = (key, _ask(run, detail.item.item, sessions, text))
         asked, found = st.session_state.get(_FOUND, (None, None))
-        if asked == key:
-            found = found or _ask(run, detail.item.item, sessions, text)
-            st.session_state[_FOUND] = (key, found)
-            if found is not None:
-                _show(dataset.dataset, found)
+        if asked == key and found is not None:
+            _show(dataset.dataset, found)
     st.markdown("**Your changes**")
     with st.container(border=True, key="what_if_diff"):
         st.markdown(
@@ -67,14 +68,13 @@ def view(dataset: verbs.DatasetState, detail: verbs.ItemDetail) -> None:
         )
 
 
-def _edit(dataset: str, detail: verbs.ItemDetail) -> tuple[verbs.ArchetypeText, str]:
-    """The version to begin with, and the text as it is edited, with its scores."""
-    texts = {one.archetypes: one for one in detail.archetypes}
-    begun = texts[
-        state.choice(
-            "Begin with", list(texts), "edit", f"{dataset}/{detail.item.item}", shown=lambda one: _version(texts[one])
-        )
-    ]
+def _edit(dataset: str, detail: verbs.ItemDetail, writer: str) -> tuple[verbs.ArchetypeText, str]:
+    """The version to begin with (first those by the run's own writer), and the text as it is edited, with its scores."""
+    texts = {one.archetypes: one for one in sorted(detail.archetypes, key=lambda one: one.model != writer)}
+    scope = f"{dataset}/{detail.item.item}"
+    if state.recall("edit", scope) not in texts:  # of another item
+        state.keep("edit", "", scope)
+    begun = texts[state.choice("Begin with", list(texts), "edit", scope, shown=lambda one: _version(texts[one]))]
     key = f"edited_{detail.item.item}_{begun.archetypes}"
     st.session_state.setdefault(key, begun.text)
     text = st.text_area(
