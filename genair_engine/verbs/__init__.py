@@ -69,6 +69,7 @@ from genair_engine.verbs.ratings import (
     RatingsResult,
     Thumbs,
     Vote,
+    item_to_rate,
     rate,
     ratings,
 )
@@ -93,12 +94,13 @@ from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, e
 from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
 from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, measured_sets, score_text
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
-from genair_engine.verbs.what_if import ChangedSession, WhatIfRequest, WhatIfResult, what_if
+from genair_engine.verbs.what_if import READS_REPRESENTATION, ChangedSession, WhatIfRequest, WhatIfResult, what_if
 
 __all__ = [
     "DEMO",
     "MEASURES",
     "METHOD_FACTS",
+    "READS_REPRESENTATION",
     "SUN_HAT",
     "ArchetypeText",
     "ChangedSession",
@@ -190,6 +192,7 @@ __all__ = [
     "import_dataset",
     "item_detail",
     "item_scores",
+    "item_to_rate",
     "items_of",
     "known_items",
     "load_recommender",

@@ -6,7 +6,7 @@ What a ballot says is in `archetypes.ratings`. Blind votes (names hidden) and ot
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -14,10 +14,10 @@ from pydantic import Field
 
 from genair_engine.archetypes.ratings import CONFIDENCE, Ballot, WinRate, counting, thumbs, win_rates
 from genair_engine.errors import InputError
-from genair_engine.store.archetypes import list_sets, texts_of_item
+from genair_engine.store.archetypes import find_set, list_sets, texts_of_item
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.tables import ArchetypeSetRow, VoteRow
-from genair_engine.store.votes import list_votes
+from genair_engine.store.votes import list_votes, unrated_item
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
 from genair_engine.workspace import Workspace
 
@@ -185,6 +185,16 @@ def ratings(
         thumbs=[_thumbs(one, blind) for blind, some in ballots.items() for one in thumbs(some, names)],
         recent=[_vote(vote, item) for vote, item in reversed(votes[-SHOWN_VOTES:])],
     )
+
+
+def item_to_rate(workspace: Workspace, dataset: str, models: Sequence[str]) -> str | None:
+    """An item, drawn at random, that all these models have written about (in their fullest sets) and nobody has voted on.
+
+    None where there is none left. Raises NotFoundError.
+    """
+    with workspace.reading() as session:
+        owner = find_dataset(session, dataset)
+        return unrated_item(session, owner.id, [find_set(session, owner.id, model).id for model in models])
 
 
 def _check(request: RateRequest) -> None:

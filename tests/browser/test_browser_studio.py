@@ -1,4 +1,4 @@
-"""The archetype studio in a real browser, compare, regenerate, prompt, blind vote, what if, export."""
+"""The archetype studio in a real browser, on the demo's sun hat: compare, regenerate, prompt, blind vote, what if, export."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from genair_engine import verbs
+from genair_engine.catalog.demo import demo_catalogue, write_catalogue
 from genair_engine.settings import Settings
 from genair_engine.workspace import Workspace
 from tests.browser.conftest import serving
@@ -19,6 +20,7 @@ from tests.workspaces import DATASET, FilledWorkspace
 
 pytestmark = pytest.mark.browser
 
+SUN_HAT = {"dataset": verbs.DEMO, "item": verbs.SUN_HAT}
 IDLE = "() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'"
 HOSTILE = (
     "For 99 ](http://e.example) <script>alert(1)</script> :red[people] $a^2$.\n"
@@ -30,10 +32,15 @@ HOSTILE = (
 def studio(
     filled_workspace: FilledWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[str, Workspace]]:
-    """The app on a copy of the filled workspace, and the workspace."""
+    """The app on a copy of the filled workspace to which the demo's sun hat was added, and the workspace."""
     monkeypatch.setenv("GENAIR_WORKER", "none")
     shutil.copytree(filled_workspace.folder, tmp_path / "copy")
     workspace = Workspace.open(Settings(workspace=tmp_path / "copy", database_url=None))
+    write_catalogue(demo_catalogue(items=26, users=104), tmp_path / "shop")
+    verbs.import_dataset(workspace, verbs.ImportRequest(path=tmp_path / "shop", name=verbs.DEMO, format="tables"))
+    for model in ("demo-llama", "demo-qwen"):
+        sampling = verbs.Sampling(max_new_tokens=120)
+        verbs.regenerate(workspace, verbs.RegenerateRequest(**SUN_HAT, model=model, sampling=sampling))
     with serving(tmp_path / "copy", tmp_path) as url:
         yield url, workspace
     workspace.close()
@@ -54,7 +61,8 @@ def opened(page: Page, url: str, **query: str) -> None:
 
 def test_from_two_texts_to_a_vote(page: Page, studio: tuple[str, Workspace]) -> None:
     url, workspace = studio
-    opened(page, url)
+    opened(page, url, **SUN_HAT)
+    expect(page.get_by_role("heading", level=3, name="Sun Protection Hat")).to_be_visible()
     for model in ("demo-llama", "demo-qwen"):
         expect(page.locator("strong").get_by_text(model, exact=True).first).to_be_visible()
     expect(page.get_by_text("Grounding")).to_have_count(2)
@@ -68,9 +76,6 @@ def test_from_two_texts_to_a_vote(page: Page, studio: tuple[str, Workspace]) -> 
         }).observe(document.body, {childList: true, subtree: true, characterData: true});
     }""")
     page.locator(".st-key-regenerate_demo-qwen button").first.click()
-    page.locator(".st-key-write_compare_demo-qwen_sampling_max_new_tokens input").fill("120")
-    page.keyboard.press("Enter")
-    settled(page)
     page.locator(".st-key-write_compare_demo-qwen_start button").click()
     expect(page.get_by_text("History · 2 versions")).to_be_visible(timeout=120_000)
     settled(page)
@@ -79,13 +84,13 @@ def test_from_two_texts_to_a_vote(page: Page, studio: tuple[str, Workspace]) -> 
     difference = page.locator(".st-key-diff_demo-qwen")
     expect(difference.locator("del").first).to_be_visible()
     expect(difference.locator("strong").first).to_be_visible()
-    versions = [one for one in verbs.item_detail(workspace, DATASET, "i1").archetypes if one.model == "demo-qwen"]
+    versions = [one for one in verbs.item_detail(workspace, verbs.DEMO, verbs.SUN_HAT).archetypes if one.model == "demo-qwen"]
     assert len(versions) == 2
     said = page.locator(f".st-key-text_{versions[1].archetypes}").inner_text().replace("\u2060", "")
     assert "".join(versions[1].opening.split())[:60] in "".join(said.split())
     page.locator(".st-key-pin_demo-qwen button").click()
     expect(page.locator(".st-key-pin_demo-qwen").get_by_text("Unpin")).to_be_visible()
-    assert verbs.item_detail(workspace, DATASET, "i1").pinned == versions[1].archetypes
+    assert verbs.item_detail(workspace, verbs.DEMO, verbs.SUN_HAT).pinned == versions[1].archetypes
 
     # Export what is known of the item.
     with page.expect_download() as kept:
@@ -120,7 +125,7 @@ def test_from_two_texts_to_a_vote(page: Page, studio: tuple[str, Workspace]) -> 
     page.get_by_role("button", name="Vote", exact=True).click()
     expect(page.get_by_test_id("stAlert").get_by_text("Your vote is kept")).to_contain_text("demo-llama")
     expect(page.get_by_text("Which model's archetypes people prefer")).to_be_visible()
-    (vote,) = verbs.ratings(workspace, verbs.RatingsRequest(dataset=DATASET)).recent
+    (vote,) = verbs.ratings(workspace, verbs.RatingsRequest(dataset=verbs.DEMO)).recent
     assert vote.blind and vote.winner in vote.sets
 
 

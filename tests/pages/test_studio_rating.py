@@ -57,6 +57,8 @@ def test_blind_until_the_vote(filled_copy: Workspace, jobs_app: OpenPage) -> Non
         str(button.key).endswith("_cast") for button in shown.button
     )
     (table,) = [one.value for one in shown.dataframe]
+    following = check(shown.button(key="rate_next").click().run())
+    assert following.query_params["item"] in {"i0", "i2", "i3"} and ballot(following) != key
     qwen = table[(table["Model"] == "demo-qwen") & (table["Against"] == "all others")].iloc[0]
     assert (qwen["Votes"], qwen["Win rate"], qwen["95 % interval"]) == ("blind", 100, "21% … 100%")
 
@@ -83,6 +85,16 @@ def test_nothing_chosen_is_a_tie(filled_copy: Workspace, jobs_app: OpenPage) -> 
 def test_one_text_cannot_be_compared(app: OpenPage) -> None:
     shown = app("archetypes", dataset="workshop", item="i9", view="rate")
     assert "two language models" in shown.info[0].value
+
+
+def test_items_are_drawn_until_all_have_a_vote(filled_copy: Workspace) -> None:
+    models = ["demo-llama", "demo-qwen"]
+    seen = set()
+    while item := verbs.item_to_rate(filled_copy, "workshop", models):
+        seen.add(item)
+        sets = [one.archetypes for one in verbs.item_detail(filled_copy, "workshop", item).archetypes]
+        verbs.rate(filled_copy, verbs.RateRequest(dataset="workshop", item=item, sets=sets))
+    assert seen == {"i0", "i1", "i2", "i3"}  # those that both have written about
 
 
 def test_versions_of_a_model_are_counted_together(filled_copy: Workspace) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app.ui import services
+from app.ui import services, state
 from app.ui.studio import columns
 from app.ui.text import count, plain
 from genair_engine import verbs
@@ -48,9 +48,11 @@ def blind(dataset: str, item: str, shown: Sequence[columns.Column]) -> None:
     if voted:
         names = ", ".join(f"{letters[one.shown.archetypes]} is by {one.model}" for one in order)
         st.success(plain(f"Your vote is kept. {names}."), icon=":material/how_to_vote:")
+        models = [one.model for one in shown]
+        st.button("Another item", icon=":material/shuffle:", key="rate_next", on_click=_next, args=(dataset, models))
+        rates(dataset)
     else:
         ballot(dataset, item, letters, blind=True)
-    rates(dataset)
 
 
 def ballot(dataset: str, item: str, names: Mapping[str, str], *, blind: bool) -> None:
@@ -101,6 +103,15 @@ def _cast(dataset: str, item: str, sets: list[str], key: str, blind: bool) -> No
         if blind:
             st.session_state[_VOTED] = key
         services.tell("Your vote is kept.", ":material/how_to_vote:")
+
+
+def _next(dataset: str, models: list[str]) -> None:
+    with services.told_errors():
+        found = verbs.item_to_rate(services.workspace(), dataset, models)
+        if found is None:
+            services.tell("Every item that these models have written about has a vote.", ":material/task_alt:")
+        else:
+            state.keep("item", found, dataset)
 
 
 def rates(dataset: str) -> None:

@@ -18,18 +18,16 @@ from app.ui.text import count, one_line, plain, title_of
 from genair_engine import verbs
 from genair_engine.errors import GenairError
 
-READS_ARCHETYPES = ("genair", "genair-id")
-"""Methods whose recommendations depend on archetypes when they are made."""
 _ASKED, _FOUND = "studio_what_if_asked", "studio_what_if"
 SHOWN_SESSIONS = 10
 
 
 def view(dataset: verbs.DatasetState, detail: verbs.ItemDetail) -> None:
     """The text at the left, what is asked and found at the right."""
-    runs = {one.run: one for one in dataset.ready_runs if one.config["method"] in READS_ARCHETYPES}
+    runs = {one.run: one for one in dataset.ready_runs if one.config["method"] in verbs.READS_REPRESENTATION}
     if not runs:
         st.info(
-            "This needs a trained run that recommends from archetypes: method genair or genair-id.",
+            f"This needs a trained run that recommends from archetypes: method {' or '.join(verbs.READS_REPRESENTATION)}.",
             icon=":material/model_training:",
         )
         st.page_link(
