@@ -45,7 +45,7 @@ BAR = 1.0
 def fill(folder: Path, items: int, models: int) -> Workspace:
     """The workspace."""
     workspace = Workspace.open(Settings(workspace=folder / "workspace", database_url=None))
-    write_catalogue(demo_catalogue(items=items, users=items), folder / "shop")
+    write_catalogue(demo_catalogue(items=items, users=3000), folder / "shop")
     verbs.import_dataset(workspace, verbs.ImportRequest(path=folder / "shop", name="shop", format="tables"))
     owner = workspace.dataset_row("shop")
     attributes = workspace.load_dataset("shop").items[["attributes", "brand"]].iloc[:2000]
@@ -58,6 +58,7 @@ def fill(folder: Path, items: int, models: int) -> Workspace:
 
 def _write(workspace: Workspace, dataset_id: int, model: str, items: int) -> None:
     folder = f"archetypes/{model}"
+    artifacts.make_folder(workspace.path(folder))
     row = {
         "set_id": model,
         "text": TEXT,

@@ -28,6 +28,14 @@ HOSTILE = (
 )
 
 
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    """Language models and other tests share the cores with the page."""
+    expect.set_options(timeout=60_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
 @pytest.fixture
 def studio(
     filled_workspace: FilledWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -54,8 +62,9 @@ def settled(page: Page) -> None:
 
 def opened(page: Page, url: str, **query: str) -> None:
     asked = "&".join(f"{name}={value}" for name, value in {"dataset": DATASET, "item": "i1", **query}.items())
-    page.goto(f"{url}/archetypes?{asked}")
-    expect(page.get_by_role("heading", level=1, name="Archetypes")).to_be_visible()
+    page.set_default_timeout(60_000)
+    page.goto(f"{url}/archetypes?{asked}", wait_until="commit")
+    page.get_by_role("heading", level=1, name="Archetypes").wait_for()
     settled(page)
 
 
@@ -65,7 +74,7 @@ def test_from_two_texts_to_a_vote(page: Page, studio: tuple[str, Workspace]) -> 
     expect(page.get_by_role("heading", level=3, name="Sun Protection Hat")).to_be_visible()
     for model in ("demo-llama", "demo-qwen"):
         expect(page.locator("strong").get_by_text(model, exact=True).first).to_be_visible()
-    expect(page.get_by_text("Grounding")).to_have_count(2)
+    expect(page.locator("[class*=st-key-chips_]").filter(has_text="Grounding")).to_have_count(2)
 
     # Regenerate the right one: tokens stream into its column, the old version stays, the diff shows what changed.
     page.evaluate("""() => {
@@ -76,7 +85,7 @@ def test_from_two_texts_to_a_vote(page: Page, studio: tuple[str, Workspace]) -> 
         }).observe(document.body, {childList: true, subtree: true, characterData: true});
     }""")
     page.locator(".st-key-regenerate_demo-qwen button").first.click()
-    page.locator(".st-key-write_compare_demo-qwen_start button").click()
+    page.locator(".st-key-write_compare_demo-qwen_start button").first.click()
     expect(page.get_by_text("History · 2 versions")).to_be_visible(timeout=120_000)
     settled(page)
     assert len(page.evaluate("() => [...window.seen]")) > 3, "the text did not grow"
@@ -88,18 +97,18 @@ def test_from_two_texts_to_a_vote(page: Page, studio: tuple[str, Workspace]) -> 
     assert len(versions) == 2
     said = page.locator(f".st-key-text_{versions[1].archetypes}").inner_text().replace("\u2060", "")
     assert "".join(versions[1].opening.split())[:60] in "".join(said.split())
-    page.locator(".st-key-pin_demo-qwen button").click()
-    expect(page.locator(".st-key-pin_demo-qwen").get_by_text("Unpin")).to_be_visible()
+    page.locator(".st-key-pin_demo-qwen button").first.click()
+    expect(page.locator(".st-key-pin_demo-qwen").get_by_text("Unpin").first).to_be_visible()
     assert verbs.item_detail(workspace, verbs.DEMO, verbs.SUN_HAT).pinned == versions[1].archetypes
 
     # Export what is known of the item.
     with page.expect_download() as kept:
-        page.locator(".st-key-export_json button").click()
+        page.locator(".st-key-export_json button").first.click()
     exported = json.loads(Path(kept.value.path()).read_text())
     assert [one["text"] for one in exported["archetypes"] if one["model"] == "demo-qwen"] == [one.text for one in versions]
     assert exported["pinned"] == versions[1].archetypes
     with page.expect_download() as kept:
-        page.locator(".st-key-export_csv button").click()
+        page.locator(".st-key-export_csv button").first.click()
     assert "demo-qwen" in Path(kept.value.path()).read_text(encoding="utf-8-sig")
 
     # Edit the template and save it as a new version.
@@ -144,7 +153,7 @@ def test_an_edited_archetype_changes_recommendations(page: Page, studio: tuple[s
     for selector in ("script", "a", "img", ".katex"):
         assert changes.locator(selector).count() == 0, selector
     page.get_by_role("button", name="See what changes").click()
-    expect(page.get_by_test_id("stMetric")).to_have_count(3, timeout=120_000)
+    expect(page.get_by_test_id("stMetric")).to_have_count(3)
     settled(page)
 
 

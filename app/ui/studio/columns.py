@@ -233,7 +233,7 @@ def history(column: Column, opened: bool) -> None:
     """All versions of a model, and what changed to the one that is looked at."""
     others = [one for one in column.versions if one.archetypes != column.shown.archetypes]
     label = f"History · {count(len(column.versions), 'version')}"
-    with st.expander(label, icon=":material/difference:", expanded=opened, key=f"history_{column.model}"):
+    with st.expander(label, icon=":material/difference:", expanded=opened, key=f"history_{column.shown.archetypes}"):
         if not others:
             st.caption("One version so far. Regenerate keeps it, and shows here what changed.")
             return
