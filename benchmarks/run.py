@@ -20,6 +20,7 @@ PARTS: dict[str, list[str]] = {
     "jobs": [],
     "generation": [],
     "embeddings": [],
+    "studio": [],
     "train": ["--plot", str(HERE / "growth.svg")],
     "quality": ["--workspace", str(HERE / "workspace")],
     "demo": ["--workspace", str(HERE / "workspace" / "demo")],

@@ -1,121 +1,141 @@
-"""Archetypes: one item, and what each language model wrote about the audiences that it is for, side by side."""
+"""Archetypes: one item, and what each language model wrote about the audiences that it is for; compare, rate, rewrite."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
-from app.ui import datasets, guards, items, navigation, state
-from app.ui.text import count, is_demo, plain, title_of
+from app.ui import datasets, guards, items, navigation, services, state
+from app.ui.studio import catalogue, columns, exports, prompts, rating, what_if, writing
+from app.ui.text import plain, title_of
 from genair_engine import verbs
 
-SIDE_BY_SIDE = 4
-"""Most texts at once."""
+VIEWS = {
+    "compare": ":material/view_column: Compare",
+    "rate": ":material/visibility_off: Rate blind",
+    "prompt": ":material/edit_note: Prompt",
+    "what-if": ":material/compare_arrows: What if",
+    "catalogue": ":material/inventory: Whole catalogue",
+}
 
 
-def name(text: verbs.ArchetypeText) -> str:
-    """A text's writer; sampling and seed tell sets of one model apart."""
-    drawn = "greedy" if text.sampling["greedy"] else f"temperature {text.sampling['temperature']:g}"
-    return f"{text.model} · {drawn} · seed {text.seed}"
-
-
-def provenance(text: verbs.ArchetypeText) -> None:
-    """How a text came about."""
-    sampling = text.sampling
-    drawn = (
-        "greedy"
-        if sampling["greedy"]
-        else f"temperature {sampling['temperature']:g}, top-p {sampling['top_p']:g}, "
-        f"repetition penalty {sampling['repetition_penalty']:g}"
-    )
-    end = "ended by the model" if text.finish == "eos" else f"cut at {count(sampling['max_new_tokens'], 'token')}"
-    rows = {
-        "Model": text.model,
-        "Revision": text.revision,
-        "Prompt": text.prompt_version,
-        "Sampling": drawn,
-        "Seed": str(text.seed),
-        "Tokens": f"{text.prompt_tokens:,} in the prompt, {text.generated_tokens:,} written",
-        "Time": f"{text.seconds:.2f} s (its share of the batch)",
-        "End": end,
-        "Archetype set": text.archetypes,
-    }
-    for key, value in rows.items():
-        st.text(f"{key}: {value}")
-
-
-def show(text: verbs.ArchetypeText) -> None:
-    """One text in its parts."""
-    with st.container(border=True, height="stretch"):
+def nothing_yet(target: writing.Target, detail: verbs.ItemDetail, versions: list[str]) -> None:
+    """An item without a text: write it, or go where there are some."""
+    wanted = writing.wanted(target.dataset, target.item)
+    columns.failures(detail)
+    with st.container(border=True):
+        st.markdown("**No archetype for this item yet.**")
+        st.caption("Let a language model on this machine write one here and now, or the whole catalogue as a job.")
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{plain(text.model)}**", width="content")
-            if is_demo(text.model):
-                st.badge(
-                    "demo",
-                    icon=":material/science:",
-                    color="orange",
-                    help="A tiny model that comes with this project, to try it without a download. "
-                    "Its texts are not what a real language model would write.",
+            for model in verbs.writers(services.workspace())[: columns.SIDE_BY_SIDE]:
+                st.button(
+                    plain(f"Write with {model}"),
+                    key=f"write_now_{model}",
+                    icon=":material/edit_note:",
+                    on_click=writing.start,
+                    args=(target.dataset, target.item, model),
                 )
-            with st.popover("Provenance", icon=":material/history_edu:", type="tertiary"):
-                provenance(text)
-        if text.opening:
-            st.text(text.opening)
-        for number, audience in enumerate(text.audiences, start=1):
-            with st.container(border=True, gap="xsmall"):
-                st.caption(f"Audience {number}")
-                st.text(audience)
-        if text.closing:
-            st.text(text.closing)
-        if not text.text.strip():
-            st.caption("The model wrote nothing.")
-        elif text.finish == "length":
-            st.caption("Cut off at the most tokens allowed.")
+            writing.with_another_model(target, set(), versions)
+            st.button(
+                "Generate for the whole catalogue",
+                icon=":material/inventory:",
+                key="to_catalogue",
+                on_click=state.keep,
+                args=("view", "catalogue"),
+            )
+        st.page_link(
+            navigation.ITEMS, label="Browse items", icon=":material/inventory_2:", query_params={"dataset": target.dataset}
+        )
+    if wanted is not None:
+        writing.stream(wanted, st.empty(), detail)
+
+
+def compare(
+    dataset: verbs.DatasetState,
+    detail: verbs.ItemDetail,
+    shown: Sequence[columns.Column],
+    scores: Mapping[str, verbs.ItemScores],
+    versions: list[str],
+) -> None:
+    """Texts side by side, what can be done with each, the ballot, and the way out as files."""
+    target = writing.Target(dataset.dataset, detail.item.item, "compare")
+    wanted = writing.wanted(target.dataset, target.item)
+    places = {}
+    for place, column in zip(st.columns(len(shown)), shown, strict=True):
+        with place.container(border=True, height="stretch"):
+            scored = scores.get(column.shown.archetypes)
+            columns.heading(column, detail.pinned)
+            columns.version_picker(target.dataset, column)
+            columns.chips(scored)
+            with st.container(horizontal=True, gap="small"):
+                writing.regenerate(target, column, versions)
+                columns.pin_button(target.dataset, target.item, column, detail.pinned)
+            places[column.model] = st.empty()
+            columns.body(column.shown, scored.text if scored else None)
+            columns.history(column, opened=writing.just_written(column.shown.archetypes))
+    elsewhere = st.empty()
+    columns.failures(detail)
+    stale = {one for one in catalogue.measurable(dataset) if one in scores and scores[one].stale}
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        writing.with_another_model(target, {one.model for one in detail.archetypes}, versions)
+        exports.buttons(target.dataset, detail, scores)
+        if stale:
+            catalogue.measure_button(dataset, "Measure specificity, novelty and diversity")
+        st.page_link(
+            navigation.RECOMMEND,
+            label="Start a session with this item",
+            icon=":material/auto_awesome:",
+            query_params={"dataset": target.dataset, "session": state.joined([target.item])},
+        )
+    with st.expander("Rate these texts", icon=":material/thumbs_up_down:", key="rate_open"):
+        rating.ballot(target.dataset, target.item, {one.shown.archetypes: one.model for one in shown}, blind=False)
+        rating.rates(target.dataset)
+    if wanted is not None:
+        writing.stream(wanted, places.get(wanted.model, elsewhere), detail)
+
+
+def whole_catalogue(dataset: verbs.DatasetState) -> None:
+    """What is about no single item."""
+    catalogue.running(dataset.dataset)
+    catalogue.generate(dataset)
+    catalogue.scorecards(dataset)
+    catalogue.failed(dataset.dataset)
+
+
+def one_item(dataset: verbs.DatasetState, view: str) -> None:
+    """The item of the URL in one of its views."""
+    detail = items.chosen(dataset.dataset)
+    items.picker(dataset.dataset, detail.item if detail else None)
+    if detail is None:
+        return
+    st.subheader(plain(title_of(detail.item.title, detail.item.item)), anchor=False)
+    items.facts(detail.item)
+    with st.expander("Metadata", icon=":material/description:"):
+        items.attributes(detail.attributes)
+    if view == "prompt":
+        prompts.editor(dataset.dataset, detail.item)
+        return
+    found = columns.of_item(dataset.dataset, detail)
+    if not found:
+        target = writing.Target(dataset.dataset, detail.item.item, "first")
+        nothing_yet(target, detail, list(prompts.versions()))
+        return
+    if view == "what-if":
+        what_if.view(dataset, detail)
+        return
+    shown = columns.choose(dataset.dataset, found)
+    if view == "rate":
+        rating.blind(dataset.dataset, detail.item.item, shown)
+        return
+    scores = {one.archetypes: one for one in verbs.item_scores(services.workspace(), dataset.dataset, detail.item.item)}
+    compare(dataset, detail, shown, scores, list(prompts.versions()))
 
 
 guards.heading("Archetypes", "One item, and the audiences that each language model describes for it, side by side.")
-dataset = datasets.choose()
-detail = items.chosen(dataset.dataset)
-items.picker(dataset.dataset, detail.item if detail else None)
-if detail is None:
-    st.stop()
-
-st.subheader(plain(title_of(detail.item.title, detail.item.item)), anchor=False)
-items.facts(detail.item)
-with st.expander("Metadata", icon=":material/description:"):
-    items.attributes(detail.attributes)
-
-texts = {text.archetypes: text for text in detail.archetypes}
-if not texts:
-    with st.container(border=True):
-        st.markdown("**No archetype for this item yet.** Write some from a terminal, then come back:")
-        guards.commands(*(f"generate {dataset.dataset} --model {model}" for model in ("demo-llama", "demo-qwen")))
-        st.caption("With `--limit 64` only the first 64 items of the catalogue get one.")
-        if any(one.items for one in dataset.archetype_sets):
-            st.page_link(
-                navigation.ITEMS,
-                label="Find items that have one",
-                icon=":material/inventory_2:",
-                query_params={"dataset": dataset.dataset, "from": dataset.archetype_sets[0].model},
-            )
-    st.stop()
-
-shown = list(texts)[:SIDE_BY_SIDE]
-if len(texts) > 2:
-    shown = st.multiselect(
-        "Texts to compare",
-        list(texts),
-        default=shown,
-        format_func=lambda one: name(texts[one]),
-        max_selections=SIDE_BY_SIDE,
-        key=f"archetype_texts_{dataset.dataset}_{detail.item.position}",
-    )
-if shown:
-    for column, one in zip(st.columns(len(shown)), shown, strict=True):
-        with column:
-            show(texts[one])
-st.page_link(
-    navigation.RECOMMEND,
-    label="Start a session with this item",
-    icon=":material/auto_awesome:",
-    query_params={"dataset": dataset.dataset, "session": state.joined([detail.item.item])},
-)
+chosen = datasets.choose()
+view = state.view("View", VIEWS, "view")
+if view == "catalogue":
+    whole_catalogue(chosen)
+else:
+    one_item(chosen, view)

@@ -30,7 +30,11 @@ def stages(state: verbs.DatasetState) -> list[Stage]:
     """The five stages in order."""
     rejected = [f"{count(state.rejected, 'record')} rejected"] if state.rejected else []
     imported = [count(state.items, "item"), count(state.users, "user"), count(state.interactions, "interaction"), *rejected]
-    archetypes = [f"{one.model}: {one.items:,} of {state.items:,}" for one in state.archetype_sets]
+    fullest = {one.model: one.items for one in sorted(state.archetype_sets, key=lambda one: one.items)}
+    written = {
+        one.model: fullest[one.model] for one in state.archetype_sets
+    }  # single items that were written anew: Archetypes
+    archetypes = [f"{model}: {items:,} of {state.items:,}" for model, items in written.items()]
     representations = [
         f"{one.model}: {' + '.join(f'{part} {width}' for part, width in one.dims.items())}" for one in state.representations
     ]

@@ -1,4 +1,4 @@
-"""Access to the engine: the one workspace of this process, and the recommenders that are ready to rank.
+"""Access to the engine: the one workspace of this process, and the recommenders and language models that are ready to work.
 
 Everything else is read anew on every rerun, so that what the command line adds shows up with the next click.
 """
@@ -20,6 +20,9 @@ _TOLD = "told"
 RECOMMENDERS_KEPT = 4
 """Trained models in memory at once, over all visitors."""
 
+WRITERS_KEPT = 2
+"""Language models in memory at once, over all visitors."""
+
 
 @st.cache_resource(show_spinner="Opening the workspace…")
 def workspace() -> Workspace:
@@ -34,6 +37,12 @@ def workspace() -> Workspace:
 def recommender(run: str) -> tuple[Any, Any]:
     """Dataset and recommender of a finished run, shared by all visitors; both only read."""
     return verbs.load_recommender(workspace(), run)
+
+
+@st.cache_resource(max_entries=WRITERS_KEPT, show_spinner="Loading the language model…")
+def writer(model: str) -> Any:
+    """A language model that is ready to write, shared by all visitors."""
+    return verbs.load_writer(workspace(), model)
 
 
 @contextmanager

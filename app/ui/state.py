@@ -7,7 +7,7 @@ kept value and write to it from their callbacks; they hold no state of their own
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -67,6 +67,28 @@ def choice(
             on_change()
 
     return st.selectbox(label, options, format_func=shown, key=key, on_change=changed, **widget)
+
+
+def view(label: str, options: Mapping[str, str], name: str) -> str:
+    """Buttons of which one is chosen, whose value is the URL parameter `name`; the first option is the default.
+
+    options: value to what it is called.
+    """
+    asked = recall(name)
+    value = asked if asked in options else next(iter(options))
+    keep(name, value if asked else "")
+    key = f"{name}_view"
+    _show(key, value)
+    st.segmented_control(
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+        required=True,
+        label_visibility="collapsed",
+        on_change=lambda: keep(name, st.session_state[key]),
+    )
+    return value
 
 
 def search_text(label: str, name: str, scope: str, *, on_change: Callable[[], None] | None = None, **widget: Any) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from genair_engine.store.tables import ArchetypeSetRow, ItemRow, PinRow, VoteRow
+from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, ItemRow, PinRow, VoteRow
 
 
 def list_votes(session: Session, dataset_id: int, position: int | None = None) -> list[tuple[VoteRow, str]]:
@@ -19,6 +21,15 @@ def list_votes(session: Session, dataset_id: int, position: int | None = None) -
     if position is not None:
         query = query.where(VoteRow.position == position)
     return [(vote, item_id) for vote, item_id in session.execute(query)]
+
+
+def unrated_item(session: Session, dataset_id: int, set_ids: Sequence[str]) -> str | None:
+    """The source id of an item, drawn at random, that all these sets have a text of and nobody has voted on; or None."""
+    voted = select(VoteRow.position).where(VoteRow.dataset_id == dataset_id)
+    query = select(ItemRow.item_id).where(ItemRow.dataset_id == dataset_id, ItemRow.position.not_in(voted))
+    for set_id in set_ids:
+        query = query.where(ItemRow.position.in_(select(ArchetypeRow.position).where(ArchetypeRow.set_id == set_id)))
+    return session.scalar(query.order_by(func.random()).limit(1))
 
 
 def pin_item(session: Session, row: PinRow) -> None:

@@ -4,6 +4,7 @@ Pages, CLI and jobs call these and nothing below them. A request's fields, with 
 the only source of CLI options, form fields and their help.
 """
 
+from genair_engine.archetypes.backends import Sampling
 from genair_engine.archetypes.diff import word_diff
 from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
@@ -20,12 +21,14 @@ from genair_engine.verbs.base import Progress, Request, Result
 from genair_engine.verbs.browse import (
     ArchetypeText,
     DatasetState,
+    FailedArchetype,
     Item,
     ItemDetail,
     ItemList,
     SearchRequest,
     WorkspaceState,
     archetype_snippets,
+    failed_archetypes,
     item_detail,
     items_of,
     known_items,
@@ -52,6 +55,7 @@ from genair_engine.verbs.datasets import (
 from genair_engine.verbs.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
 from genair_engine.verbs.estimate import Estimate, estimate
+from genair_engine.verbs.generation_estimate import GenerationEstimate, generation_estimate
 from genair_engine.verbs.pins import Pin, PinRequest, PinResult, pin
 from genair_engine.verbs.project import Picture, ProjectRequest, ProjectResult, aligned, project, stored_picture
 from genair_engine.verbs.prompts import (
@@ -74,6 +78,7 @@ from genair_engine.verbs.ratings import (
     RatingsResult,
     Thumbs,
     Vote,
+    item_to_rate,
     rate,
     ratings,
 )
@@ -85,18 +90,27 @@ from genair_engine.verbs.recommendation import (
     rank,
     recommend,
 )
+from genair_engine.verbs.regenerate import (
+    RegenerateRequest,
+    RegenerateResult,
+    load_writer,
+    regenerate,
+    regenerating,
+    writers,
+)
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
 from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
-from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, score_text
+from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, measured_sets, score_text
 from genair_engine.verbs.spaces import Space, find_space, item_facts, spaces
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
-from genair_engine.verbs.what_if import ChangedSession, WhatIfRequest, WhatIfResult, what_if
+from genair_engine.verbs.what_if import READS_REPRESENTATION, ChangedSession, WhatIfRequest, WhatIfResult, what_if
 
 __all__ = [
     "DEMO",
     "MEASURES",
     "METHOD_FACTS",
+    "READS_REPRESENTATION",
     "SUN_HAT",
     "AnalyseRequest",
     "AnalyseResult",
@@ -116,9 +130,11 @@ __all__ = [
     "Epoch",
     "Estimate",
     "EvaluateRequest",
+    "FailedArchetype",
     "FailedItem",
     "GenerateRequest",
     "GenerateResult",
+    "GenerationEstimate",
     "GroupSpread",
     "ImportRequest",
     "ImportResult",
@@ -150,6 +166,8 @@ __all__ = [
     "RecommendRequest",
     "RecommendResult",
     "RecommendedItem",
+    "RegenerateRequest",
+    "RegenerateResult",
     "ReportRequest",
     "ReportResult",
     "RepresentRequest",
@@ -157,6 +175,7 @@ __all__ = [
     "Request",
     "Result",
     "RunResult",
+    "Sampling",
     "SavedPrompt",
     "ScoreRequest",
     "ScoreResult",
@@ -187,15 +206,20 @@ __all__ = [
     "doctor",
     "estimate",
     "evaluate",
+    "failed_archetypes",
     "find_space",
     "generate",
+    "generation_estimate",
     "import_dataset",
     "item_detail",
     "item_facts",
     "item_scores",
+    "item_to_rate",
     "items_of",
     "known_items",
     "load_recommender",
+    "load_writer",
+    "measured_sets",
     "pin",
     "project",
     "prompt_render",
@@ -206,6 +230,8 @@ __all__ = [
     "rate",
     "ratings",
     "recommend",
+    "regenerate",
+    "regenerating",
     "report",
     "represent",
     "run_epochs",
@@ -222,4 +248,5 @@ __all__ = [
     "what_if",
     "word_diff",
     "workspace_state",
+    "writers",
 ]

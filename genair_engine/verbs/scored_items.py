@@ -5,19 +5,21 @@ Nothing here measures a set, so that an item is shown in milliseconds, whatever 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from sqlalchemy.orm import Session
 
 from genair_engine.archetypes.scorecard import Vocabulary, ground, learn_vocabulary
 from genair_engine.archetypes.scorecard.measures import VERSION
 from genair_engine.archetypes.scorecard.vocabulary import VERSION as VOCABULARY_VERSION
 from genair_engine.archetypes.segments import split_segments
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import texts_of_item
+from genair_engine.store.archetypes import list_sets, texts_of_item
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.scorecards import scorecards_of, state_of_set
 from genair_engine.store.tables import DatasetRow, ScorecardRow
@@ -71,7 +73,7 @@ def item_scores(workspace: Workspace, dataset: str, item_id: str) -> list[ItemSc
         item = find_item(session, owner, item_id)
         texts = texts_of_item(session, owner.id, item.position)
         cards = scorecards_of(session, [row.id for row, _ in texts], VERSION)
-        fresh = {name for name, card in cards.items() if (card.texts, card.last_text) == state_of_set(session, name)}
+        fresh = _fresh(session, cards)
     vocabulary = _vocabulary_at_hand(workspace, owner)
     return [
         ItemScores(
@@ -83,6 +85,17 @@ def item_scores(workspace: Workspace, dataset: str, item_id: str) -> list[ItemSc
         )
         for row, text in texts
     ]
+
+
+def measured_sets(workspace: Workspace, dataset: str) -> set[str]:
+    """The sets whose scorecard is of what they hold now: those that `score` reports at once. Raises NotFoundError."""
+    with workspace.reading() as session:
+        sets = [row.id for row, _ in list_sets(session, find_dataset(session, dataset).id)]
+        return _fresh(session, scorecards_of(session, sets, VERSION))
+
+
+def _fresh(session: Session, cards: Mapping[str, ScorecardRow]) -> set[str]:
+    return {name for name, card in cards.items() if (card.texts, card.last_text) == state_of_set(session, name)}
 
 
 def score_text(workspace: Workspace, dataset: str, item_id: str, text: str) -> TextScores | None:

@@ -1,11 +1,12 @@
 """The verb `what-if`: another archetype for one item, and which recommendations it changes. Nothing is trained or kept.
 
-The other archetype is one of another set: another version, another prompt, or a text that somebody edited and embedded. For
-a representation by an encoder it may be any text.
+The other archetype is one of another set (another version, another prompt), or any text, such as one that somebody edited:
+what made the representation reads it. That is its encoder, or the language model itself in one pass over prompt and text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from genair_engine.archetypes import representation as representations
-from genair_engine.archetypes.backends import load_encoder
+from genair_engine.archetypes.backends import LanguageModel, load_encoder
+from genair_engine.archetypes.prompts import PromptTemplate
 from genair_engine.archetypes.sources import find_model
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError
@@ -26,6 +28,7 @@ from genair_engine.verbs.archetypes import states_of
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
 from genair_engine.verbs.checks import kept_columns
 from genair_engine.verbs.recommendation import positions_of
+from genair_engine.verbs.regenerate import load_writer
 from genair_engine.verbs.representations import refuse_other_states
 from genair_engine.verbs.run_generation import item_labels
 from genair_engine.workspace import Workspace
@@ -36,6 +39,7 @@ SHOWN_ITEMS = 10
 READS_REPRESENTATION = ("genair", "genair-id")
 
 Row = npt.NDArray[np.float32]
+Writer = Callable[[Workspace, str], LanguageModel]
 
 
 class WhatIfRequest(Request):
@@ -44,7 +48,7 @@ class WhatIfRequest(Request):
     run: str = positional("run whose model recommends")
     item: str = positional("source id of the item")
     archetypes: str | None = Field(None, description="archetype set (or model) whose archetype of the item to put in")
-    text: str | None = Field(None, min_length=1, description="text to put in; for representations by an encoder")
+    text: str | None = Field(None, min_length=1, max_length=100_000, description="text to put in")
     sessions: int = Field(1000, ge=1, le=100_000, description="test users, drawn at random, whose sessions to look at")
     k: int = Field(10, ge=1, le=100, description="length of the lists", json_schema_extra={"short": "-k"})
     examples: int = Field(20, ge=0, le=200, description="changed sessions to list, those where the item moves most first")
@@ -98,9 +102,12 @@ class WhatIfResult(Result):
         ]
 
 
-def what_if(workspace: Workspace, request: WhatIfRequest, progress: Progress = silent) -> WhatIfResult:
+def what_if(
+    workspace: Workspace, request: WhatIfRequest, progress: Progress = silent, writer: Writer = load_writer
+) -> WhatIfResult:
     """Rank before and after. Raises NotFoundError, InputError where the archetype cannot be put in.
 
+    writer: how a language model is got that a text needs, for who keeps them loaded.
     Sessions are all but the last interaction of test users, as in the test; the same ones for the same data set and number.
     """
     from genair_engine.serving.what_if import what_if as compare  # torch, which nobody else waits for
@@ -120,7 +127,7 @@ def what_if(workspace: Workspace, request: WhatIfRequest, progress: Progress = s
     run, _, model = load_model(workspace, request.run)
     dataset = workspace.load_dataset(owner.name)
     position = positions_of(dataset, [request.item])[0]
-    row = _row(workspace, owner, dataset, made, position, request, ModelConfig(**_model_fields(run.config)))
+    row = _row(workspace, owner, dataset, made, position, request, writer, ModelConfig(**_model_fields(run.config)))
     users = dataset.split.users
     drawn = np.sort(np.random.default_rng(SEED).choice(users, size=min(request.sessions, len(users)), replace=False))
     sequences = dataset.sequences.take(drawn)
@@ -175,6 +182,7 @@ def _row(
     made: RepresentationRow,
     position: int,
     request: WhatIfRequest,
+    writer: Writer,
     config: ModelConfig,
 ) -> Row:
     """[D] the item's row with the other archetype, scaled and cut as the run reads it."""
@@ -182,7 +190,7 @@ def _row(
         artifacts.load_arrays(workspace.fetch(f"{made.folder}/representation.safetensors"))
     )
     row = stored.vectors[position - 1].copy()
-    states = _states(workspace, owner, dataset, made, position, request)
+    states = _states(workspace, owner, dataset, made, position, request, writer)
     ends = np.cumsum(list(made.dims.values()))
     for part, end in zip(made.dims, ends, strict=True):
         if part in states:
@@ -193,7 +201,13 @@ def _row(
 
 
 def _states(
-    workspace: Workspace, owner: DatasetRow, dataset: Dataset, made: RepresentationRow, position: int, request: WhatIfRequest
+    workspace: Workspace,
+    owner: DatasetRow,
+    dataset: Dataset,
+    made: RepresentationRow,
+    position: int,
+    request: WhatIfRequest,
+    writer: Writer,
 ) -> dict[str, Row]:
     """Part → the other archetype's state, for the parts that it changes."""
     label = item_labels(dataset.items.iloc[[position - 1]])[0]
@@ -211,10 +225,8 @@ def _states(
             raise InputError(f"Representation {made.id} was made by another revision of {made.model!r} than the one here.")
         return {"decoding": encoder.encode([text], names=[label])[0]}
     if other is None:
-        raise InputError(
-            f"Representation {made.id} is made of {made.model!r}'s own states, which a bare text has none of: embed it as an "
-            "archetype set first, and name that one."
-        )
+        attributes = dataset.items["attributes"].iloc[position - 1]
+        return _read(writer(workspace, own.model), made, own, attributes, text, label)
     refuse_other_states(other, own, label, "Choose a set by the same model.")
     prefill, decoding, there = states_of(workspace.fetch(other.folder), dataset.n_items)
     if not there[position - 1]:
@@ -223,3 +235,20 @@ def _states(
     for part, values in states.items():
         representations.check_finite(values[None], f"the {part} states", [label])
     return states
+
+
+def _read(
+    model: LanguageModel, made: RepresentationRow, own: ArchetypeSetRow, attributes: dict[str, str], text: str, label: str
+) -> dict[str, Row]:
+    """Part → state of a text behind the prompt of the set that the representation is made from, read by the same model."""
+    from genair_engine.archetypes.reading import embed_texts  # torch, which nobody else waits for
+
+    here, there = (model.revision, model.precision), (own.revision, own.sampling.get("precision"))
+    if here != there:
+        raise InputError(
+            f"Representation {made.id} was made by {own.model!r}, revision {own.revision[:12]} in {there[1]}, and here it is "
+            f"{model.revision[:12]} in {model.precision}: their states cannot stand in one representation."
+        )
+    prompt = PromptTemplate("", **own.prompt).render(attributes)
+    prefill, decoding = embed_texts(model, [prompt], [text], names=[label])
+    return {"prefill": prefill[0], "decoding": decoding[0]}

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from genair_engine import verbs
+from genair_engine.store.archetypes import list_sets, settle_failures, texts_of_item
+from genair_engine.store.datasets import find_item
+from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, utc_now
+from genair_engine.workspace import Workspace
 from tests.pages.conftest import OpenPage, check
 from tests.workspaces import HOSTILE_ID, HOSTILE_TITLE
 
@@ -32,9 +41,100 @@ def test_finding_another_item(app: OpenPage) -> None:
     assert "Nothing matches." in [element.value for element in shown.text]
 
 
-def test_an_item_without_a_text_says_how_to_get_one(app: OpenPage) -> None:
+def test_an_item_without_a_text_offers_to_write_one(app: OpenPage) -> None:
     shown = app("archetypes", dataset="untouched", item="i1")
-    assert "generate untouched --model demo-qwen" in shown.code[0].value
+    assert {"Write with demo\\-llama", "Write with demo\\-qwen"} <= {button.label for button in shown.button}
+    shown = check(shown.button(key="to_catalogue").click().run())
+    assert shown.query_params["view"] == "catalogue" and "**Generate for the whole catalogue**" in values(shown.markdown)
+
+
+def test_chips_define_their_measures(app: OpenPage) -> None:
+    shown = app("archetypes", dataset="workshop", item="i1")
+    chips = [element for element in shown.markdown if re.search("Grounding|Segments", element.value)]
+    assert len(chips) == 4
+    assert all("metadata hold" in chip.help or "How many audiences" in chip.help for chip in chips)
+    assert shown.button(key="measure").label == "Measure specificity, novelty and diversity"
+
+
+def test_measured_scores_are_shown(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    verbs.score(filled_copy, verbs.ScoreRequest(dataset="workshop"))
+    shown = jobs_app("archetypes", dataset="workshop", item="i1")
+    chips = " ".join(values(shown.markdown))
+    assert all(f"{name} 0." in chips for name in ("Specificity", "Novelty", "Diversity"))
+    assert not any(button.key == "measure" for button in shown.button)
+
+
+def test_unsupported_terms_are_marked_and_say_why(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    write(filled_copy, "i1", "For **90** people.\n1. Buyers of 77 <script>alert(1)</script> :red[tools]: they like it.")
+    shown = jobs_app("archetypes", dataset="workshop", item="i1")
+    texts = values(shown.markdown)
+    assert "For \\*\\*:orange-background[90¹]\\*\\* people\\." in texts
+    (audience,) = [one for one in texts if "Buyers of" in one]
+    assert ":orange-background[77²]" in audience and "\\<script\\>" in audience and ":red[" not in audience
+    reasons = next(element.value for element in shown.caption if "¹" in element.value)
+    assert "90" in reasons and "² " in reasons and "metadata" in reasons
+
+
+def test_the_pinned_version_is_marked_and_can_be_let_go(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    shown = jobs_app("archetypes", dataset="workshop", item="i1")
+    shown = check(shown.button(key="pin_demo-qwen").click().run())
+    (pin,) = verbs.pin(filled_copy, verbs.PinRequest(dataset="workshop")).pins
+    assert (pin.item, pin.model) == ("i1", "demo-qwen")
+    assert shown.button(key="pin_demo-qwen").label == "Unpin" and any("pinned" in one for one in values(shown.markdown))
+    check(shown.button(key="pin_demo-qwen").click().run())
+    assert verbs.pin(filled_copy, verbs.PinRequest(dataset="workshop")).pins == []
+
+
+def test_failed_items_say_why(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    reason = "The prompt of item 'i9' has 900 tokens <b>too many</b>."
+    with filled_copy.session() as session:
+        sets = {row.model: row.id for row, _ in list_sets(session, filled_copy.dataset_row("workshop").id)}
+        position = filled_copy.load_dataset("workshop").items["item_id"].tolist().index("i9") + 1
+        settle_failures(session, sets["demo-qwen"], {position: reason}, [])
+    shown = jobs_app("archetypes", dataset="workshop", item="i9")
+    assert reason in values(shown.text)
+    assert any("**demo\\-qwen** could not write" in one for one in values(shown.markdown))
+    shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
+    (table,) = [one.value for one in shown.dataframe if "Reason" in one.value]
+    assert table["Reason"].tolist() == [reason] and table["Id"].tolist() == ["i9"]
+
+
+def test_models_are_chosen_in_the_url(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    copy_sets(filled_copy, ["third", "fourth", "fifth"])
+    shown = jobs_app("archetypes", dataset="workshop", item="i1")
+    picker = shown.multiselect(key="studio_models_workshop")
+    assert len(picker.value) == 4 and len(picker.options) == 5
+    shown = check(picker.set_value(["fifth", "demo-qwen"]).run())
+    assert shown.query_params["models"] == "fifth,demo-qwen"
+    texts = values(shown.markdown)
+    assert texts.index("**fifth**") < texts.index("**demo\\-qwen**") and "**demo\\-llama**" not in texts
+
+
+def values(elements: Iterable[Any]) -> list[str]:
+    return [element.value for element in elements]
+
+
+def write(workspace: Workspace, item: str, text: str) -> None:
+    """Replaces what demo-llama wrote about an item."""
+    with workspace.session() as session:
+        owner = workspace.dataset_row("workshop")
+        position = find_item(session, owner, item).position
+        (row,) = [text for of, text in texts_of_item(session, owner.id, position) if of.model == "demo-llama"]
+        row.text = text
+
+
+def copy_sets(workspace: Workspace, models: list[str]) -> None:
+    """Item i1 as other models would have written it."""
+    with workspace.session() as session:
+        owner = workspace.dataset_row("workshop")
+        position = find_item(session, owner, "i1").position
+        of, text = texts_of_item(session, owner.id, position)[0]
+        for model in models:
+            facts = {name: getattr(of, name) for name in of.__mapper__.columns.keys()}  # noqa: SIM118 - not a dict
+            session.add(ArchetypeSetRow(**facts | {"id": model, "key": model, "model": model, "created_at": utc_now()}))
+            session.flush()
+            facts = {name: getattr(text, name) for name in text.__mapper__.columns.keys()}  # noqa: SIM118
+            session.add(ArchetypeRow(**facts | {"id": None, "set_id": model, "created_at": utc_now()}))
 
 
 def test_an_unknown_item_is_named(app: OpenPage) -> None:

@@ -8,6 +8,7 @@ import pytest
 from genair_engine import verbs
 from genair_engine.archetypes.representation import level_parts, part_scales
 from genair_engine.errors import InputError, NotFoundError
+from genair_engine.store.tables import ArchetypeSetRow
 from genair_engine.verbs import representations
 from tests.verbs_workspaces import SHORT, SMALL
 
@@ -39,6 +40,17 @@ def test_an_archetype_of_another_set_is_put_in(represented):
     assert all(len(one.before) == len(one.after) == 3 and one.before != one.after for one in found.examples)
     assert len(found.examples) == found.changed
     assert found.lines()[0].startswith("Item b01: ")
+
+
+def test_a_text_is_read_by_the_language_model_itself(represented):
+    workspace, representation = represented
+    run = train(workspace, representation)
+    (own,) = verbs.item_detail(workspace, "shop", "b01").archetypes
+    assert what_if(workspace, run, text="Gloves for everybody who solders.").cosine < 0.9999
+    with workspace.session() as session:
+        session.get(ArchetypeSetRow, own.archetypes).revision = "gone"
+    with pytest.raises(InputError, match=r"made by 'tiny-llama', revision gone .* cannot stand in one representation"):
+        what_if(workspace, run, text=own.text)
 
 
 def workspace_set(workspace):
@@ -81,7 +93,6 @@ def test_what_cannot_be_put_in(represented):
     for options, message in [
         ({}, "either"),
         ({"text": "x", "archetypes": "tiny-llama"}, "either"),
-        ({"text": "x"}, "embed it as an archetype set first"),
         ({"archetypes": "tiny-qwen"}, "another model.*Choose a set by the same model"),
         ({"archetypes": "tiny-qwen", "item": "b09"}, "has no text of item 'b09'"),
         ({"archetypes": "tiny-llama", "item": "b99"}, "no item in 'shop' 'b99'"),

@@ -1,0 +1,1 @@
+"""The archetype studio: what the Archetypes page is made of, a module a view or a part of one."""

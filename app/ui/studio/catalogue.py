@@ -1,0 +1,172 @@
+"""The whole catalogue: let a model write for every item as a job, with an estimate first; models' scorecards; what failed."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from pydantic import ValidationError
+
+from app.ui import guards, services
+from app.ui import jobs as ui
+from app.ui.forms import Form, problems
+from app.ui.studio.prompts import versions
+from app.ui.studio.writing import SAMPLING
+from app.ui.text import count, one_line, plain, title_of
+from genair_engine import jobs, verbs
+
+FIRST_ITEMS = 64
+"""Of a model of which no pace is known."""
+LEAST_SHARE = 0.1
+"""Of the catalogue that a set must hold to be measured: a few items that were written anew say nothing of a model."""
+
+
+def generate(dataset: verbs.DatasetState) -> None:
+    """What to write with, how long it will take, and the job."""
+    options = verbs.writers(services.workspace())
+    with st.container(border=True, key="generate_catalogue"):
+        st.markdown("**Generate for the whole catalogue**")
+        if not options:
+            st.caption("No language model is on this machine: put the folder of one into `models_cache`.")
+            return
+        defaults = {
+            name: field.get_default() for name, field in verbs.GenerateRequest.model_fields.items() if name != "sampling"
+        }
+        what = Form(verbs.GenerateRequest, f"catalogue_{dataset.dataset}", defaults | {"model": options[0]})
+        how = Form(verbs.Sampling, f"catalogue_{dataset.dataset}_sampling", verbs.Sampling().model_dump())
+        left, middle, right = st.columns([2, 2, 1])
+        with left:
+            what.widget("model", options=options)
+        with middle:
+            what.widget("prompt", options=["paper", *list(versions())[1:]])
+        with right:
+            what.widget("limit")
+        how.group("Sampling", SAMPLING, "tune")
+        what.group("Seed and machine", ["seed", "batch_size", "device"], "memory")
+        try:
+            sampling = {"sampling": verbs.Sampling(**how.given)} if how.given else {}
+            given = {"model": what.value("model")} | what.given | sampling
+            request = verbs.GenerateRequest(dataset=dataset.dataset, **given)
+        except ValidationError as error:
+            st.error(plain(" ".join(problems(error, []).values())), icon=":material/error:")
+            return
+        _launch(request)
+
+
+def _launch(request: verbs.GenerateRequest) -> None:
+    estimate = verbs.generation_estimate(services.workspace(), request)
+    if not estimate.missing:
+        st.success(
+            "Every item that is asked for has a text by this model, prompt, sampling and seed.", icon=":material/check_circle:"
+        )
+        return
+    missing = count(estimate.missing, "item")
+    try_first = estimate.seconds is None and estimate.missing > FIRST_ITEMS
+    tokens = "" if estimate.tokens is None else f", about {estimate.tokens:,.0f} tokens"
+    advice = f" Write the first {FIRST_ITEMS} to learn it; they are kept." if try_first else ""
+    st.info(plain(f"{missing} to write{tokens}. {estimate.how}{advice}"), icon=":material/schedule:")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if try_first:
+            first = {name: getattr(request, name) for name in request.model_fields_set} | {"limit": FIRST_ITEMS}
+            _button(f"Write the first {FIRST_ITEMS}", "generate_first", verbs.GenerateRequest(**first))
+        _button(f"Write {missing}", "generate_all", request)
+    with st.expander("The same in a terminal", icon=":material/terminal:"):
+        guards.commands(jobs.command_line("generate", request))
+
+
+def _button(label: str, key: str, request: verbs.GenerateRequest) -> None:
+    st.button(
+        label,
+        key=key,
+        icon=":material/play_arrow:",
+        type="primary",
+        help="Runs as a job that goes on where it stopped. The Jobs page shows how far it is.",
+        on_click=services.submit,
+        args=("generate", request),
+    )
+
+
+def running(dataset: str) -> None:
+    """What runs and waits for this dataset, looked at again and again."""
+    watch = ui.Watch(jobs.JobsRequest(states=[*ui.LIVE], limit=ui.MOST_LIVE), dataset)
+    guards.fragment(ui.now, watch.every)(watch)
+
+
+def measurable(dataset: verbs.DatasetState) -> list[str]:
+    """The sets that hold enough of the catalogue."""
+    return [one.archetypes for one in dataset.archetype_sets if one.items >= max(2, LEAST_SHARE * dataset.items)]
+
+
+def measure_button(dataset: verbs.DatasetState, label: str) -> None:
+    """The job that measures the scorecards of the dataset's sets."""
+    st.button(
+        label,
+        key="measure",
+        icon=":material/straighten:",
+        help="Grounding's vocabulary, specificity, novelty, diversity and agreement with behaviour, as a job.",
+        on_click=services.submit,
+        args=("score", verbs.ScoreRequest(dataset=dataset.dataset, archetypes=measurable(dataset))),
+    )
+
+
+def scorecards(dataset: verbs.DatasetState) -> None:
+    """Means of every measure over each set, of sets that are measured as they are now."""
+    fresh = verbs.measured_sets(services.workspace(), dataset.dataset)
+    with st.container(border=True, key="scorecards"):
+        st.markdown("**Scorecard over the catalogue**")
+        wanted = measurable(dataset)
+        known = [one for one in wanted if one in fresh]
+        if known:
+            found = verbs.score(services.workspace(), verbs.ScoreRequest(dataset=dataset.dataset, archetypes=known))
+            st.dataframe(
+                pd.DataFrame([_card(one) for one in found.sets]),
+                hide_index=True,
+                height="content",
+                column_config={
+                    one.title: st.column_config.TextColumn(help=plain(f"{one.says} Unit: {one.unit}; better: {one.better}."))
+                    for one in verbs.MEASURES.values()
+                },
+                alt="Mean of every measure with its 95 % interval, a row an archetype set",
+            )
+            st.caption(
+                plain(" ".join(["Means with their 95 % intervals; point at a column's title for what it says.", *found.notes]))
+            )
+        if not wanted:
+            st.caption("No model has written for a tenth of the catalogue yet.")
+        elif len(known) < len(wanted):
+            st.caption(f"Not measured as they are now: {count(len(wanted) - len(known), 'set')} of {len(wanted)}.")
+            measure_button(dataset, "Measure")
+
+
+def _card(one: verbs.SetScores) -> dict[str, str]:
+    def said(summary: verbs.Summary) -> str:
+        if summary.mean is None:
+            return "–"
+        interval = "" if summary.low is None else f" ({summary.low:.2f} … {summary.high:.2f})"
+        return f"{summary.mean:.2f}{interval}"
+
+    facts = {"Model": one.model, "Prompt": one.prompt_version, "Texts": f"{one.measured:,}"}
+    return facts | {verbs.MEASURES[name].title: said(summary) for name, summary in one.measures.items()}
+
+
+def failed(dataset: str) -> None:
+    """Items that no archetype could be written of, and why."""
+    found = verbs.failed_archetypes(services.workspace(), dataset)
+    if not found:
+        return
+    with st.container(border=True, key="failed"):
+        st.markdown(f"**{count(len(found), 'item')} could not be written**")
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "Item": [one_line(title_of(one.title, one.item)) for one in found],
+                    "Reason": [one.reason for one in found],
+                    "Model": [one.model for one in found],
+                    "Prompt": [one.prompt_version for one in found],
+                    "Id": [one.item for one in found],
+                }
+            ),
+            hide_index=True,
+            height="content" if len(found) < 12 else 420,
+            alt="Items that failed, with the reasons",
+        )
+        st.caption("Generating again tries them again; the other items are not written twice.")

@@ -1,0 +1,183 @@
+"""The studio writes: one item anew with its history, a template's next version, and the whole catalogue as a job."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.ui import services
+from app.ui.studio import exports
+from genair_engine import jobs, verbs
+from genair_engine.archetypes.transformers_backend import TransformersModel
+from genair_engine.errors import ModelError
+from genair_engine.workspace import Workspace
+from tests.pages.conftest import OpenPage, check
+
+FORM = "write_compare_demo-qwen"
+
+
+def texts(workspace: Workspace, item: str = "i1", model: str = "demo-qwen") -> list[verbs.ArchetypeText]:
+    return [one for one in verbs.item_detail(workspace, "workshop", item).archetypes if one.model == model]
+
+
+def values(shown: AppTest, kind: str) -> list[str]:
+    return [element.value.replace("\\", "") for element in shown.get(kind)]
+
+
+def short(shown: AppTest, tokens: int = 12) -> AppTest:
+    return check(shown.number_input(key=f"{FORM}_sampling_max_new_tokens").set_value(tokens).run())
+
+
+def test_regenerating_keeps_the_old_version_and_shows_what_changed(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    (old,) = texts(filled_copy)
+    shown = short(jobs_app("archetypes", dataset="workshop", item="i1"))
+    shown = check(shown.button(key=f"{FORM}_start").click().run())
+    assert texts(filled_copy)[0].text == old.text
+    new = texts(filled_copy)[1]
+    assert (new.generated_tokens, new.seed, new.sampling["greedy"]) == (12, 42, False)
+    assert shown.query_params["versions"] == new.archetypes
+    assert any("A new version by demo-qwen: 12 tokens" in toast for toast in values(shown, "toast"))
+    (version,) = [one for one in shown.selectbox if one.label == "Version (2 kept)"]
+    assert version.value == new.archetypes
+    assert any("-background[" in one and "~~" in one for one in values(shown, "markdown"))
+
+    shown = check(version.select(old.archetypes).run())
+    assert shown.query_params["versions"] == old.archetypes
+    shown = check(shown.button(key=f"{FORM}_start").click().run())
+    assert [one.seed for one in texts(filled_copy)] == [42, 42, 43]
+
+
+def test_a_model_that_fails_says_so_and_nothing_is_kept(
+    filled_copy: Workspace, jobs_app: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        yield "For <b>"
+        raise ModelError("NaN in the states of item 'i1'")
+
+    monkeypatch.setattr(TransformersModel, "stream", broken)
+    shown = jobs_app("archetypes", dataset="workshop", item="i1")
+    shown = shown.button(key=f"{FORM}_start").click().run()
+    assert ["NaN in the states" in element.value for element in shown.error] == [True]
+    assert len(texts(filled_copy)) == 1 and not shown.exception
+    assert "versions" not in shown.query_params
+
+
+def test_an_item_without_a_text_is_written_at_once(
+    filled_copy: Workspace, jobs_app: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ui.studio.writing.verbs.regenerating", shortened(verbs.regenerating))
+    shown = jobs_app("archetypes", dataset="untouched", item="i1")
+    shown = check(shown.button(key="write_now_demo-llama").click().run())
+    (written,) = verbs.item_detail(filled_copy, "untouched", "i1").archetypes
+    assert written.model == "demo-llama" and "**demo-llama**" in values(shown, "markdown")
+
+
+def shortened(regenerating: Any) -> Any:
+    few = verbs.Sampling(max_new_tokens=5)
+    return lambda workspace, request, model: regenerating(workspace, request.model_copy(update={"sampling": few}), model)
+
+
+def test_a_template_is_edited_beside_its_prompt_and_saved(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    shown = jobs_app("archetypes", dataset="workshop", item="i1", view="prompt")
+    paper = verbs.prompts(filled_copy, verbs.PromptsRequest()).prompts[0].version
+    assert shown.button(key="prompt_save").disabled
+    field = f"prompt_{paper}_question"
+    shown = check(shown.text_area(key=field).set_value("Who wants this {noun}? <b>Say</b>").run())
+    assert any(text.endswith("Who wants this item? <b>Say</b>") for text in values(shown, "text"))
+    shown = shown.text_area(key=field).set_value("Who wants {this}?").run()
+    assert "{this}" in values(shown, "error")[0] and shown.button(key="prompt_save").disabled
+    shown = check(shown.text_area(key=field).set_value("Who wants this {noun}?").run())
+    shown = check(shown.button(key="prompt_save").click().run())
+    assert "cannot name a prompt" in values(shown, "toast")[0]
+    shown.text_input(key=f"prompt_name_{paper}").set_value("short")
+    shown = check(shown.button(key="prompt_save").click().run())
+    saved = verbs.prompts(filled_copy, verbs.PromptsRequest()).prompts[1]
+    assert (saved.name, saved.question) == ("short", "Who wants this {noun}?")
+    assert shown.query_params["prompt"] == saved.version and shown.selectbox(key="prompt_choice").value == saved.version
+
+    shown = jobs_app("archetypes", dataset="workshop", item="i1")
+    check(shown.selectbox(key=f"{FORM}_prompt").select(saved.version).run())
+    shown = short(shown, 4)
+    check(shown.button(key=f"{FORM}_start").click().run())
+    assert texts(filled_copy)[1].prompt_version == saved.version
+    assert texts(filled_copy)[1].prompt["question"] == "Who wants this {noun}?"
+
+
+def test_the_whole_catalogue_is_a_job_with_an_estimate(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
+    said = values(shown, "info")[0]
+    assert "18 items to write" in said and "no pace is known yet" in said
+    key = "catalogue_workshop_sampling"
+    shown = check(shown.number_input(key=f"{key}_max_new_tokens").set_value(40).run())
+    assert (
+        "From 18 texts that it has written" in values(shown, "info")[0] and "tokens each, so about" in values(shown, "info")[0]
+    )
+    shown = check(shown.button(key="generate_all").click().run())
+    (job,) = jobs.jobs(filled_copy, jobs.JobsRequest(states=["queued"])).jobs
+    assert job.kind == "generate" and job.config["sampling"]["max_new_tokens"] == 40
+    assert any("Write archetypes of workshop with demo-llama" in one for one in values(shown, "text"))
+    shown = check(shown.toggle(key=f"{key}_greedy").set_value(True).run())
+    assert "Every item that is asked for has a text" in values(shown, "success")[0]
+
+
+def test_scorecards_of_models(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
+    check(shown.button(key="measure").click().run())
+    (job,) = jobs.jobs(filled_copy, jobs.JobsRequest(states=["queued"])).jobs
+    assert job.kind == "score" and len(job.config["archetypes"]) == 2
+    verbs.score(filled_copy, verbs.ScoreRequest(dataset="workshop"))
+    shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
+    (table,) = [one.value for one in shown.dataframe if "Grounding" in one.value]
+    assert table["Model"].tolist() == ["demo-llama", "demo-qwen"] and "…" in table["Segments"][0]
+    assert not any(button.key == "measure" for button in shown.button)
+
+
+def test_what_if_an_archetype_were_another(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    shown = jobs_app("archetypes", dataset="workshop", item="i1", view="what-if")
+    assert not shown.metric
+    own = texts(filled_copy, model="demo-llama")[0]
+    shown.text_area(key=f"edited_i1_{own.archetypes}").set_value("1. Nobody <i>at all</i>: they have 999 of them.")
+    shown = check(shown.button(key="what_if_ask").click().run())
+    assert [metric.label for metric in shown.metric] == ["Sessions with another top 7", "It enters", "It leaves"]
+    assert any("Cosine of its vector before and after: " in one for one in values(shown, "caption"))
+    assert any("999" in one and "metadata" in one for one in values(shown, "caption"))
+    assert any(":green-background[**Nobody <i>at all</i>:" in one.replace("\u2060", "") for one in values(shown, "markdown"))
+    shown = check(shown.run())
+    assert len(shown.metric) == 3
+    shown = check(shown.text_area(key=f"edited_i1_{own.archetypes}").set_value(own.text).run())
+    assert not shown.metric  # they were of another text
+    asked = check(shown.button(key="what_if_ask").click().run())
+    assert asked.metric[0].value == "0"
+
+
+def test_without_a_run_that_reads_archetypes_it_says_what_is_missing(app: OpenPage) -> None:
+    shown = app("archetypes", dataset="untouched", item="i1", view="what-if")
+    assert any("No archetype for this item yet" in one for one in values(shown, "markdown"))
+
+
+def test_the_exports_hold_every_version(filled_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "workspace", lambda: filled_copy)
+    detail = verbs.item_detail(filled_copy, "workshop", "i1")
+    request = verbs.RateRequest(
+        dataset="workshop", item="i1", sets=[one.archetypes for one in detail.archetypes], reason="both, “fine”"
+    )
+    verbs.rate(filled_copy, request)
+    scores = {one.archetypes: one for one in verbs.item_scores(filled_copy, "workshop", "i1")}
+    kept = json.loads(exports.as_json("workshop", detail, scores))
+    assert [one["text"] for one in kept["archetypes"]] == [one.text for one in detail.archetypes]
+    assert kept["archetypes"][0]["prompt"]["attribute"] == "The {noun} {key} is {value}."
+    assert kept["archetypes"][0]["scorecard"]["text"]["segments"] >= 0
+    assert kept["votes"][0]["reason"] == "both, “fine”" and kept["item"]["item"] == "i1"
+    table = pd.read_csv(io.BytesIO(exports.as_csv(detail, scores)))
+    assert table["text"].tolist() == [one.text for one in detail.archetypes]
+    assert set(table["seed"]) == {42} and table["greedy"].all() and "grounding" in table
+
+
+def test_both_files_are_offered(app: OpenPage) -> None:
+    shown = app("archetypes", dataset="workshop", item="i1")
+    assert [one.label for one in shown.get("download_button")] == ["Export JSON", "Export CSV"]

@@ -1,0 +1,209 @@
+"""One item written anew: a version beside the others, with its states; prompts in generation; estimates of a generation."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from genair_engine import jobs, verbs
+from genair_engine.archetypes.backends import Failure
+from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.transformers_backend import TransformersModel
+from genair_engine.cli import main
+from genair_engine.errors import InputError, ModelError, NotFoundError
+from genair_engine.store import artifacts
+from genair_engine.store.archetypes import find_set, list_sets, settle_failures
+from genair_engine.verbs.archetypes import states_of
+from tests.verbs_workspaces import SHORT
+
+
+def generate(workspace, **options):
+    options = {"dataset": "shop", "model": "tiny-llama", "sampling": SHORT, "device": "cpu"} | options
+    return verbs.generate(workspace, verbs.GenerateRequest(**options))
+
+
+def request(**options):
+    options = {"dataset": "shop", "item": "b03", "model": "tiny-llama", "sampling": SHORT, "device": "cpu"} | options
+    return verbs.RegenerateRequest(**options)
+
+
+def texts(workspace, item="b03"):
+    return verbs.item_detail(workspace, "shop", item).archetypes
+
+
+def folder(workspace, name):
+    with workspace.reading() as session:
+        return workspace.path(find_set(session, workspace.dataset_row("shop").id, name).folder)
+
+
+def test_a_new_version_stands_beside_the_old_one(imported):
+    generate(imported)
+    (old,) = texts(imported)
+    made = verbs.regenerate(imported, request())
+    assert [one.text for one in texts(imported)] == [old.text, made.text]
+    assert (made.seed, made.model, made.prompt_version, made.finish) == (
+        43,
+        "tiny-llama",
+        PAPER.version,
+        texts(imported)[1].finish,
+    )
+    assert verbs.regenerate(imported, request()).seed == 44
+    assert verbs.regenerate(imported, request(item="b04")).archetypes == made.archetypes  # the seed's set
+    prefill, decoding, there = states_of(folder(imported, made.archetypes), 12)
+    assert np.flatnonzero(there).tolist() == [2, 3] and np.abs(decoding[2]).sum() > 0 and np.isfinite(prefill).all()
+    assert any("seed 43" in line for line in made.lines())
+
+
+def test_it_is_what_generate_writes_with_that_seed(imported):
+    made = verbs.regenerate(imported, request(seed=7))
+    states = states_of(folder(imported, made.archetypes), 12)
+    whole = generate(imported, seed=7)
+    assert whole.archetypes == made.archetypes and (whole.written, whole.items) == (11, 12)
+    assert texts(imported)[0].text == made.text
+    other = generate(imported, model="tiny-qwen", seed=7)
+    verbs.regenerate(imported, request(model="tiny-qwen", seed=8))
+    alone = generate(imported, model="tiny-qwen", seed=8, limit=3)
+    assert (other.written, alone.written) == (12, 2)
+    again = states_of(folder(imported, made.archetypes), 12)
+    assert np.array_equal(states[1][2], again[1][2])
+
+
+def test_it_streams_and_keeps_nothing_before_the_end(imported):
+    model = verbs.load_writer(imported, "tiny-llama", "cpu")
+    with closing(verbs.regenerating(imported, request(), model)) as parts:
+        first, second = next(parts), next(parts)
+        assert isinstance(first, str) and isinstance(second, str)
+        assert texts(imported) == []
+    assert texts(imported) == []
+    *growing, last = verbs.regenerating(imported, request(), model)
+    assert len(growing) >= 5 and last.text.startswith(growing[-1].strip()[:4]) and texts(imported)[0].text == last.text
+    with imported.reading() as session:
+        assert len(list_sets(session, imported.dataset_row("shop").id)) == 1
+
+
+def test_a_model_that_cannot_stream_writes_all_the_same(imported):
+    class Whole:
+        def __init__(self, model):
+            self._model = model
+
+        def __getattr__(self, name):
+            if name == "stream":
+                raise AttributeError(name)
+            return getattr(self._model, name)
+
+    model = verbs.load_writer(imported, "tiny-llama", "cpu")
+    (made,) = verbs.regenerating(imported, request(seed=5), Whole(model))
+    assert made.text == next(one.text for one in texts(imported))
+    with pytest.raises(InputError, match="Seed 5 writes the same text again"):
+        list(verbs.regenerating(imported, request(seed=5), model))
+
+
+def test_the_same_text_is_not_written_twice(imported):
+    greedy = SHORT.model_copy(update={"greedy": True})
+    verbs.regenerate(imported, request(sampling=greedy))
+    with pytest.raises(InputError, match=r"Greedy decoding writes the same text again: item 'b03' has it in set"):
+        verbs.regenerate(imported, request(sampling=greedy))
+    for options, message in [
+        ({"item": "b99"}, "no item"),
+        ({"dataset": "gone"}, "no dataset"),
+        ({"prompt": "gone"}, "no prompt"),
+    ]:
+        with pytest.raises(NotFoundError, match=message):
+            verbs.regenerate(imported, request(**options))
+
+
+def test_a_set_that_a_job_writes_is_passed_over(imported):
+    generate(imported, limit=1)
+    with artifacts.locked(folder(imported, texts(imported, "b01")[0].archetypes)) as ours:
+        assert ours
+        assert verbs.regenerate(imported, request()).seed == 43
+        with pytest.raises(InputError, match="Another process is writing set"):
+            verbs.regenerate(imported, request(seed=42))
+    assert verbs.regenerate(imported, request()).seed == 42
+
+
+def test_a_failure_is_told_and_leaves_nothing(imported, monkeypatch):
+    with monkeypatch.context() as patched, pytest.raises(ModelError, match="NaN in item 'b03'"):
+        patched.setattr(TransformersModel, "_written", lambda self, answer, tokens, label: Failure(f"NaN in {label}"))
+        verbs.regenerate(imported, request())
+    assert texts(imported) == [] and not list(imported.path("archetypes").glob("*"))
+
+
+def test_writing_an_item_settles_its_failure(imported):
+    name = generate(imported, limit=1).archetypes
+    with imported.session() as session:
+        settle_failures(session, name, {3: "too long"}, [])
+    (failed,) = verbs.item_detail(imported, "shop", "b03").failures
+    assert (failed.reason, failed.item, failed.model, failed.archetypes) == ("too long", "b03", "tiny-llama", name)
+    assert verbs.failed_archetypes(imported, "shop") == [failed]
+    assert verbs.regenerate(imported, request()).archetypes == name
+    assert verbs.failed_archetypes(imported, "shop") == [] == verbs.item_detail(imported, "shop", "b03").failures
+
+
+def test_another_prompt_is_another_set(imported):
+    paper = generate(imported, limit=2)
+    saved = verbs.prompt_save(imported, verbs.PromptSaveRequest(name="short", question="Who?", noun="thing")).prompt
+    made = generate(imported, limit=2, prompt="short")
+    assert (made.written, made.prompt_version) == (2, saved.version) and made.archetypes != paper.archetypes
+    assert generate(imported, limit=2, prompt=saved.version).archetypes == made.archetypes
+    assert generate(imported, limit=2, prompt=PAPER.version).archetypes == paper.archetypes
+    first, second = texts(imported, "b01")
+    assert first.prompt["question"] == PAPER.question
+    assert second.prompt == {
+        "instruction": PAPER.instruction,
+        "attribute": PAPER.attribute,
+        "question": "Who?",
+        "noun": "thing",
+    }
+    assert second.prompt_tokens < first.prompt_tokens
+    with pytest.raises(NotFoundError, match="no prompt 'gone'"):
+        generate(imported, prompt="gone")
+    with pytest.raises(NotFoundError, match="no prompt 'gone'"):
+        jobs.submit(imported, "generate", verbs.GenerateRequest(dataset="shop", model="tiny-llama", prompt="gone"))
+    job = jobs.submit(imported, "generate", verbs.GenerateRequest(dataset="shop", model="tiny-llama", prompt="short"))
+    assert job.title == "Write archetypes of shop with tiny-llama, prompt short"
+
+
+def test_the_terminal_regenerates(imported, capsys):
+    options = ["--max-new-tokens", "4", "--device", "cpu", "--seed", "3"]
+    assert main(["regenerate", "shop", "b03", "--model", "tiny-llama", *options]) == 0
+    assert "tiny-llama wrote this for item b03 of shop (4 tokens" in capsys.readouterr().out
+    assert main(["regenerate", "shop", "b03", "--model", "tiny-llama", *options]) == 1
+    assert "Seed 3 writes the same text again" in capsys.readouterr().err
+
+
+def test_an_estimate_is_made_from_what_was_written(imported):
+    ask = verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT)
+    nothing = verbs.generation_estimate(imported, ask)
+    assert (nothing.missing, nothing.seconds, nothing.tokens) == (12, None, None) and "no pace is known" in nothing.how
+    generate(imported, limit=8)
+    some = verbs.generation_estimate(imported, ask)
+    seconds = [
+        one.seconds for item in ("b01", "b02", "b03", "b04", "b05", "b06", "b07", "b08") for one in texts(imported, item)
+    ]
+    assert some.missing == 4 and some.seconds == pytest.approx(4 * np.mean(seconds)) and some.tokens == pytest.approx(24)
+    assert "From 8 texts that it has written on cpu" in some.how
+    assert verbs.generation_estimate(imported, ask.model_copy(update={"limit": 8})).missing == 0
+    assert verbs.generation_estimate(imported, ask.model_copy(update={"limit": 10})).missing == 2
+    other = verbs.generation_estimate(imported, ask.model_copy(update={"seed": 1}))  # another set, the same pace
+    assert other.missing == 12 and other.seconds == pytest.approx(12 * np.mean(seconds))
+    longer = ask.model_copy(update={"sampling": SHORT.model_copy(update={"max_new_tokens": 99})})
+    assert verbs.generation_estimate(imported, longer).seconds is None
+
+
+def test_models_that_can_write(imported):
+    assert {"tiny-llama", "tiny-qwen"} <= set(verbs.writers(imported)) and "minilm" not in verbs.writers(imported)
+
+
+def test_sets_that_are_measured_as_they_are_now(imported):
+    name = generate(imported).archetypes
+    assert verbs.measured_sets(imported, "shop") == set()
+    verbs.score(imported, verbs.ScoreRequest(dataset="shop"))
+    assert verbs.measured_sets(imported, "shop") == {name}
+    verbs.regenerate(imported, request())
+    assert verbs.measured_sets(imported, "shop") == {name}
+    generate(imported, seed=43)
+    verbs.score(imported, verbs.ScoreRequest(dataset="shop"))
+    assert len(verbs.measured_sets(imported, "shop")) == 2
