@@ -35,7 +35,13 @@ class GenerateRequest(Request):
     """Let a language model write the archetypes of a data set's items."""
 
     dataset: str = positional("data set")
-    model: str = Field(description="language model: a folder, a name in models_cache (demo-llama, demo-qwen) or a hub id")
+    model: str = Field(
+        description="language model: a folder, a name in models_cache (demo-llama, demo-qwen), a preset (qwen2.5-0.5b-instruct, "
+        "…), a hub id, or openai:MODEL of the server in GENAIR_OPENAI_BASE_URL"
+    )
+    reader: str | None = Field(
+        None, description="for openai:MODEL: the model on this machine whose states of the texts are kept"
+    )
     limit: int | None = Field(None, ge=1, description="only the first so many items of the catalogue [items]")
     sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
     seed: int = Field(42, ge=0, le=2**31 - 1, description="every item draws from its own seed, made from this and its id")
@@ -89,7 +95,7 @@ def generate(workspace: Workspace, request: GenerateRequest, progress: Progress 
     """
     dataset = workspace.load_dataset(request.dataset)
     row = workspace.dataset_row(request.dataset)
-    model = language_model(workspace.settings, request.model, request.device)
+    model = language_model(workspace.settings, request.model, request.device, request.reader, progress)
     archetypes = _find_or_new_set(workspace, row, model, request)
     with artifacts.locked(workspace.path(archetypes.folder)) as ours:
         if not ours:
@@ -154,7 +160,7 @@ def _find_or_new_set(
     workspace: Workspace, dataset: DatasetRow, model: LanguageModel, request: GenerateRequest
 ) -> ArchetypeSetRow:
     """The set that this request has begun before, or a new one, which becomes a row with its first texts."""
-    sampling = {**request.sampling.model_dump(), "precision": model.precision}
+    sampling = {**request.sampling.model_dump(), "precision": model.precision, **model.facts}
     key = archetype_key(model.model_id, model.revision, PAPER.version, sampling, request.seed)
     with workspace.reading() as session:
         found = find_set_by_key(session, dataset.id, key)
