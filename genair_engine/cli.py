@@ -51,6 +51,8 @@ COMMANDS = {
     "report": Command(verbs.report, verbs.ReportRequest),
     "delete": Command(verbs.delete_dataset, verbs.DeleteRequest),
     "generate": Command(verbs.generate, verbs.GenerateRequest),
+    "regenerate": Command(verbs.regenerate, verbs.RegenerateRequest),
+    "embed": Command(verbs.embed, verbs.EmbedRequest),
     "score": Command(verbs.score, verbs.ScoreRequest),
     "rate": Command(verbs.rate, verbs.RateRequest),
     "ratings": Command(verbs.ratings, verbs.RatingsRequest),

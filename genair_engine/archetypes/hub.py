@@ -133,7 +133,9 @@ def _size(repository: str, cache: Path) -> int:
         files = HfApi().model_info(repository, files_metadata=True).siblings or []
     except Exception:  # the download will fail in the same way, and say why
         return 0
-    total = sum(file.size or 0 for file in files if _matches(file.rfilename, WANTED) and not _matches(file.rfilename, UNWANTED))
+    total = sum(
+        file.size or 0 for file in files if _matches(file.rfilename, WANTED) and not _matches(file.rfilename, UNWANTED)
+    )
     cache.mkdir(parents=True, exist_ok=True)
     here = cache / f"models--{repository.replace('/', '--')}" / "blobs"
     left = total - sum(path.stat().st_size for path in here.glob("*"))

@@ -24,6 +24,8 @@ PLACEHOLDERS = {
     "question": frozenset({"noun"}),
 }
 """What each part of a template may hold in braces; the attribute sentence must hold {value}."""
+PARTS = (*PLACEHOLDERS, "noun")
+"""What a template is made of, beside its name."""
 SKIPPED_ATTRIBUTES = frozenset(
     {"fit", "also_buy", "also_view", "similar_item", "imageurl", "imageurlhighres", "image", "images", "asin", "item_id"}
 )

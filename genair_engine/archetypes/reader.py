@@ -42,7 +42,7 @@ class Reader:
     def __init__(self, source: ModelSource, device: str = "auto") -> None:
         self._encoder: Encoder | None = None
         self._model: LanguageModel | None = None
-        self.device = device_name(pick_device(device))
+        self.model_id, self.device = source.model_id, device_name(pick_device(device))
         if source.is_encoder:
             self._encoder = load_encoder(source, device)
             self.dim, self.precision = self._encoder.dim, "float32"
@@ -75,13 +75,14 @@ class Reader:
 class GivenTexts:
     """Texts that are there already, as a `LanguageModel` that answers with them: text i to prompt i, states by the reader.
 
-    So what keeps a language model's texts keeps these. Token counts are 0: nothing was generated.
+    So what keeps a language model's texts keeps these. revision: tells these texts from others. Token counts are 0: nothing
+    was generated.
     """
 
     reader: Reader
     texts: Sequence[str]
+    revision: str
     model_id: str = EDITED
-    revision: str = ""
     backend: str = EDITED
 
     @property

@@ -17,6 +17,7 @@ from genair_engine.verbs import checks
 from genair_engine.verbs.base import is_positional
 from genair_engine.verbs.datasets import import_result, refuse_taken
 from genair_engine.verbs.demo import check_demo
+from genair_engine.verbs.prompts import find_prompt
 from genair_engine.verbs.representations import represent_result
 from genair_engine.verbs.runs import run_result
 from genair_engine.workspace import Workspace
@@ -47,6 +48,12 @@ def _can_import(workspace: Workspace, request: verbs.ImportRequest) -> None:
     refuse_taken(workspace, request.name)
     if not request.path.exists():
         raise InputError(f"There is no file or folder {request.path}.")
+
+
+def _can_generate(workspace: Workspace, request: verbs.GenerateRequest) -> None:
+    _dataset_exists(workspace, request)
+    with workspace.reading() as session:
+        find_prompt(session, request.prompt)
 
 
 def _can_train(workspace: Workspace, request: verbs.TrainRequest) -> None:
@@ -95,6 +102,12 @@ def _run_title(request: verbs.TrainRequest) -> str:
     return f"{what}, {', '.join(said)}, seed {request.seed}"
 
 
+def _generation_title(request: verbs.GenerateRequest) -> str:
+    prompt = f", prompt {request.prompt}" if "prompt" in request.model_fields_set else ""
+    first = f", first {request.limit:,} items" if request.limit else ""
+    return f"Write archetypes of {request.dataset} with {request.model}{prompt}{first}"
+
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -110,7 +123,14 @@ KINDS = {
             "generate",
             verbs.GenerateRequest,
             verbs.generate,
-            lambda r: f"Write archetypes of {r.dataset} with {r.model}" + (f", first {r.limit:,} items" if r.limit else ""),
+            _generation_title,
+            _can_generate,
+        ),
+        Kind(
+            "embed",
+            verbs.EmbedRequest,
+            verbs.embed,
+            lambda r: f"Embed texts for {r.dataset} with {r.model}",
             _dataset_exists,
         ),
         Kind(

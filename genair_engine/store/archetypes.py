@@ -116,3 +116,34 @@ def first_item_with_text(session: Session, dataset_id: int) -> ItemRow | None:
         .order_by(texts.c.texts.desc(), ItemRow.popularity.desc(), ItemRow.position)
         .limit(1)
     )
+
+
+def pace_of_set(session: Session, set_id: str) -> tuple[int, float, float, str]:
+    """Number of texts, mean seconds and mean written tokens a text, and the device that wrote the newest ("" for none)."""
+    texts, seconds, tokens, newest = session.execute(
+        select(
+            func.count(),
+            func.coalesce(func.avg(ArchetypeRow.seconds), 0.0),
+            func.coalesce(func.avg(ArchetypeRow.generated_tokens), 0.0),
+            func.max(ArchetypeRow.id),
+        ).where(ArchetypeRow.set_id == set_id)
+    ).one()
+    device = session.scalar(select(ArchetypeRow.device).where(ArchetypeRow.id == newest))
+    return texts, float(seconds), float(tokens), device or ""
+
+
+def failures(
+    session: Session, dataset_id: int, position: int | None = None, limit: int = 200
+) -> list[tuple[ArchetypeSetRow, ArchetypeFailureRow, ItemRow]]:
+    """What could not be written of one item, or of a data set's items, with set and item, newest first."""
+    query = (
+        select(ArchetypeSetRow, ArchetypeFailureRow, ItemRow)
+        .join(ArchetypeFailureRow, ArchetypeFailureRow.set_id == ArchetypeSetRow.id)
+        .join(ItemRow, (ItemRow.dataset_id == ArchetypeSetRow.dataset_id) & (ItemRow.position == ArchetypeFailureRow.position))
+        .where(ArchetypeSetRow.dataset_id == dataset_id)
+        .order_by(ArchetypeFailureRow.created_at.desc(), ArchetypeFailureRow.position)
+        .limit(limit)
+    )
+    if position is not None:
+        query = query.where(ArchetypeFailureRow.position == position)
+    return [(one, failure, item) for one, failure, item in session.execute(query)]

@@ -4,6 +4,7 @@ Pages, CLI and jobs call these and nothing below them. A request's fields, with 
 the only source of CLI options, form fields and their help.
 """
 
+from genair_engine.archetypes.backends import Sampling
 from genair_engine.archetypes.diff import word_diff
 from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
@@ -12,12 +13,14 @@ from genair_engine.verbs.base import Progress, Request, Result
 from genair_engine.verbs.browse import (
     ArchetypeText,
     DatasetState,
+    FailedArchetype,
     Item,
     ItemDetail,
     ItemList,
     SearchRequest,
     WorkspaceState,
     archetype_snippets,
+    failed_archetypes,
     item_detail,
     items_of,
     known_items,
@@ -43,7 +46,9 @@ from genair_engine.verbs.datasets import (
 )
 from genair_engine.verbs.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
+from genair_engine.verbs.embed import EmbedRequest, EmbedResult, embed
 from genair_engine.verbs.estimate import Estimate, estimate
+from genair_engine.verbs.generation_estimate import GenerationEstimate, generation_estimate
 from genair_engine.verbs.pins import Pin, PinRequest, PinResult, pin
 from genair_engine.verbs.prompts import (
     PromptRenderRequest,
@@ -76,6 +81,14 @@ from genair_engine.verbs.recommendation import (
     rank,
     recommend,
 )
+from genair_engine.verbs.regenerate import (
+    RegenerateRequest,
+    RegenerateResult,
+    load_writer,
+    regenerate,
+    regenerating,
+    writers,
+)
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
 from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
@@ -101,12 +114,16 @@ __all__ = [
     "DemoResult",
     "DoctorRequest",
     "DoctorResult",
+    "EmbedRequest",
+    "EmbedResult",
     "Epoch",
     "Estimate",
     "EvaluateRequest",
+    "FailedArchetype",
     "FailedItem",
     "GenerateRequest",
     "GenerateResult",
+    "GenerationEstimate",
     "ImportRequest",
     "ImportResult",
     "Item",
@@ -134,6 +151,8 @@ __all__ = [
     "RecommendRequest",
     "RecommendResult",
     "RecommendedItem",
+    "RegenerateRequest",
+    "RegenerateResult",
     "ReportRequest",
     "ReportResult",
     "RepresentRequest",
@@ -141,6 +160,7 @@ __all__ = [
     "Request",
     "Result",
     "RunResult",
+    "Sampling",
     "SavedPrompt",
     "ScoreRequest",
     "ScoreResult",
@@ -165,15 +185,19 @@ __all__ = [
     "delete_dataset",
     "demo",
     "doctor",
+    "embed",
     "estimate",
     "evaluate",
+    "failed_archetypes",
     "generate",
+    "generation_estimate",
     "import_dataset",
     "item_detail",
     "item_scores",
     "items_of",
     "known_items",
     "load_recommender",
+    "load_writer",
     "pin",
     "prompt_render",
     "prompt_save",
@@ -183,6 +207,8 @@ __all__ = [
     "rate",
     "ratings",
     "recommend",
+    "regenerate",
+    "regenerating",
     "report",
     "represent",
     "run_epochs",
@@ -196,4 +222,5 @@ __all__ = [
     "what_if",
     "word_diff",
     "workspace_state",
+    "writers",
 ]

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from genair_engine import __version__
 from genair_engine.archetypes.backends import BATCH_SIZE, LanguageModel, Sampling
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts import PAPER, PARTS, PromptTemplate
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.cluster import language_model
 from genair_engine.errors import InputError, ModelError, WorkspaceError
@@ -24,7 +24,8 @@ from genair_engine.store.archetypes import find_set_by_key, written_positions
 from genair_engine.store.keys import archetype_key
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
-from genair_engine.verbs.run_generation import Task, remove_orphans, write
+from genair_engine.verbs.prompts import find_prompt
+from genair_engine.verbs.run_generation import Tally, Task, remove_orphans, write
 from genair_engine.workspace import Workspace
 
 NAMED_FAILURES = 5
@@ -36,12 +37,13 @@ class GenerateRequest(Request):
 
     dataset: str = positional("data set")
     model: str = Field(
-        description="language model: a folder, a name in models_cache (demo-llama, demo-qwen), a preset (qwen2.5-0.5b-instruct, "
-        "…), a hub id, or openai:MODEL of the server in GENAIR_OPENAI_BASE_URL"
+        description="language model: a folder, a name in models_cache (demo-llama, demo-qwen), a preset such as "
+        "qwen2.5-0.5b-instruct, a hub id, or openai:MODEL of the server in GENAIR_OPENAI_BASE_URL"
     )
     reader: str | None = Field(
         None, description="for openai:MODEL: the model on this machine whose states of the texts are kept"
     )
+    prompt: str = Field(PAPER.name, description="prompt template: a saved name (its newest version), or a version")
     limit: int | None = Field(None, ge=1, description="only the first so many items of the catalogue [items]")
     sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
     seed: int = Field(42, ge=0, le=2**31 - 1, description="every item draws from its own seed, made from this and its id")
@@ -77,33 +79,29 @@ class GenerateResult(Result):
         return [
             f"{self.model} wrote {self.written:,} archetypes for {self.dataset} in {self.seconds:.1f} s{rate}; set "
             f"{self.archetypes} now holds {self.items:,} of {self.of:,} items.",
-            *self._failed(),
+            *failed_lines(self.failed, self.failures),
         ]
-
-    def _failed(self) -> list[str]:
-        if not self.failed:
-            return []
-        head = f"{self.failed:,} {'item' if self.failed == 1 else 'items'} failed; the same command tries again:"
-        more = self.failed - len(self.failures)
-        return [head, *(f"  {failure.reason}" for failure in self.failures), *([f"  … and {more:,} more."] if more else [])]
 
 
 def generate(workspace: Workspace, request: GenerateRequest, progress: Progress = silent) -> GenerateResult:
-    """Write what is missing. Raises NotFoundError, or ModelError where the model cannot be used or writes no item at all.
+    """Write what is missing. Raises NotFoundError (data set, prompt), or ModelError where the model cannot be used or writes
+    no item at all.
 
     An item that fails does not stop the others: it is in the result, and in the database with the reason.
     """
     dataset = workspace.load_dataset(request.dataset)
     row = workspace.dataset_row(request.dataset)
+    with workspace.reading() as session:
+        prompt = find_prompt(session, request.prompt)
     model = language_model(workspace.settings, request.model, request.device, request.reader, progress)
-    archetypes = _find_or_new_set(workspace, row, model, request)
+    archetypes = find_or_new_set(workspace, row, model, prompt, request.sampling, request.seed)
     with artifacts.locked(workspace.path(archetypes.folder)) as ours:
         if not ours:
             raise InputError(f"Another process is writing these archetypes of {row.name!r}: wait for it, or stop it.")
         try:
-            return _write_missing(workspace, dataset, model, archetypes, request, progress)
+            return _write_missing(workspace, dataset, model, archetypes, prompt, request, progress)
         finally:
-            _remove_if_nothing_was_saved(workspace, archetypes)
+            remove_if_nothing_was_saved(workspace, archetypes)
 
 
 def _write_missing(
@@ -111,6 +109,7 @@ def _write_missing(
     dataset: Dataset,
     model: LanguageModel,
     archetypes: ArchetypeSetRow,
+    prompt: PromptTemplate,
     request: GenerateRequest,
     progress: Progress,
 ) -> GenerateResult:
@@ -119,19 +118,16 @@ def _write_missing(
     remove_orphans(workspace, archetypes, there)
     wanted = range(1, min(request.limit or dataset.n_items, dataset.n_items) + 1)
     missing = [position for position in wanted if position not in there]
-    task = Task(missing, request.sampling, request.seed, request.batch_size)
+    task = Task(missing, prompt, request.sampling, request.seed, request.batch_size)
     tally = write(workspace, dataset, model, archetypes, task, progress)
-    failures = [
-        FailedItem(item=dataset.items["item_id"].iloc[position - 1], reason=reason)
-        for position, reason in sorted(tally.failed.items())
-    ]
+    failures = failed_items(dataset, tally)
     if failures and not there and not tally.written:
         raise ModelError(f"{model.model_id} wrote none of the {len(failures):,} items. The first: {failures[0].reason}")
     return GenerateResult(
         dataset=dataset.name,
         archetypes=archetypes.id,
         model=model.model_id,
-        prompt_version=PAPER.version,
+        prompt_version=prompt.version,
         items=len(there) + tally.written,
         written=tally.written,
         failed=len(failures),
@@ -140,6 +136,21 @@ def _write_missing(
         tokens=tally.tokens,
         seconds=tally.seconds,
     )
+
+
+def failed_items(dataset: Dataset, tally: Tally) -> list[FailedItem]:
+    """What could not be written, in the catalogue's order."""
+    ids = dataset.items["item_id"]
+    return [FailedItem(item=ids.iloc[position - 1], reason=reason) for position, reason in sorted(tally.failed.items())]
+
+
+def failed_lines(failed: int, failures: list[FailedItem]) -> list[str]:
+    """What a terminal shows of them."""
+    if not failed:
+        return []
+    head = f"{failed:,} {'item' if failed == 1 else 'items'} failed; the same command tries again:"
+    more = failed - len(failures)
+    return [head, *(f"  {failure.reason}" for failure in failures), *([f"  … and {more:,} more."] if more else [])]
 
 
 def states_of(folder: Path, n_items: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
@@ -156,12 +167,21 @@ def states_of(folder: Path, n_items: int) -> tuple[npt.NDArray[np.float32], npt.
     return prefill, decoding, there
 
 
-def _find_or_new_set(
-    workspace: Workspace, dataset: DatasetRow, model: LanguageModel, request: GenerateRequest
+def find_or_new_set(
+    workspace: Workspace,
+    dataset: DatasetRow,
+    model: LanguageModel,
+    prompt: PromptTemplate,
+    sampling: Sampling | None,
+    seed: int,
 ) -> ArchetypeSetRow:
-    """The set that this request has begun before, or a new one, which becomes a row with its first texts."""
-    sampling = {**request.sampling.model_dump(), "precision": model.precision, **model.facts}
-    key = archetype_key(model.model_id, model.revision, PAPER.version, sampling, request.seed)
+    """The set that this configuration has begun before, or a new one, which becomes a row with its first texts.
+
+    sampling: None where nothing is drawn.
+    """
+    drawn = sampling.model_dump() if sampling else {}
+    used = {**drawn, "precision": model.precision, **model.facts}
+    key = archetype_key(model.model_id, model.revision, prompt.version, used, seed)
     with workspace.reading() as session:
         found = find_set_by_key(session, dataset.id, key)
     name = f"{dataset.id}-{key[:12]}"  # two processes that begin the same set meet at the same folder, and its lock
@@ -172,17 +192,18 @@ def _find_or_new_set(
         model=model.model_id,
         revision=model.revision,
         backend=model.backend,
-        prompt_version=PAPER.version,
-        prompt={"instruction": PAPER.instruction, "attribute": PAPER.attribute, "question": PAPER.question},
-        sampling=sampling,
-        seed=request.seed,
+        prompt_version=prompt.version,
+        prompt={part: getattr(prompt, part) for part in PARTS},
+        sampling=used,
+        seed=seed,
         dim=model.dim,
         code_version=__version__,
         folder=f"archetypes/{dataset.name}-{model.model_id.replace('/', '--')[:60]}-{name}",
     )
 
 
-def _remove_if_nothing_was_saved(workspace: Workspace, archetypes: ArchetypeSetRow) -> None:
+def remove_if_nothing_was_saved(workspace: Workspace, archetypes: ArchetypeSetRow) -> None:
+    """Removes the folder of a set that has no states; the caller has its lock."""
     folder = workspace.path(archetypes.folder)
     if not any(folder.glob("states-*.safetensors")):
         artifacts.remove(folder)

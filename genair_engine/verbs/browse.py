@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from genair_engine.store import archetypes as archetype_rows
 from genair_engine.store import runs as run_rows
 from genair_engine.store import search as item_search
 from genair_engine.store.datasets import find_dataset, find_item, items_with_ids, list_datasets, popularity_rank
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, DatasetRow, ItemRow
+from genair_engine.store.tables import ArchetypeFailureRow, ArchetypeRow, ArchetypeSetRow, DatasetRow, ItemRow, PinRow
 from genair_engine.verbs.base import Record, Request
 from genair_engine.verbs.runs import RunResult, to_result
 from genair_engine.workspace import Workspace
@@ -102,7 +103,10 @@ class ItemList(Record):
 
 
 class ArchetypeText(Record):
-    """One archetype with its provenance. text: as written; opening, audiences and closing: the same in its parts."""
+    """One archetype with its provenance. text: as written; opening, audiences and closing: the same in its parts.
+
+    prompt: the template's parts. device: what wrote it, "" where that was not kept.
+    """
 
     archetypes: str
     model: str
@@ -112,16 +116,34 @@ class ArchetypeText(Record):
     audiences: list[str]
     closing: str
     prompt_version: str
+    prompt: dict[str, str]
     prompt_tokens: int
     generated_tokens: int
     finish: str
     seconds: float
     sampling: dict[str, Any]
     seed: int
+    device: str
+    created_at: datetime
+
+
+class FailedArchetype(Record):
+    """An archetype that the last attempt could not write, and why."""
+
+    item: str
+    title: str
+    archetypes: str
+    model: str
+    prompt_version: str
+    reason: str
+    created_at: datetime
 
 
 class ItemDetail(Record):
-    """Everything known about one item. rank: 1 for the most popular in training; of: items in the catalogue."""
+    """Everything known about one item. rank: 1 for the most popular in training; of: items in the catalogue.
+
+    archetypes: oldest set first. failures: of sets that have no text of the item. pinned: the set whose archetype is.
+    """
 
     item: Item
     rank: int
@@ -129,6 +151,8 @@ class ItemDetail(Record):
     attributes: dict[str, str]
     description: str
     archetypes: list[ArchetypeText]
+    failures: list[FailedArchetype]
+    pinned: str | None
 
 
 def workspace_state(workspace: Workspace) -> WorkspaceState:
@@ -213,6 +237,8 @@ def item_detail(workspace: Workspace, dataset: str, item_id: str | None = None) 
         owner = find_dataset(session, dataset)
         row = find_item(session, owner, item_id) if item_id is not None else _first(session, owner)
         texts = archetype_rows.texts_of_item(session, owner.id, row.position)
+        failed = archetype_rows.failures(session, owner.id, row.position)
+        pinned = session.get(PinRow, (owner.id, row.position))
         rank = popularity_rank(session, row)
     return ItemDetail(
         item=_item(row),
@@ -221,7 +247,15 @@ def item_detail(workspace: Workspace, dataset: str, item_id: str | None = None) 
         attributes=row.attributes,
         description=row.description,
         archetypes=[_text(one, text) for one, text in texts],
+        failures=[_failed(*one) for one in failed],
+        pinned=pinned.set_id if pinned else None,
     )
+
+
+def failed_archetypes(workspace: Workspace, dataset: str) -> list[FailedArchetype]:
+    """What the last attempts could not write, newest first, at most 200. Raises NotFoundError for an unknown data set."""
+    with workspace.reading() as session:
+        return [_failed(*one) for one in archetype_rows.failures(session, find_dataset(session, dataset).id)]
 
 
 def archetype_snippets(workspace: Workspace, dataset: str, item_ids: Sequence[str]) -> dict[str, str]:
@@ -269,10 +303,25 @@ def _text(row: ArchetypeSetRow, text: ArchetypeRow) -> ArchetypeText:
         audiences=list(parts.audiences),
         closing=parts.closing,
         prompt_version=row.prompt_version,
+        prompt=row.prompt,
         prompt_tokens=text.prompt_tokens,
         generated_tokens=text.generated_tokens,
         finish=text.finish,
         seconds=text.seconds,
         sampling=row.sampling,
         seed=row.seed,
+        device=text.device,
+        created_at=text.created_at,
+    )
+
+
+def _failed(row: ArchetypeSetRow, failure: ArchetypeFailureRow, item: ItemRow) -> FailedArchetype:
+    return FailedArchetype(
+        item=item.item_id,
+        title=item.title,
+        archetypes=row.id,
+        model=row.model,
+        prompt_version=row.prompt_version,
+        reason=failure.reason,
+        created_at=failure.created_at,
     )

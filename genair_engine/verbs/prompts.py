@@ -12,7 +12,7 @@ from datetime import datetime
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from genair_engine.archetypes.prompts import PAPER, PromptTemplate, check_template
+from genair_engine.archetypes.prompts import PAPER, PARTS, PromptTemplate, check_template
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.prompts import find_template, list_templates
@@ -77,7 +77,7 @@ class PromptsResult(Result):
             for one in self.prompts
             for line in (
                 f"{one.version}  {f'saved {one.created_at:%Y-%m-%d %H:%M} UTC' if one.created_at else 'built in'}",
-                *(f"  {part}: {getattr(one, part)}" for part in ("instruction", "attribute", "question", "noun")),
+                *(f"  {part}: {getattr(one, part)}" for part in PARTS),
             )
         ]
 
@@ -158,7 +158,7 @@ def prompt_render(
         owner = find_dataset(session, request.dataset)
         item = find_item(session, owner, request.item)
         saved = find_prompt(session, request.prompt)
-    changed = {part: getattr(request, part) for part in ("instruction", "attribute", "question", "noun")}
+    changed = {part: getattr(request, part) for part in PARTS}
     values = {part: getattr(saved, part) if value is None else value for part, value in changed.items()}
     template = PromptTemplate(saved.name, **values)
     check_template(template)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -57,6 +58,7 @@ class RatingsRequest(Request):
 
     dataset: str = positional("data set")
     item: str | None = Field(None, description="only votes on this item (source id)")
+    by: Literal["set", "model"] = Field("set", description="tell sets of one model apart, or count all of them together")
 
 
 class Rate(WinRate):
@@ -93,7 +95,7 @@ class Vote(Record):
 
 
 class RatingsResult(Result):
-    """rates: each model against all others, then every pair in both directions; models of two or more sets that differ in
+    """rates: each model against all others, then every pair in both directions; by set, those of one model that differ in
     prompt, sampling or seed are told apart by the set's id. votes: how many were cast; counted: without those that the same
     person has replaced. recent: the newest 200.
     """
@@ -172,7 +174,7 @@ def ratings(
         owner = find_dataset(session, request.dataset)
         position = find_item(session, owner, request.item).position if request.item is not None else None
         votes = list_votes(session, owner.id, position)
-        names = _names([one for one, _ in list_sets(session, owner.id)])
+        names = _names([one for one, _ in list_sets(session, owner.id)], request.by)
     ballots = {blind: [_ballot(vote) for vote, _ in votes if vote.blind == blind] for blind in (True, False)}
     return RatingsResult(
         dataset=owner.name,
@@ -199,11 +201,11 @@ def _check(request: RateRequest) -> None:
         raise InputError("One set alone can only get a thumb up or down.")
 
 
-def _names(sets: Iterable[ArchetypeSetRow]) -> dict[str, str]:
-    """Set id to the model's name, with the id where a model has several sets."""
+def _names(sets: Iterable[ArchetypeSetRow], by: Literal["set", "model"]) -> dict[str, str]:
+    """Set id to the model's name; by set, with the id where a model has several."""
     sets = list(sets)
-    models = Counter(one.model for one in sets)
-    return {one.id: one.model if models[one.model] == 1 else f"{one.model} ({one.id})" for one in sets}
+    models = Counter(one.model for one in sets if by == "set")
+    return {one.id: one.model if models[one.model] <= 1 else f"{one.model} ({one.id})" for one in sets}
 
 
 def _ballot(row: VoteRow) -> Ballot:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from genair_engine.archetypes.backends import Completion, LanguageModel, Sampling, Written
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts import PromptTemplate
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import GenairError
 from genair_engine.store import artifacts
@@ -38,6 +38,7 @@ class Task:
     """What a call of `generate` is to write. positions: of the items, from 1; seed: of the call."""
 
     positions: list[int]
+    prompt: PromptTemplate
     sampling: Sampling
     seed: int
     batch_size: int
@@ -81,16 +82,20 @@ def write(
     archetypes: ArchetypeSetRow,
     task: Task,
     progress: Progress,
+    what: str = "",
 ) -> Tally:
-    """Writes the task's items into the set, whose lock the caller has. Raises GenairError where it cannot go on."""
-    tally, total, what = Tally(), len(task.positions), f"{model.model_id} writes archetypes"
+    """Writes the task's items into the set, whose lock the caller has. Raises GenairError where it cannot go on.
+
+    what: says what is done, in progress; by default that the model writes.
+    """
+    tally, total, what = Tally(), len(task.positions), what or f"{model.model_id} writes archetypes"
     progress(0, total, what)
     started = time.perf_counter()
     with closing(_chunks(model, dataset, task)) as chunks:
         for chunk in chunks:
             written = {position: one for position, one in chunk if isinstance(one, Completion)}
             failed = {position: one.reason for position, one in chunk if not isinstance(one, Completion)}
-            _save(workspace, archetypes, written, failed, model.device)
+            save(workspace, archetypes, written, failed, model.device)
             tally.written += len(written)
             tally.tokens += sum(completion.generated_tokens for completion in written.values())
             tally.failed |= failed
@@ -126,7 +131,7 @@ def _chunks(model: LanguageModel, dataset: Dataset, task: Task) -> Generator[lis
     """(position, completion or failure) pairs, as many at a time as are saved together."""
     items = dataset.items.iloc[[position - 1 for position in task.positions]]
     batches = model.generate_batches(
-        [PAPER.render(attributes) for attributes in items["attributes"]],
+        [task.prompt.render(attributes) for attributes in items["attributes"]],
         [item_seed(task.seed, item_id) for item_id in items["item_id"]],
         task.sampling,
         task.batch_size,
@@ -148,14 +153,17 @@ def _chunks(model: LanguageModel, dataset: Dataset, task: Task) -> Generator[lis
         yield chunk
 
 
-def _save(
+def save(
     workspace: Workspace,
     archetypes: ArchetypeSetRow,
     written: dict[int, Completion],
     failed: dict[int, str],
     device: str,
 ) -> None:
-    """States first, rows second: a text in the database always has its states."""
+    """Keeps a set's finished items (position → completion, or reason), whose lock the caller has.
+
+    States first, rows second: a text in the database always has its states.
+    """
     if written:
         name = f"{archetypes.folder}/states-{next(iter(written)):08d}-{new_id()}.safetensors"
         artifacts.save_arrays(
