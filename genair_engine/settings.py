@@ -47,9 +47,13 @@ def _place(value: object) -> object:
 def _server(url: str) -> str:
     """A base URL without a last slash. Raises ValueError, which does not quote it: it may hold a password."""
     parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    try:
+        port_is_a_number = parts.port is None or parts.port > 0
+    except ValueError:  # its message would quote a part
+        port_is_a_number = False
+    known = parts.scheme in ("http", "https") and parts.hostname and port_is_a_number
+    if not known or parts.query or parts.fragment:
         raise ValueError("not a URL such as http://localhost:8000/v1")
-    _ = parts.port  # raises ValueError where it is no number
     return url.strip().rstrip("/")
 
 

@@ -179,7 +179,7 @@ class _Aside(Generic[T]):
         self._told: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
         self._task = self._loop.create_task(work(self._told.put))
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run, name="asking a server", daemon=True)
         self._ended: _End | None = None
         self._thread.start()
 
