@@ -113,7 +113,7 @@ class Settings(BaseSettings):
         description="Base URL of a server that speaks OpenAI's protocol, for --model openai:MODEL: http://localhost:8000/v1",
     )
     openai_api_key: str | None = Field(None, repr=False, description="Its key; never stored, never shown.")
-    openai_concurrency: int = Field(8, ge=1, le=1000, description="answers that one generation asks it for at a time")
+    openai_concurrency: int = Field(8, ge=1, le=1000, description="answers asked for at a time (each copy of the reader)")
     openai_rate: float | None = Field(None, gt=0, description="most requests to it [per minute]; unset: no limit")
     openai_timeout: float = Field(300, gt=0, le=86_400, description="time that it may take for one answer [s]")
     openai_retries: int = Field(5, ge=0, le=100, description="further attempts where an answer fails that may come yet")

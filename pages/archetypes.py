@@ -14,13 +14,25 @@ SIDE_BY_SIDE = 4
 
 def name(text: verbs.ArchetypeText) -> str:
     """A text's writer; sampling and seed tell sets of one model apart."""
+    if text.backend == "edited":
+        return f"{text.model} · read by {read_by(text)} · set {text.archetypes}"
     drawn = "greedy" if text.sampling["greedy"] else f"temperature {text.sampling['temperature']:g}"
     return f"{text.model} · {drawn} · seed {text.seed}"
+
+
+def read_by(text: verbs.ArchetypeText) -> str:
+    """The model that read a text which it did not write."""
+    return str(text.sampling.get("reader") or text.sampling.get("encoder"))
 
 
 def provenance(text: verbs.ArchetypeText) -> None:
     """How a text came about."""
     sampling = text.sampling
+    if text.backend == "edited":
+        for key, value in {"Written by": "a person", "Read by": read_by(text), "Prompt": text.prompt_version}.items():
+            st.text(f"{key}: {value}")
+        st.text(f"Archetype set: {text.archetypes}")
+        return
     drawn = (
         "greedy"
         if sampling["greedy"]
@@ -39,6 +51,8 @@ def provenance(text: verbs.ArchetypeText) -> None:
         "End": end,
         "Archetype set": text.archetypes,
     }
+    if text.backend == "openai":
+        rows |= {"Server": text.sampling["server"], "Read by": read_by(text)}
     for key, value in rows.items():
         st.text(f"{key}: {value}")
 

@@ -82,8 +82,8 @@ def download(repository: str, cache: Path, progress: Progress) -> Path:
     try:
         while thread.is_alive():
             thread.join(TELL_SECONDS)
-            if total:
-                progress(min(received.bytes // MB, total // MB), total // MB, f"MB of {repository} downloaded")
+            megabytes = max(1, total // MB)
+            progress(min(received.bytes // MB, megabytes), megabytes, f"MB of {repository} downloaded")
     except BaseException:
         received.unwanted = True
         thread.join(TELL_SECONDS)
