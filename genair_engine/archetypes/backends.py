@@ -135,6 +135,15 @@ class Streaming(Protocol):
         ...
 
 
+def require_matching(prompts: Sequence[str], seeds: Sequence[int], names: Sequence[str], batch_size: int) -> None:
+    """Raises InputError where seeds or names are not as many as prompts, or batches would be empty."""
+    if len(seeds) != len(prompts) or (names and len(names) != len(prompts)) or batch_size < 1:
+        raise InputError(
+            f"{len(prompts)} prompts need as many seeds and names (got {len(seeds)} and {len(names)}) and a batch "
+            f"size of at least 1 (got {batch_size})."
+        )
+
+
 def in_order(batches: Iterable[list[tuple[int, Written]]]) -> list[Completion]:
     """The completions of all prompts, in their order. Raises ModelError where one has failed."""
     written = dict(pair for batch in batches for pair in batch)

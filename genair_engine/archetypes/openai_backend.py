@@ -16,12 +16,12 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import Any, Generic, TypeVar
 
-from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order
+from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order, require_matching
 from genair_engine.archetypes.hub import Progress, silent
 from genair_engine.archetypes.openai_client import Answer, ChatClient, Fault
 from genair_engine.archetypes.reader import Reader
 from genair_engine.archetypes.sources import SERVER_PREFIX, find_model
-from genair_engine.errors import InputError, ModelError
+from genair_engine.errors import ModelError
 from genair_engine.settings import Settings
 
 IN_A_ROW = 20
@@ -73,11 +73,7 @@ class ServerModel:
         As many prompts wait for answers at a time as the settings allow, at most `batch_size`. Raises InputError where seeds
         or names do not fit, ModelError where the server refuses (key, model) or fails `IN_A_ROW` prompts one after another.
         """
-        if len(seeds) != len(prompts) or (names and len(names) != len(prompts)) or batch_size < 1:
-            raise InputError(
-                f"{len(prompts)} prompts need as many seeds and names (got {len(seeds)} and {len(names)}) and a batch "
-                f"size of at least 1 (got {batch_size})."
-            )
+        require_matching(prompts, seeds, names, batch_size)
         return self._write(prompts, seeds, sampling, batch_size, names or [f"prompt {i}" for i in range(len(prompts))])
 
     def stream(self, prompt: str, seed: int, sampling: Sampling, *, name: str = "the prompt") -> Iterator[str | Completion]:

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx2
 
@@ -77,8 +77,10 @@ class ChatClient:
             raise ModelError("No model is named: write openai:MODEL, with the name that the server knows it by.")
         parts = urlsplit(settings.openai_base_url)
         self.model = model
-        self.host = parts.hostname + (f":{parts.port}" if parts.port else "") if parts.hostname else ""
-        self._url, self._key = settings.openai_base_url, (settings.openai_api_key or "").strip()
+        self.host = parts.netloc.rpartition("@")[2]
+        self._url = urlunsplit(parts._replace(netloc=self.host))  # without a password, which an error might quote
+        self._auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+        self._key = (settings.openai_api_key or "").strip()
         self._timeout, self._retries = settings.openai_timeout, settings.openai_retries
         self._rate = settings.openai_rate
         if not (self._key.isascii() and self._key.isprintable()):
@@ -89,7 +91,7 @@ class ChatClient:
     def served(self) -> list[str]:
         """The names of the models that it serves, as far as it tells. Raises ModelError where it does not answer."""
         try:
-            response = httpx2.get(f"{self._url}/models", headers=self._headers, timeout=CONNECT_SECONDS)
+            response = httpx2.get(f"{self._url}/models", headers=self._headers, auth=self._auth, timeout=CONNECT_SECONDS)
             if response.status_code in (404, 405, 501):
                 return []  # not all servers have it
             if response.status_code != 200:
@@ -107,6 +109,7 @@ class ChatClient:
         async with httpx2.AsyncClient(
             base_url=self._url + "/",
             headers=self._headers,
+            auth=self._auth,
             timeout=httpx2.Timeout(self._timeout, connect=min(CONNECT_SECONDS, self._timeout), pool=None),
             limits=httpx2.Limits(max_connections=None),
         ) as http:
@@ -186,7 +189,7 @@ class ChatClient:
         if status == 400 and self._limit in said and "max_completion_tokens" in said:
             self._limit = "max_completion_tokens"
             return Fault(f"{self.host} wants max_completion_tokens", may_pass=True)
-        if status == 400 and "penalty" in said:
+        if status == 400 and ("repetition_penalty" in said or "repeat_penalty" in said):
             return Fault(
                 f"{self.host} knows no repetition penalty: give --repetition-penalty 1. It said: {said}", concerns_all=True
             )

@@ -19,12 +19,12 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order
+from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order, require_matching
 from genair_engine.archetypes.decoding import Answer, Decoder, Decoding
 from genair_engine.archetypes.memory import require_memory, token_bytes
 from genair_engine.archetypes.sources import ModelSource
 from genair_engine.devices import device_name, enough_memory, free_memory, pick_device
-from genair_engine.errors import InputError, ModelError, NonFiniteError
+from genair_engine.errors import ModelError, NonFiniteError
 
 CACHE_SHARE = 0.5
 """Of the memory that is free, how much the keys and values of all answers may take if each is as long as it may be."""
@@ -71,11 +71,7 @@ class TransformersModel:
         infinite. Raises InputError where seeds, names or batch size do not fit, ModelError where the GPU's memory is too
         small.
         """
-        if len(seeds) != len(prompts) or (names and len(names) != len(prompts)) or batch_size < 1:
-            raise InputError(
-                f"{len(prompts)} prompts need as many seeds and names (got {len(seeds)} and {len(names)}) and a batch "
-                f"size of at least 1 (got {batch_size})."
-            )
+        require_matching(prompts, seeds, names, batch_size)
         return self._write(prompts, seeds, sampling, batch_size, names or [f"prompt {i}" for i in range(len(prompts))])
 
     def stream(self, prompt: str, seed: int, sampling: Sampling, *, name: str = "the prompt") -> Iterator[str | Completion]:
