@@ -65,6 +65,8 @@ COMMANDS = {
     "evaluate": Command(verbs.evaluate, verbs.EvaluateRequest),
     "sweep": Command(verbs.sweep, verbs.SweepRequest),
     "compare": Command(verbs.compare, verbs.CompareRequest),
+    "analyse": Command(verbs.analyse, verbs.AnalyseRequest),
+    "project": Command(verbs.project, verbs.ProjectRequest),
     "recommend": Command(verbs.recommend, verbs.RecommendRequest),
     "what-if": Command(verbs.what_if, verbs.WhatIfRequest),
     "jobs": Command(jobs_command, JobsCommandRequest),

@@ -172,7 +172,7 @@ def _reason(error: Exception, repository: str) -> str:
         return f"The hub has no model {repository!r}, or a private one for which HF_TOKEN must hold a token: see {page}."
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
         return f"{repository} could not be written to the disk: {error.strerror}."
-    return f"{repository} was not got from the Hugging Face hub: {_first_line(error)}"
+    return f"{repository!r} was not got from the Hugging Face hub: {_first_line(error)}"
 
 
 def _first_line(error: Exception) -> str:

@@ -8,6 +8,14 @@ from genair_engine.archetypes.backends import Sampling
 from genair_engine.archetypes.diff import word_diff
 from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
+from genair_engine.verbs.analyse import (
+    AnalyseRequest,
+    AnalyseResult,
+    GroupSpread,
+    SpaceSpread,
+    analyse,
+    stored_spread,
+)
 from genair_engine.verbs.archetypes import FailedItem, GenerateRequest, GenerateResult, generate
 from genair_engine.verbs.base import Progress, Request, Result
 from genair_engine.verbs.browse import (
@@ -50,6 +58,7 @@ from genair_engine.verbs.embed import EmbedRequest, EmbedResult, embed
 from genair_engine.verbs.estimate import Estimate, estimate
 from genair_engine.verbs.generation_estimate import GenerationEstimate, generation_estimate
 from genair_engine.verbs.pins import Pin, PinRequest, PinResult, pin
+from genair_engine.verbs.project import Picture, ProjectRequest, ProjectResult, aligned, project, stored_picture
 from genair_engine.verbs.prompts import (
     PromptRenderRequest,
     PromptRenderResult,
@@ -93,6 +102,7 @@ from genair_engine.verbs.representations import RepresentRequest, RepresentResul
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
 from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
 from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, score_text
+from genair_engine.verbs.spaces import Space, find_space, item_facts, spaces
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
 from genair_engine.verbs.what_if import ChangedSession, WhatIfRequest, WhatIfResult, what_if
 
@@ -101,6 +111,8 @@ __all__ = [
     "MEASURES",
     "METHOD_FACTS",
     "SUN_HAT",
+    "AnalyseRequest",
+    "AnalyseResult",
     "ArchetypeText",
     "ChangedSession",
     "CompareRequest",
@@ -124,6 +136,7 @@ __all__ = [
     "GenerateRequest",
     "GenerateResult",
     "GenerationEstimate",
+    "GroupSpread",
     "ImportRequest",
     "ImportResult",
     "Item",
@@ -133,10 +146,13 @@ __all__ = [
     "MarkedClaim",
     "Measure",
     "MethodFacts",
+    "Picture",
     "Pin",
     "PinRequest",
     "PinResult",
     "Progress",
+    "ProjectRequest",
+    "ProjectResult",
     "PromptRenderRequest",
     "PromptRenderResult",
     "PromptSaveRequest",
@@ -166,6 +182,8 @@ __all__ = [
     "ScoreResult",
     "SearchRequest",
     "SetScores",
+    "Space",
+    "SpaceSpread",
     "Summary",
     "SweepRequest",
     "SweepResult",
@@ -178,6 +196,8 @@ __all__ = [
     "WhatIfRequest",
     "WhatIfResult",
     "WorkspaceState",
+    "aligned",
+    "analyse",
     "archetype_snippets",
     "check",
     "compare",
@@ -189,16 +209,19 @@ __all__ = [
     "estimate",
     "evaluate",
     "failed_archetypes",
+    "find_space",
     "generate",
     "generation_estimate",
     "import_dataset",
     "item_detail",
+    "item_facts",
     "item_scores",
     "items_of",
     "known_items",
     "load_recommender",
     "load_writer",
     "pin",
+    "project",
     "prompt_render",
     "prompt_save",
     "prompts",
@@ -216,6 +239,9 @@ __all__ = [
     "score",
     "score_text",
     "search",
+    "spaces",
+    "stored_picture",
+    "stored_spread",
     "sweep",
     "train",
     "watched_runs",

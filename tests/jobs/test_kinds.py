@@ -37,21 +37,29 @@ def test_every_kind_runs_and_its_result_can_be_read_back(workspace, source, driv
         submitted("train", verbs.TrainRequest(**TRAIN)),
     )
     assert (written["written"], written["items"]) == (12, 12)
-    made, again, scored = done(
+    made, again, scored, embedded = done(
         submitted("represent", verbs.RepresentRequest(dataset="shop", model="tiny-llama")),
         submitted("evaluate", verbs.EvaluateRequest(run=run["run"], device="cpu")),
         submitted("score", verbs.ScoreRequest(dataset="shop")),
+        submitted("embed", verbs.EmbedRequest(dataset="shop", model="tiny-llama", text={"b01": "Tinkerers."}, device="cpu")),
     )
+    assert embedded["written"] == 1
     assert [one["measured"] for one in scored["sets"]] == [12]
     assert again["metrics"] == run["metrics"] == the_run(workspace).metrics
     (swept,) = done(
         submitted("sweep", verbs.SweepRequest(**(TRAIN | {"seed": 7, "backbones": ["sasrec", "gru4rec"], "methods": ["id"]})))
     )
     assert sorted(row["backbone"] for row in swept["rows"]) == ["gru4rec", "sasrec"]
+    spread, pictures = done(
+        submitted("analyse", verbs.AnalyseRequest(spaces=[run["run"]], resamples=3)),
+        submitted("project", verbs.ProjectRequest(spaces=[run["run"], made["representation"]])),
+    )
+    assert [group["group"] for group in spread["spaces"][0]["groups"]] == [0, 1, 2, 3, 4, 5]
+    assert [one["computed"] for one in pictures["projections"]] == [True, True]
     state = verbs.workspace_state(workspace).datasets[0]
     assert [one.representation for one in state.representations] == [made["representation"]]
     kinds = [one.kind for one in jobs.jobs(workspace, jobs.JobsRequest()).jobs]
-    assert sorted(kinds) == sorted(jobs.KINDS)
+    assert sorted([*kinds, "demo"]) == sorted(jobs.KINDS)  # a demo takes minutes
 
 
 def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, source, drive):
@@ -86,6 +94,8 @@ def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, sour
     [
         ("import", verbs.ImportRequest(path=Path("/some/a b.csv"), name="shop", columns={"user": "u", "item": "the id"})),
         ("generate", verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, limit=7)),
+        ("analyse", verbs.AnalyseRequest(spaces=["sasrec-id-1", "minilm-2:prefill"], orders=[0.5, 2.0], centre=True)),
+        ("project", verbs.ProjectRequest(spaces=["sasrec-id-1"], method="umap", min_distance=0.3)),
         ("sweep", verbs.SweepRequest(dataset="shop", methods=["id", "genair"], search={"dropout": "0.1..0.5"}, floors=True)),
     ],
 )
