@@ -18,7 +18,8 @@ from typing import Any, Generic, TypeVar
 
 from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order, require_matching
 from genair_engine.archetypes.hub import Progress, silent
-from genair_engine.archetypes.openai_client import Answer, ChatClient, Fault
+from genair_engine.archetypes.openai_answers import Answer, Fault
+from genair_engine.archetypes.openai_client import ChatClient
 from genair_engine.archetypes.reader import Reader
 from genair_engine.archetypes.sources import SERVER_PREFIX, find_model
 from genair_engine.errors import ModelError

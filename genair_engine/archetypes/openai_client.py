@@ -15,12 +15,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx2
 
 from genair_engine.archetypes.backends import Sampling
+from genair_engine.archetypes.openai_answers import QUOTED, Answer, Fault, first_words, parsed, read, read_events, storable
 from genair_engine.errors import ModelError
 from genair_engine.settings import Settings
 
@@ -30,37 +31,8 @@ LONGEST_PAUSE = 60.0
 LONGEST_RETRY_AFTER = 600.0
 """A server that asks for a longer pause [s] is not waited for."""
 CONNECT_SECONDS = 10.0
-LARGEST_ANSWER = 16_000_000
-"""Bytes of a response: more is no archetype."""
 _MAY_PASS = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _CONCERNS_ALL = {401, 403, 404, 405}
-_ENDED = {"stop", "eos", "eos_token", "end_turn", "stop_sequence"}
-_QUOTED = 200
-"""Characters of a server's own message that ours repeats."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the server wrote. Token counts are the server's, 0 where it gives none."""
-
-    text: str
-    finish: Literal["eos", "length"]
-    prompt_tokens: int
-    generated_tokens: int
-
-
-class Fault(Exception):
-    """Why there is no answer, for a person.
-
-    may_pass: the same request may succeed later. concerns_all: no other request would fare better. server: it says something
-    about the server, and not only about this prompt. after: seconds that the server asks to wait.
-    """
-
-    def __init__(
-        self, reason: str, *, may_pass: bool = False, concerns_all: bool = False, server: bool = True, after: float = 0.0
-    ) -> None:
-        super().__init__(reason)
-        self.may_pass, self.concerns_all, self.server, self.after = may_pass, concerns_all, server or may_pass, after
 
 
 class ChatClient:
@@ -98,9 +70,10 @@ class ChatClient:
                 raise ModelError(f"{str(self._refusal(response, response.content)).rstrip('.')}.")
             return [str(one["id"]) for one in response.json().get("data") or []]
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, AttributeError, TypeError, KeyError) as error:
+            why = self._discreet(first_words(error))
             raise ModelError(
-                f"{self.host} does not answer as a server of language models ({self._discreet(_said(error))}): is it running, "
-                "and is GENAIR_OPENAI_BASE_URL right (with /v1 at its end, mostly)?"
+                f"{self.host} does not answer as a server of language models ({why}): is it running, and is "
+                "GENAIR_OPENAI_BASE_URL right (with /v1 at its end, mostly)?"
             ) from None
 
     @asynccontextmanager
@@ -154,18 +127,18 @@ class ChatClient:
                 session.http.stream("POST", "chat/completions", json=body) as response,
             ):
                 if response.status_code != 200:
-                    raise self._refusal(response, await _read(response))
+                    raise self._refusal(response, await read(response))
                 if tell is not None and "text/event-stream" in response.headers.get("content-type", ""):
-                    return self._checked(await _read_events(response, tell))
-                return self._checked(_parsed(await _read(response)))
+                    return (await read_events(response, tell)).answer(self.host)
+                return parsed(await read(response)).answer(self.host)
         except TimeoutError:
             raise Fault(f"{self.host} gave no answer within {self._timeout:g} s", may_pass=True) from None
         except httpx2.TimeoutException as error:
-            raise Fault(f"{self.host} gave no answer in time ({_said(error)})", may_pass=True) from None
+            raise Fault(f"{self.host} gave no answer in time ({first_words(error)})", may_pass=True) from None
         except httpx2.RemoteProtocolError:
             raise Fault(f"{self.host} gave half an answer and hung up", may_pass=True) from None
         except httpx2.HTTPError as error:
-            raise Fault(f"{self.host} could not be reached ({_said(error)})", may_pass=True) from None
+            raise Fault(f"{self.host} could not be reached ({first_words(error)})", may_pass=True) from None
 
     def _body(self, prompt: str, seed: int, sampling: Sampling, *, streaming: bool) -> dict[str, Any]:
         text = prompt.encode("utf-8", "replace").decode()  # half a surrogate pair is no JSON text
@@ -221,21 +194,10 @@ class ChatClient:
             text = str(error.get("message", error) if isinstance(error, dict) else error)
         except (ValueError, AttributeError):
             pass  # no JSON
-        return " ".join(_storable(self._discreet(text)).split())[:_QUOTED] or "nothing more"
+        return " ".join(storable(self._discreet(text)).split())[:QUOTED] or "nothing more"
 
     def _discreet(self, text: str) -> str:
         return text.replace(self._key, "…") if self._key else text
-
-    def _checked(self, found: _Parsed) -> Answer:
-        if found.finish == "content_filter":
-            raise Fault(f"{self.host} withheld the answer (content filter)", server=False)
-        if found.finish != "length" and found.finish not in _ENDED:
-            raise Fault(f"{self.host} gave half an answer (it ends with {found.finish!r})", may_pass=True)
-        text = _storable(found.text).strip()
-        if not text:
-            cut = "; raise --max-new-tokens if it thinks first" if found.finish == "length" else ""
-            raise Fault(f"{self.host} gave an empty answer{cut}", server=False)
-        return Answer(text, "length" if found.finish == "length" else "eos", found.prompt_tokens, found.generated_tokens)
 
 
 @dataclass
@@ -265,75 +227,6 @@ class Pace:
             await asyncio.sleep(wait)
 
 
-@dataclass
-class _Parsed:
-    """An answer as the protocol has it."""
-
-    text: str = ""
-    finish: str | None = None
-    prompt_tokens: int = 0
-    generated_tokens: int = 0
-
-    def add(self, found: Any, part: Literal["message", "delta"]) -> None:
-        """Takes in a response, or one event of a stream. Raises ValueError where it is none."""
-        if not isinstance(found, dict):
-            raise ValueError("no JSON object")
-        if found.get("error"):
-            raise ValueError(f"an error: {str(found['error'])[:_QUOTED]}")
-        choices = found.get("choices")
-        if not isinstance(choices, list) or (not choices and part == "message"):
-            raise ValueError("no choices")
-        for choice in choices[:1]:
-            content = (choice.get(part) or {}).get("content") or ""
-            if not isinstance(content, str):
-                raise ValueError("content that is no text")
-            self.text += content
-            self.finish = choice.get("finish_reason") or self.finish
-        usage = found.get("usage") or {}
-        self.prompt_tokens = int(usage.get("prompt_tokens") or self.prompt_tokens)
-        self.generated_tokens = int(usage.get("completion_tokens") or self.generated_tokens)
-
-
-def _parsed(content: bytes) -> _Parsed:
-    parsed = _Parsed()
-    try:
-        parsed.add(json.loads(content), "message")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise Fault(f"the server's answer is not of OpenAI's form ({_said(error)})", may_pass=True) from None
-    return parsed
-
-
-async def _read(response: httpx2.Response) -> bytes:
-    content = bytearray()
-    async for piece in response.aiter_bytes():
-        content += piece
-        if len(content) > LARGEST_ANSWER:
-            raise Fault(f"the server's answer is larger than {LARGEST_ANSWER / 1e6:g} MB", server=False)
-    return bytes(content)
-
-
-async def _read_events(response: httpx2.Response, tell: Callable[[str], None]) -> _Parsed:
-    """Server-sent events, each with a piece of the answer, until [DONE]."""
-    parsed, size = _Parsed(), 0
-    async for line in response.aiter_lines():
-        size += len(line)
-        if size > LARGEST_ANSWER:
-            raise Fault(f"the server's answer is larger than {LARGEST_ANSWER / 1e6:g} MB", server=False)
-        field, _, data = line.partition(":")
-        if field != "data":
-            continue  # a comment that keeps the connection alive, or the empty line after an event
-        if data.strip() == "[DONE]":
-            break
-        before = parsed.text
-        try:
-            parsed.add(json.loads(data), "delta")
-        except (ValueError, TypeError, AttributeError) as error:
-            raise Fault(f"the server's answer is not of OpenAI's form ({_said(error)})", may_pass=True) from None
-        if parsed.text != before:
-            tell(_storable(parsed.text).strip())
-    return parsed
-
-
 def _retry_after(response: httpx2.Response) -> float:
     """Seconds from now: the header holds a number of them, or a date."""
     value = response.headers.get("retry-after", "").strip()
@@ -345,12 +238,3 @@ def _retry_after(response: httpx2.Response) -> float:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return 0.0
-
-
-def _storable(text: str) -> str:
-    """Without what no database stores: NUL and halves of surrogate pairs."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "")
-
-
-def _said(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:_QUOTED]

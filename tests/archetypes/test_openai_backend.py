@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from genair_engine.archetypes import openai_backend, openai_client, reader
+from genair_engine.archetypes import openai_answers, openai_backend, openai_client, reader
 from genair_engine.archetypes.backends import (
     Completion,
     Failure,
@@ -397,7 +397,7 @@ def test_an_answer_can_be_stored_whatever_it_holds(model, server):
 
 
 def test_an_endless_answer_is_cut_off(model, server, monkeypatch):
-    monkeypatch.setattr(openai_client, "LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(openai_answers, "LARGEST_ANSWER", 1000)
     server.faults["Nitrile"] = [says(answer("long " * 1000))]
     assert "larger than" in written(model)[GLOVES].reason
 
