@@ -109,7 +109,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         server = self.server_of
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if not content:  # the client has left already
+            self.close_connection = True
+            return
+        body = json.loads(content)
         server.requests.append(body)
         server.count(1)
         try:
