@@ -52,6 +52,7 @@ COMMANDS = {
     "delete": Command(verbs.delete_dataset, verbs.DeleteRequest),
     "generate": Command(verbs.generate, verbs.GenerateRequest),
     "regenerate": Command(verbs.regenerate, verbs.RegenerateRequest),
+    "embed": Command(verbs.embed, verbs.EmbedRequest),
     "score": Command(verbs.score, verbs.ScoreRequest),
     "rate": Command(verbs.rate, verbs.RateRequest),
     "ratings": Command(verbs.ratings, verbs.RatingsRequest),

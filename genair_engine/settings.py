@@ -44,6 +44,19 @@ def _place(value: object) -> object:
     return text.rstrip("/")
 
 
+def _server(url: str) -> str:
+    """A base URL without a last slash. Raises ValueError, which does not quote it: it may hold a password."""
+    parts = urlsplit(url.strip())
+    try:
+        port_is_a_number = parts.port is None or parts.port > 0
+    except ValueError:  # its message would quote a part
+        port_is_a_number = False
+    known = parts.scheme in ("http", "https") and parts.hostname and port_is_a_number
+    if not known or parts.query or parts.fragment:
+        raise ValueError("not a URL such as http://localhost:8000/v1")
+    return url.strip().rstrip("/")
+
+
 RepositoryPath = Annotated[Path, AfterValidator(_from_repository)]
 
 
@@ -93,6 +106,17 @@ class Settings(BaseSettings):
     ray_gpus: int | None = Field(
         None, ge=0, description="GPUs that one generation or sweep takes on the cluster, 0: CPUs; unset: all that it has."
     )
+
+    openai_base_url: Annotated[str, AfterValidator(_server)] | None = Field(
+        None,
+        repr=False,  # it may hold a password
+        description="Base URL of a server that speaks OpenAI's protocol, for --model openai:MODEL: http://localhost:8000/v1",
+    )
+    openai_api_key: str | None = Field(None, repr=False, description="Its key; never stored, never shown.")
+    openai_concurrency: int = Field(8, ge=1, le=1000, description="answers asked for at a time (each copy of the reader)")
+    openai_rate: float | None = Field(None, gt=0, description="most requests to it [per minute]; unset: no limit")
+    openai_timeout: float = Field(300, gt=0, le=86_400, description="time that it may take for one answer [s]")
+    openai_retries: int = Field(5, ge=0, le=100, description="further attempts where an answer fails that may come yet")
 
     @property
     def url(self) -> str | None:

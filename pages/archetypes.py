@@ -69,7 +69,8 @@ def compare(
             columns.version_picker(target.dataset, column)
             columns.chips(scored)
             with st.container(horizontal=True, gap="small"):
-                writing.regenerate(target, column, versions)
+                if not columns.is_edited(column.shown):
+                    writing.regenerate(target, column, versions)
                 columns.pin_button(target.dataset, target.item, column, detail.pinned)
             places[column.model] = st.empty()
             columns.body(column.shown, scored.text if scored else None)

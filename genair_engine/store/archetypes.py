@@ -44,6 +44,11 @@ def list_sets(session: Session, dataset_id: int) -> list[tuple[ArchetypeSetRow, 
     return [(row, count) for row, count in rows]
 
 
+def states_by(row: ArchetypeSetRow) -> tuple[str, str]:
+    """Model and revision whose states a set holds: of the language model that read its texts, or else that wrote them."""
+    return row.sampling.get("reader", row.model), row.sampling.get("reader_revision", row.revision)
+
+
 def written_positions(session: Session, set_id: str) -> set[int]:
     """Items that have a text in the set."""
     return set(session.scalars(select(ArchetypeRow.position).where(ArchetypeRow.set_id == set_id)))

@@ -54,6 +54,7 @@ from genair_engine.verbs.datasets import (
 )
 from genair_engine.verbs.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
+from genair_engine.verbs.embed import EmbedRequest, EmbedResult, embed
 from genair_engine.verbs.estimate import Estimate, estimate
 from genair_engine.verbs.generation_estimate import GenerationEstimate, generation_estimate
 from genair_engine.verbs.pins import Pin, PinRequest, PinResult, pin
@@ -127,6 +128,8 @@ __all__ = [
     "DemoResult",
     "DoctorRequest",
     "DoctorResult",
+    "EmbedRequest",
+    "EmbedResult",
     "Epoch",
     "Estimate",
     "EvaluateRequest",
@@ -204,6 +207,7 @@ __all__ = [
     "delete_dataset",
     "demo",
     "doctor",
+    "embed",
     "estimate",
     "evaluate",
     "failed_archetypes",

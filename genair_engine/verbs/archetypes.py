@@ -25,7 +25,7 @@ from genair_engine.store.keys import archetype_key
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
 from genair_engine.verbs.prompts import find_prompt
-from genair_engine.verbs.run_generation import Task, remove_orphans, write
+from genair_engine.verbs.run_generation import Tally, Task, remove_orphans, write
 from genair_engine.workspace import Workspace
 
 NAMED_FAILURES = 5
@@ -36,7 +36,13 @@ class GenerateRequest(Request):
     """Let a language model write the archetypes of a data set's items."""
 
     dataset: str = positional("data set")
-    model: str = Field(description="language model: a folder, a name in models_cache (demo-llama, demo-qwen) or a hub id")
+    model: str = Field(
+        description="language model: a folder, a name in models_cache (demo-llama, demo-qwen), a preset such as "
+        "qwen2.5-0.5b-instruct, a hub id, or openai:MODEL of the server in GENAIR_OPENAI_BASE_URL"
+    )
+    reader: str | None = Field(
+        None, description="for openai:MODEL: the model on this machine whose states of the texts are kept"
+    )
     prompt: str = Field(PAPER.name, description="prompt template: a saved name (its newest version), or a version")
     limit: int | None = Field(None, ge=1, description="only the first so many items of the catalogue [items]")
     sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
@@ -73,15 +79,8 @@ class GenerateResult(Result):
         return [
             f"{self.model} wrote {self.written:,} archetypes for {self.dataset} in {self.seconds:.1f} s{rate}; set "
             f"{self.archetypes} now holds {self.items:,} of {self.of:,} items.",
-            *self._failed(),
+            *failed_lines(self.failed, self.failures),
         ]
-
-    def _failed(self) -> list[str]:
-        if not self.failed:
-            return []
-        head = f"{self.failed:,} {'item' if self.failed == 1 else 'items'} failed; the same command tries again:"
-        more = self.failed - len(self.failures)
-        return [head, *(f"  {failure.reason}" for failure in self.failures), *([f"  … and {more:,} more."] if more else [])]
 
 
 def generate(workspace: Workspace, request: GenerateRequest, progress: Progress = silent) -> GenerateResult:
@@ -94,7 +93,7 @@ def generate(workspace: Workspace, request: GenerateRequest, progress: Progress 
     row = workspace.dataset_row(request.dataset)
     with workspace.reading() as session:
         prompt = find_prompt(session, request.prompt)
-    model = language_model(workspace.settings, request.model, request.device)
+    model = language_model(workspace.settings, request.model, request.device, request.reader, progress)
     archetypes = find_or_new_set(workspace, row, model, prompt, request.sampling, request.seed)
     with artifacts.locked(workspace.path(archetypes.folder)) as ours:
         if not ours:
@@ -121,10 +120,7 @@ def _write_missing(
     missing = [position for position in wanted if position not in there]
     task = Task(missing, prompt, request.sampling, request.seed, request.batch_size)
     tally = write(workspace, dataset, model, archetypes, task, progress)
-    failures = [
-        FailedItem(item=dataset.items["item_id"].iloc[position - 1], reason=reason)
-        for position, reason in sorted(tally.failed.items())
-    ]
+    failures = failed_items(dataset, tally)
     if failures and not there and not tally.written:
         raise ModelError(f"{model.model_id} wrote none of the {len(failures):,} items. The first: {failures[0].reason}")
     return GenerateResult(
@@ -142,6 +138,21 @@ def _write_missing(
     )
 
 
+def failed_items(dataset: Dataset, tally: Tally) -> list[FailedItem]:
+    """What could not be written, in the catalogue's order."""
+    ids = dataset.items["item_id"]
+    return [FailedItem(item=ids.iloc[position - 1], reason=reason) for position, reason in sorted(tally.failed.items())]
+
+
+def failed_lines(failed: int, failures: list[FailedItem]) -> list[str]:
+    """What a terminal shows of them."""
+    if not failed:
+        return []
+    head = f"{failed:,} {'item' if failed == 1 else 'items'} failed; the same command tries again:"
+    more = failed - len(failures)
+    return [head, *(f"  {failure.reason}" for failure in failures), *([f"  … and {more:,} more."] if more else [])]
+
+
 def states_of(folder: Path, n_items: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Prefill and decoding states of a set ([n_items, d] each; row k is item k + 1) and which rows are there."""
     chunks = [artifacts.load_arrays(path) for path in sorted(folder.glob("states-*.safetensors"))]
@@ -157,10 +168,19 @@ def states_of(folder: Path, n_items: int) -> tuple[npt.NDArray[np.float32], npt.
 
 
 def find_or_new_set(
-    workspace: Workspace, dataset: DatasetRow, model: LanguageModel, prompt: PromptTemplate, sampling: Sampling, seed: int
+    workspace: Workspace,
+    dataset: DatasetRow,
+    model: LanguageModel,
+    prompt: PromptTemplate,
+    sampling: Sampling | None,
+    seed: int,
 ) -> ArchetypeSetRow:
-    """The set that this configuration has begun before, or a new one, which becomes a row with its first texts."""
-    used = {**sampling.model_dump(), "precision": model.precision}
+    """The set that this configuration has begun before, or a new one, which becomes a row with its first texts.
+
+    sampling: None where nothing is drawn.
+    """
+    drawn = sampling.model_dump() if sampling else {}
+    used = {**drawn, "precision": model.precision, **model.facts}
     key = archetype_key(model.model_id, model.revision, prompt.version, used, seed)
     with workspace.reading() as session:
         found = find_set_by_key(session, dataset.id, key)

@@ -105,12 +105,14 @@ class ItemList(Record):
 class ArchetypeText(Record):
     """One archetype with its provenance. text: as written; opening, audiences and closing: the same in its parts.
 
-    prompt: the template's parts. device: what wrote it, "" where that was not kept.
+    prompt: the template's parts. backend: what ran the model; "edited" for a text that a person wrote, whose sampling holds no
+    temperature and the like, but the `reader`. device: what wrote it, "" where that was not kept.
     """
 
     archetypes: str
     model: str
     revision: str
+    backend: str
     text: str
     opening: str
     audiences: list[str]
@@ -298,6 +300,7 @@ def _text(row: ArchetypeSetRow, text: ArchetypeRow) -> ArchetypeText:
         archetypes=row.id,
         model=row.model,
         revision=row.revision,
+        backend=row.backend,
         text=text.text,
         opening=parts.opening,
         audiences=list(parts.audiences),

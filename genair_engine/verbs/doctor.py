@@ -21,6 +21,7 @@ PACKAGES = (
     *("pandas", "sqlalchemy", "alembic", "safetensors"),
 )
 SCARCE_DISK_GB = 5
+SHOWN_MODELS = 8
 
 
 class DoctorRequest(Request):
@@ -57,7 +58,15 @@ class DoctorResult(Result):
 
 def doctor(settings: Settings, request: DoctorRequest, progress: Progress = silent) -> DoctorResult:  # noqa: ARG001
     """Look at everything; a problem is a row in the result, never an exception."""
-    checks = [*_packages(), _device(), *_models(settings), _database(settings), _disk(settings), *_remote(settings)]
+    checks = [
+        *_packages(),
+        _device(),
+        *_models(settings),
+        _database(settings),
+        _disk(settings),
+        *_remote(settings),
+        *_server(settings),
+    ]
     return DoctorResult(healthy=all(check.state != "problem" for check in checks), checks=checks)
 
 
@@ -165,3 +174,19 @@ def _remote(settings: Settings) -> list[Check]:
     except GenairError as error:
         return [Check(name="Artifacts", state="problem", found=str(error), advice="See GENAIR_WORKSPACE.")]
     return [Check(name="Artifacts", state="ok", found=f"{settings.url}, cached in the workspace's folder here")]
+
+
+def _server(settings: Settings) -> list[Check]:
+    """Where a server for models `openai:MODEL` is set: whether it answers, and what it serves."""
+    if settings.openai_base_url is None:
+        return []
+    from genair_engine.archetypes.openai_client import ChatClient
+
+    try:
+        client = ChatClient(settings, "any")
+        served = client.served()
+    except GenairError as error:
+        return [Check(name="Model server", state="problem", found=str(error), advice="See GENAIR_OPENAI_BASE_URL.")]
+    listed = ", ".join(served[:SHOWN_MODELS]) + (", …" if len(served) > SHOWN_MODELS else "")
+    found = f"{client.host} answers and serves {listed}" if served else f"{client.host} answers and names no models"
+    return [Check(name="Model server", state="ok", found=found, advice="" if served else "Name one as openai:MODEL.")]

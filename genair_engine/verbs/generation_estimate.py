@@ -59,8 +59,9 @@ def generation_estimate(workspace: Workspace, request: GenerateRequest) -> Gener
 
 def _same(one: ArchetypeSetRow, request: GenerateRequest, version: str) -> bool:
     """Whether the request goes on with this set, as far as can be told without the model."""
-    sampling = {name: value for name, value in one.sampling.items() if name != "precision"}
-    return (one.prompt_version, one.seed, sampling) == (version, request.seed, request.sampling.model_dump())
+    drawn = request.sampling.model_dump()
+    sampling = {name: one.sampling.get(name) for name in drawn}  # a set keeps more, such as the precision
+    return (one.prompt_version, one.seed, sampling) == (version, request.seed, drawn)
 
 
 def _measured(
@@ -68,7 +69,7 @@ def _measured(
 ) -> tuple[int, float, float, str] | None:
     """Texts, mean seconds and tokens a text and device: of the set itself, or of the fullest with answers of that length."""
     length = request.sampling.max_new_tokens
-    others = [one for one, _ in sorted(sets, key=lambda pair: -pair[1]) if one.sampling["max_new_tokens"] == length]
+    others = [one for one, _ in sorted(sets, key=lambda pair: -pair[1]) if one.sampling.get("max_new_tokens") == length]
     for one in (*same, *others):
         pace = pace_of_set(session, one.id)
         if pace[0] >= LEAST_MEASURED:

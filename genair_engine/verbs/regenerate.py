@@ -41,6 +41,7 @@ class RegenerateRequest(Request):
     model: str = Field(description="language model: a folder, a name in models_cache (demo-llama, demo-qwen) or a hub id")
     prompt: str = Field(PAPER.name, description="prompt template: a saved name (its newest version), or a version")
     sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
+    reader: str | None = Field(None, description="for openai:MODEL: the model on this machine that reads the text")
     seed: int | None = Field(
         None, ge=0, le=2**31 - 1, description="as of `generate`; by default the first from 42 on that gives a new version"
     )
@@ -75,14 +76,14 @@ def writers(workspace: Workspace) -> list[str]:
     return [one.model_id for one in list_models(workspace.settings.models_dir) if not one.is_encoder]
 
 
-def load_writer(workspace: Workspace, model: str, device: str = "auto") -> LanguageModel:
-    """A language model that is ready to write: what a page keeps between clicks. Raises ModelError."""
-    return language_model(workspace.settings, model, device)
+def load_writer(workspace: Workspace, model: str, device: str = "auto", reader: str | None = None) -> LanguageModel:
+    """A language model that is ready to write: what a page keeps between clicks. reader: for a server's. Raises ModelError."""
+    return language_model(workspace.settings, model, device, reader)
 
 
 def regenerate(workspace: Workspace, request: RegenerateRequest, progress: Progress = silent) -> RegenerateResult:
     """Write and keep the new version. Raises as `regenerating`, and ModelError where the model cannot be used."""
-    model = load_writer(workspace, request.model, request.device)
+    model = load_writer(workspace, request.model, request.device, request.reader)
     progress(0, 1, f"{model.model_id} writes")
     with closing(regenerating(workspace, request, model)) as parts:
         for part in parts:

@@ -24,7 +24,7 @@ from genair_engine.archetypes.sources import ModelSource, find_model
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError, OutageError
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import find_set, texts_of_set, written_positions
+from genair_engine.store.archetypes import find_set, states_by, texts_of_set, written_positions
 from genair_engine.store.keys import new_id
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
 from genair_engine.store.votes import list_pins
@@ -144,11 +144,12 @@ def _generated(
         raise InputError(f"{source.model_id!r} is a language model and embeds no titles alone: use an encoder such as minilm.")
     with workspace.reading() as session:
         archetypes = find_set(session, row.id, request.archetypes or source.model_id)
-        if archetypes.model != source.model_id or archetypes.revision != source.revision:
+        model, revision = states_by(archetypes)
+        if (model, revision) != (source.model_id, source.revision):
             raise InputError(
                 f"{source.model_id!r} is a language model and is represented by its own states, but set {archetypes.id} was "
-                f"written by {archetypes.model!r}, revision {archetypes.revision[:12]} (here: {source.revision[:12]}). "
-                "Generate its archetypes, or use an encoder such as minilm."
+                f"{'written' if model == archetypes.model else 'read'} by {model!r}, revision {revision[:12]} (here: "
+                f"{source.revision[:12]}). Generate its archetypes, or use an encoder such as minilm."
             )
         pinned = _pinned(session, row, archetypes, request)
         for position, of in pinned.items():
@@ -214,7 +215,7 @@ def refuse_other_states(other: ArchetypeSetRow, own: ArchetypeSetRow, item: str,
     """Raises InputError where the states of two sets cannot stand in one representation; advice: what to do then."""
 
     def made_by(one: ArchetypeSetRow) -> tuple[str, str, int, object]:
-        return one.model, one.revision, one.dim, one.sampling.get("precision")
+        return *states_by(one), one.dim, one.sampling.get("precision")
 
     if made_by(other) != made_by(own):
         there, here = (

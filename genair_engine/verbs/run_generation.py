@@ -82,9 +82,13 @@ def write(
     archetypes: ArchetypeSetRow,
     task: Task,
     progress: Progress,
+    what: str = "",
 ) -> Tally:
-    """Writes the task's items into the set, whose lock the caller has. Raises GenairError where it cannot go on."""
-    tally, total, what = Tally(), len(task.positions), f"{model.model_id} writes archetypes"
+    """Writes the task's items into the set, whose lock the caller has. Raises GenairError where it cannot go on.
+
+    what: says what is done, in progress; by default that the model writes.
+    """
+    tally, total, what = Tally(), len(task.positions), what or f"{model.model_id} writes archetypes"
     progress(0, total, what)
     started = time.perf_counter()
     with closing(_chunks(model, dataset, task)) as chunks:

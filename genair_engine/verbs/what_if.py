@@ -21,7 +21,7 @@ from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError
 from genair_engine.methods.config import ModelConfig
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import find_set, texts_of_items
+from genair_engine.store.archetypes import find_set, states_by, texts_of_items
 from genair_engine.store.runs import find_representation, find_run
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
 from genair_engine.verbs.archetypes import states_of
@@ -219,7 +219,7 @@ def _states(
         raise InputError(f"Representation {made.id} holds nothing of the archetypes' texts: no archetype can change it.")
     if text is None:
         raise InputError(f"Archetype set {request.archetypes!r} has no text of {label}.")
-    if made.model != own.model:
+    if made.model != states_by(own)[0]:
         encoder = load_encoder(find_model(made.model, workspace.settings.models_dir))
         if encoder.revision != made.revision:
             raise InputError(f"Representation {made.id} was made by another revision of {made.model!r} than the one here.")

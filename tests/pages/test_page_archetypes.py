@@ -146,3 +146,12 @@ def test_a_hostile_title_stays_text(app: OpenPage) -> None:
     shown = app("archetypes", dataset="workshop", item=HOSTILE_ID)
     assert " ".join(HOSTILE_TITLE.split()) in [element.value for element in shown.text]
     assert all("<script>" not in element.value for element in shown.subheader)
+
+
+def test_a_text_that_a_person_wrote(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    """It has no temperature and no seed: the page says who read it."""
+    request = verbs.EmbedRequest(dataset="workshop", model="demo-llama", text={"i1": "Gardeners in wide hats."}, device="cpu")
+    verbs.embed(filled_copy, request)
+    shown = jobs_app("archetypes", dataset="workshop", item="i1")
+    values = [element.value for element in shown.text]
+    assert any("Gardeners in wide hats." in value for value in values) and "Read by: demo-llama" in values

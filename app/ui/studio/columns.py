@@ -77,13 +77,30 @@ def name(text: verbs.ArchetypeText) -> str:
     return f"{text.created_at:%d %b %H:%M} · {drawn(text)} · seed {text.seed} · prompt {text.prompt_version}"
 
 
+def is_edited(text: verbs.ArchetypeText) -> bool:
+    """Written or edited by a person, and only read by a model."""
+    return text.backend == "edited"
+
+
+def _read_by(text: verbs.ArchetypeText) -> str:
+    """The model that read a text which it did not write."""
+    return str(text.sampling.get("reader") or text.sampling.get("encoder"))
+
+
 def drawn(text: verbs.ArchetypeText) -> str:
+    if is_edited(text):
+        return f"read by {_read_by(text)}"
     return "greedy" if text.sampling["greedy"] else f"temperature {text.sampling['temperature']:g}"
 
 
 def provenance(text: verbs.ArchetypeText) -> None:
     """How a text came about."""
     sampling = text.sampling
+    if is_edited(text):
+        for key, value in {"Written by": "a person", "Read by": _read_by(text), "Prompt": text.prompt_version}.items():
+            st.text(f"{key}: {value}")
+        st.text(f"Archetype set: {text.archetypes}")
+        return
     how = (
         "greedy"
         if sampling["greedy"]
@@ -105,6 +122,8 @@ def provenance(text: verbs.ArchetypeText) -> None:
         "Written": f"{text.created_at:%Y-%m-%d %H:%M} UTC",
         "Archetype set": text.archetypes,
     }
+    if text.backend == "openai":
+        rows |= {"Server": sampling["server"], "Read by": _read_by(text)}
     for key, value in rows.items():
         st.text(f"{key}: {value}")
     for part, wording in text.prompt.items():
