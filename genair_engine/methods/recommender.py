@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -95,5 +96,20 @@ class TableScorer:
     @torch.inference_mode()
     def score(self, histories: Sequences, users: IntArray) -> Tensor:
         """[len(users), n_items + 1] float32 scores of every item as the next one; column 0 (padding) is meaningless."""
+        return (self.states(histories, users) @ self.table.T).float()
+
+    @torch.inference_mode()
+    def states(self, histories: Sequences, users: IntArray) -> Tensor:
+        """[len(users), d] the states whose products with item vectors are the scores."""
         sessions = torch.from_numpy(histories.padded(users, self.model.reads)).to(self.table.device)
-        return (self.model.last_states(sessions, self.table) @ self.table.T).float()
+        return self.model.last_states(sessions, self.table)
+
+    @torch.inference_mode()
+    def with_items(self, vectors: Tensor) -> TableScorer:
+        """The same with m items more ([m, d]) that the model was not trained on: items n_items + 1 … n_items + m.
+
+        They are scored, and may be targets; sessions must not hold them.
+        """
+        more = copy.copy(self)
+        more.table = torch.cat([self.table, vectors.to(self.table)])
+        return more

@@ -6,6 +6,14 @@ the only source of CLI options, form fields and their help.
 
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
 from genair_engine.verbs.archetypes import GenerateRequest, GenerateResult, generate
+from genair_engine.verbs.audience import (
+    AudienceItem,
+    AudienceRequest,
+    AudienceResult,
+    audience,
+    find_audience,
+    load_audience_space,
+)
 from genair_engine.verbs.base import Progress, Request, Result
 from genair_engine.verbs.browse import (
     ArchetypeText,
@@ -23,6 +31,7 @@ from genair_engine.verbs.browse import (
     workspace_state,
 )
 from genair_engine.verbs.checks import check
+from genair_engine.verbs.coldstart import ColdStartRequest, ColdStartResult, ColdStartRow, coldstart
 from genair_engine.verbs.compare import CompareRequest, CompareResult, compare
 from genair_engine.verbs.curves import Epoch, WatchedRun, run_epochs, watched_runs
 from genair_engine.verbs.datasets import (
@@ -42,6 +51,29 @@ from genair_engine.verbs.datasets import (
 from genair_engine.verbs.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
 from genair_engine.verbs.estimate import Estimate, estimate
+from genair_engine.verbs.new_items import (
+    NewArchetype,
+    NewItemRequest,
+    NewItemResult,
+    Placement,
+    RealSession,
+    WrittenItem,
+    load_item_space,
+    new_item,
+    place_item,
+    read_metadata,
+    write_item,
+)
+from genair_engine.verbs.reading import Models
+from genair_engine.verbs.reasons import (
+    LIST_MEASURES,
+    ExplainRequest,
+    ExplainResult,
+    Reason,
+    SharedAudience,
+    explain,
+    explain_items,
+)
 from genair_engine.verbs.recommendation import (
     RecommendedItem,
     RecommendRequest,
@@ -56,9 +88,16 @@ from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_
 
 __all__ = [
     "DEMO",
+    "LIST_MEASURES",
     "METHOD_FACTS",
     "SUN_HAT",
     "ArchetypeText",
+    "AudienceItem",
+    "AudienceRequest",
+    "AudienceResult",
+    "ColdStartRequest",
+    "ColdStartResult",
+    "ColdStartRow",
     "CompareRequest",
     "CompareResult",
     "DatasetState",
@@ -73,6 +112,8 @@ __all__ = [
     "Epoch",
     "Estimate",
     "EvaluateRequest",
+    "ExplainRequest",
+    "ExplainResult",
     "GenerateRequest",
     "GenerateResult",
     "ImportRequest",
@@ -81,7 +122,14 @@ __all__ = [
     "ItemDetail",
     "ItemList",
     "MethodFacts",
+    "Models",
+    "NewArchetype",
+    "NewItemRequest",
+    "NewItemResult",
+    "Placement",
     "Progress",
+    "RealSession",
+    "Reason",
     "RecommendRequest",
     "RecommendResult",
     "RecommendedItem",
@@ -93,14 +141,18 @@ __all__ = [
     "Result",
     "RunResult",
     "SearchRequest",
+    "SharedAudience",
     "SweepRequest",
     "SweepResult",
     "SweepRow",
     "TrainRequest",
     "WatchedRun",
     "WorkspaceState",
+    "WrittenItem",
     "archetype_snippets",
+    "audience",
     "check",
+    "coldstart",
     "compare",
     "datasets",
     "delete_dataset",
@@ -108,14 +160,22 @@ __all__ = [
     "doctor",
     "estimate",
     "evaluate",
+    "explain",
+    "explain_items",
+    "find_audience",
     "generate",
     "import_dataset",
     "item_detail",
     "items_of",
     "known_items",
+    "load_audience_space",
+    "load_item_space",
     "load_recommender",
+    "new_item",
+    "place_item",
     "protocol_in_words",
     "rank",
+    "read_metadata",
     "recommend",
     "report",
     "represent",
@@ -126,4 +186,5 @@ __all__ = [
     "train",
     "watched_runs",
     "workspace_state",
+    "write_item",
 ]

@@ -6,7 +6,7 @@ prefill part, the texts that a language model wrote as the decoding part, and on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +33,9 @@ LONGEST_STEM = 25
 
 ENCODE_CHUNK = 512
 """Texts between two reports of progress."""
+
+UNKNOWN = f"unknown {PAPER.noun}"
+"""What an encoder reads where there is nothing."""
 
 States = dict[str, npt.NDArray[np.float32]]
 
@@ -101,10 +104,42 @@ def represent_result(kept: RepresentationRow, owner: DatasetRow) -> RepresentRes
     )
 
 
-def metadata_texts(dataset: Dataset) -> list[str]:
-    """What an encoder reads of every item: the attribute sentences of the prompt, without instruction and question."""
-    sentences = (attribute_sentences(attributes, PAPER.attribute, PAPER.noun) for attributes in dataset.items["attributes"])
-    return [" ".join(one) or f"unknown {PAPER.noun}" for one in sentences]
+def metadata_text(attributes: Mapping[str, str]) -> str:
+    """What an encoder reads of an item: the attribute sentences of the prompt, without instruction and question."""
+    return " ".join(attribute_sentences(attributes, PAPER.attribute, PAPER.noun)) or UNKNOWN
+
+
+def catalogue_states(workspace: Workspace, owner: DatasetRow, row: RepresentationRow, progress: Progress = silent) -> States:
+    """The states that a stored representation was fitted on, part -> [n_items, d]: kept ones, or an encoder's made anew.
+
+    Raises InputError where they are no longer there, or the encoder is not the one of then.
+    """
+    dataset = workspace.load_dataset(owner.name)
+    with workspace.reading() as session:
+        archetypes = session.get(ArchetypeSetRow, row.archetype_set_id) if row.archetype_set_id else None
+    if archetypes is not None and archetypes.model == row.model:
+        states = _kept_states(workspace, dataset, archetypes)
+        return {part: states[part] for part in row.dims}
+    source = find_model(row.model, workspace.settings.models_dir)
+    require_revision(row, source)
+    parts = [part for part in row.dims if part != "title"]
+    request = RepresentRequest(
+        dataset=owner.name,
+        model=row.model,
+        archetypes=row.archetype_set_id if "decoding" in parts else None,
+        parts="both" if len(parts) > 1 else parts[0],  # type: ignore[arg-type]
+        title="title" in row.dims,
+    )
+    return _encoded(workspace, dataset, owner, source, request, progress)[0]
+
+
+def require_revision(row: RepresentationRow, source: ModelSource) -> None:
+    """Raises InputError where a model's weights are no longer those that a representation was made with."""
+    if source.revision != row.revision:
+        raise InputError(
+            f"Representation {row.id} was made with revision {row.revision[:12]} of {row.model!r}, and here is revision "
+            f"{source.revision[:12]}, whose states mean something else: represent the data set again, and train on that."
+        )
 
 
 def _generated(
@@ -126,10 +161,14 @@ def _generated(
                 "Generate its archetypes, or use an encoder such as minilm."
             )
         _require_all(written_positions(session, archetypes.id), dataset, archetypes.model)
+    states = _kept_states(workspace, dataset, archetypes)
+    return {part: states[part] for part in _parts(request, list(states))}, archetypes
+
+
+def _kept_states(workspace: Workspace, dataset: Dataset, archetypes: ArchetypeSetRow) -> States:
     prefill, decoding, there = states_of(workspace.fetch(archetypes.folder), dataset.n_items)
     _require_all(set((np.flatnonzero(there) + 1).tolist()), dataset, archetypes.model)
-    states = {"prefill": prefill, "decoding": decoding}
-    return {part: states[part] for part in _parts(request, list(states))}, archetypes
+    return {"prefill": prefill, "decoding": decoding}
 
 
 def _encoded(
@@ -140,7 +179,7 @@ def _encoded(
     request: RepresentRequest,
     progress: Progress,
 ) -> tuple[States, ArchetypeSetRow | None]:
-    texts: dict[str, list[str]] = {"prefill": metadata_texts(dataset)}
+    texts: dict[str, list[str]] = {"prefill": [metadata_text(attributes) for attributes in dataset.items["attributes"]]}
     archetypes = None
     if request.archetypes is not None:
         with workspace.reading() as session:
@@ -150,7 +189,7 @@ def _encoded(
         texts["decoding"] = [written[position] for position in range(1, dataset.n_items + 1)]
     parts = _parts(request, list(texts))
     if request.title:
-        texts["title"] = [title or f"unknown {PAPER.noun}" for title in dataset.items["title"]]
+        texts["title"] = [title or UNKNOWN for title in dataset.items["title"]]
         parts.append("title")
     encoder = load_encoder(source)
     labels, states, done = item_labels(dataset.items), {}, 0
