@@ -58,7 +58,8 @@ class AudienceSpace:
     def similarity(self, text: str) -> FloatArray:
         """[n_items] cosine of every item's archetype with a description, both from their centres. Raises ModelError."""
         states = read_descriptions(self.models, self.row, self.archetypes, [text])
-        return self.items @ unit((states - self.centre) @ self.basis.components.T)[0]
+        coordinates: FloatArray = (states - self.centre) @ self.basis.components.T
+        return self.items @ unit(coordinates)[0]
 
 
 def load(workspace: Workspace, dataset: str, representation: str | None, models: Models) -> AudienceSpace:
@@ -87,9 +88,9 @@ def load(workspace: Workspace, dataset: str, representation: str | None, models:
     if PART not in made_of.bases:
         raise InputError(f"Representation {row.id} was stored without its PCA bases: make it again with `represent`.")
     basis = made_of.bases[PART]
-    first = sum(dim for part, dim in row.dims.items() if list(row.dims).index(part) < list(row.dims).index(PART))
+    columns = np.repeat([part == PART for part in row.dims], list(row.dims.values()))
     centre = read_descriptions(models, row, archetypes, names).mean(axis=0) if names else basis.mean
-    items = unit(made_of.vectors[:, first : first + row.dims[PART]])
+    items = unit(made_of.vectors[:, columns])
     return AudienceSpace(workspace.load_dataset(dataset), row, archetypes, items, basis, centre, models)
 
 

@@ -78,9 +78,9 @@ class ItemSpace:
 @torch.inference_mode()
 def project(model: SequenceRecommender, rows: npt.NDArray[np.float32]) -> Tensor:
     """[m, d] item vectors of representation rows as the model reads them ([m, D]); the model's items are projected ones."""
-    assert isinstance(model.items, ProjectedItems)
-    weights = next(model.parameters())
-    return model.eval().items.project(torch.from_numpy(rows).to(weights.device))
+    items = model.eval().items
+    assert isinstance(items, ProjectedItems)
+    return items.project(torch.from_numpy(rows).to(items.representation.device))
 
 
 def load(workspace: Workspace, run: str) -> ItemSpace:

@@ -40,6 +40,7 @@ LONGEST_ARCHETYPE = 20_000
 NEAREST = 5
 SHOWN = 10
 """Items of a real session that a result holds: its last ones."""
+_FIELD = re.compile(r"[^\W\d_][\w /-]{0,39}")
 
 
 class NewItemRequest(Request):
@@ -274,15 +275,15 @@ def write_item(
             continue
         progress(done, len(targets), f"reading the item as {made}")
         try:
-            text = request.archetype
-            if text is None and one.archetypes is not None:
-                if one.archetypes.id not in written:
+            text: Completion | str = ""  # nothing reads it where there is no archetype set
+            if one.archetypes is not None:
+                if request.archetype is not None:
+                    written[one.archetypes.id] = request.archetype
+                elif one.archetypes.id not in written:
                     written[one.archetypes.id] = write_archetype(models, one.archetypes, attributes, request.item)
                     notes += _notes(models, one.archetypes)
                 text = written[one.archetypes.id]
-            elif text is not None and one.archetypes is not None:
-                written[one.archetypes.id] = text
-            states[made] = read_item(models, one.representation, one.archetypes, attributes, text or "", request.item)
+            states[made] = read_item(models, one.representation, one.archetypes, attributes, text, request.item)
         except GenairError as error:
             if request.runs:
                 raise
@@ -441,7 +442,7 @@ def _from_lines(text: str) -> dict[str, str]:
     last = ""
     for line in filter(None, map(str.strip, text.splitlines())):
         field, separator, value = line.partition(":")
-        if separator and re.fullmatch(r"[^\W\d_][\w /-]{0,39}", field.strip()) and len(field.split()) <= 3:
+        if separator and _FIELD.fullmatch(field.strip()) and len(field.split()) <= 3 and not value.startswith("//"):
             last = field.strip()
             fields[last] = value.strip()
         elif last:

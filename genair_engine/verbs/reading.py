@@ -118,7 +118,7 @@ def read_item(
             return {part: encoder.encode([texts[part]], names=[f"item {item!r}"]) for part in representation.dims}
     if isinstance(archetype, str):
         assert archetypes is not None
-        prefill, decoding = read_texts(models, archetypes, [text], attributes, item)
+        prefill, decoding = read_texts(models, archetypes, [text], attributes, f"item {item!r}")
     else:
         prefill, decoding = archetype.prefill[None], archetype.decoding[None]
     return {"prefill": prefill, "decoding": decoding}
@@ -127,13 +127,16 @@ def read_item(
 def read_texts(
     models: Models, archetypes: ArchetypeSetRow, texts: list[str], attributes: dict[str, str], name: str
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Prefill and decoding states of texts as if the set's model had answered them to the prompt of these attributes."""
+    """Prefill and decoding states of texts as if the set's model had answered them to the prompt of these attributes.
+
+    name: what errors call them.
+    """
     from genair_engine.archetypes.reading import embed_texts
 
     prompt = template_of(archetypes).render(attributes)
     with models.lock:
         model = models.language_model(archetypes.model)
-        return embed_texts(model, [prompt] * len(texts), texts, names=[f"{name!r}"] * len(texts))
+        return embed_texts(model, [prompt] * len(texts), texts, names=[name] * len(texts))
 
 
 def title_of(attributes: dict[str, str]) -> str:

@@ -127,7 +127,7 @@ def catalogue_states(workspace: Workspace, owner: DatasetRow, row: Representatio
         dataset=owner.name,
         model=row.model,
         archetypes=row.archetype_set_id if "decoding" in parts else None,
-        parts="both" if len(parts) > 1 else parts[0],  # type: ignore[arg-type]
+        parts="both" if len(parts) > 1 else parts[0],
         title="title" in row.dims,
     )
     return _encoded(workspace, dataset, owner, source, request, progress)[0]

@@ -46,6 +46,9 @@ def test_every_kind_runs_and_its_result_can_be_read_back(workspace, source, driv
         submitted("sweep", verbs.SweepRequest(**(TRAIN | {"seed": 7, "backbones": ["sasrec", "gru4rec"], "methods": ["id"]})))
     )
     assert sorted(row["backbone"] for row in swept["rows"]) == ["gru4rec", "sasrec"]
+    hidden = {"method": "genair", "representation": made["representation"], "share": 0.3, "hide_seed": 1}
+    (cold,) = done(submitted("coldstart", verbs.ColdStartRequest(**(TRAIN | hidden))))
+    assert (cold["hidden"], cold["share"]) == (4, 0.3)
     state = verbs.workspace_state(workspace).datasets[0]
     assert [one.representation for one in state.representations] == [made["representation"]]
     kinds = [one.kind for one in jobs.jobs(workspace, jobs.JobsRequest()).jobs]
