@@ -52,7 +52,7 @@ def test_every_kind_runs_and_its_result_can_be_read_back(workspace, source, driv
     state = verbs.workspace_state(workspace).datasets[0]
     assert [one.representation for one in state.representations] == [made["representation"]]
     kinds = [one.kind for one in jobs.jobs(workspace, jobs.JobsRequest()).jobs]
-    assert sorted(kinds) == sorted(jobs.KINDS)
+    assert sorted(kinds) == sorted(set(jobs.KINDS) - {"demo"})  # which takes minutes: test_first_run
 
 
 def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, source, drive):

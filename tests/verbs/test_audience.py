@@ -22,7 +22,12 @@ def search(shop, text="Electricians", **options):
 @pytest.fixture
 def names():
     """The audiences that the texts by hand name."""
-    return ["Electricians", "Electronics hobbyists", "Hobbyists of electronics", "Repair shops", "Chemistry teachers"] + [
+    return [
+        "Electricians",
+        "Electronics hobbyists",
+        "Hobbyists of electronics",
+        "Repair shops",
+        "Chemistry teachers",
         "Home brewers",
         "Busy repair shops",
     ]

@@ -77,7 +77,7 @@ def test_bases_and_scales_are_those_of_the_known_items(workspace, clusters):
     assert known.shape[1] == added.shape[1] == sum(dims.values())
     np.testing.assert_allclose(known.mean(axis=0), 0, atol=1e-5)
     assert np.abs(added.mean(axis=0)).max() > 0.01
-    first = list(dims.values())[0]
+    first = next(iter(dims.values()))
     for part in (known[:, :first], known[:, first:]):
         assert np.sqrt(np.square(part).mean()) == pytest.approx(1, rel=1e-4)
 
