@@ -51,19 +51,8 @@ from genair_engine.verbs.datasets import (
 from genair_engine.verbs.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
 from genair_engine.verbs.estimate import Estimate, estimate
-from genair_engine.verbs.new_items import (
-    NewArchetype,
-    NewItemRequest,
-    NewItemResult,
-    Placement,
-    RealSession,
-    WrittenItem,
-    load_item_space,
-    new_item,
-    place_item,
-    read_metadata,
-    write_item,
-)
+from genair_engine.verbs.metadata import read_metadata
+from genair_engine.verbs.new_items import NewItemResult, Placement, RealSession, load_item_space, new_item, place_item
 from genair_engine.verbs.reading import Models
 from genair_engine.verbs.reasons import (
     LIST_MEASURES,
@@ -85,6 +74,7 @@ from genair_engine.verbs.recommendation import (
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
+from genair_engine.verbs.written_items import NewArchetype, NewItemRequest, WrittenItem, write_item
 
 __all__ = [
     "DEMO",
