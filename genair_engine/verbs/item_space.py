@@ -47,6 +47,7 @@ class ItemSpace:
         read = as_trained_on(rows, self.representation.vectors, self.row.id, self.row.dims, self.config)
         return project(self.scorer.model, read)
 
+    @torch.inference_mode()
     def place(self, vector: Tensor, session: list[int]) -> tuple[float, int]:
         """Score and rank (1 is the best; a tie counts half, rounded down) of a new item after a session, without its items."""
         scores = self.scorer.with_items(vector[None]).score(Sequences.from_lists([session]), np.array([0]))
@@ -68,6 +69,7 @@ class ItemSpace:
             return users
         return np.sort(np.random.default_rng(SAMPLE_SEED).choice(users, most, replace=False))
 
+    @torch.inference_mode()
     def nearest(self, vector: Tensor, k: int) -> list[tuple[int, float]]:
         """The k items of the catalogue (1…n) whose vectors point the same way most, with the cosines, nearest first."""
         cosines = torch.nn.functional.cosine_similarity(self.scorer.table[1:], vector[None])
