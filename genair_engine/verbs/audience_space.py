@@ -1,10 +1,13 @@
 """Words and archetypes in one space: which items are for an audience that somebody describes.
 
 The space is the decoding part of a representation: what a language model's states, or an encoder, make of archetypes. An item
-lies where its PCA coordinates say, centred by the mean of all archetypes. A description is read as an archetype would be: by
-the language model as its answer to the prompt of an unknown item (teacher forcing), or by the encoder. It is a few words where
-an archetype is many, which moves all descriptions alike; so they have a centre of their own, the mean of audiences that the
+lies where its PCA coordinates say, centred by the mean of all archetypes. A description is put into the form of a short
+archetype that lists it and nothing else (`DESCRIPTION`), and read as an archetype is: by the language model as its answer to
+the prompt of an unknown item (teacher forcing), or by the encoder. Read once, in a few words, a description leaves hardly a
+trace in a language model's mean state; repetition is what helps (Springer et al., "Repetition improves language model
+embeddings", 2024). All descriptions share their form, so they have a centre of their own: the mean of audiences that the
 archetypes themselves name, read in the same way. What is compared is the direction from the centre (cosine).
+benchmarks/README.md has the figures.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from genair_engine.workspace import Workspace
 CENTRE_OF = 128
 CENTRE_SEED = 0
 """Audiences that the centre of descriptions is the mean of, and the seed of the items that they are taken from."""
+DESCRIPTION = "This item is for:\n1. {0}: they value it.\n2. {0}: they use it.\n3. {0}: they need it."
 PART = "decoding"
 
 FloatArray = npt.NDArray[np.float32]
@@ -96,10 +100,11 @@ def load(workspace: Workspace, dataset: str, representation: str | None, models:
 
 def read_descriptions(models: Models, row: RepresentationRow, archetypes: ArchetypeSetRow, texts: Sequence[str]) -> FloatArray:
     """[n, d] states of descriptions, read as archetypes of the representation are."""
+    forms = [DESCRIPTION.format(" ".join(text.split()).rstrip(".:")) for text in texts]
     if is_read_by_encoder(row, archetypes):
         with models.lock:
-            return models.encoder(row.model).encode(list(texts))
-    return read_texts(models, archetypes, list(texts), {}, "the description")[1]
+            return models.encoder(row.model).encode(forms)
+    return read_texts(models, archetypes, forms, {}, "the description")[1]
 
 
 def some_audiences(texts: dict[int, str]) -> list[str]:

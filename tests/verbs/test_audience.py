@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from genair_engine import verbs
 from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.verbs.audience import steer, top_places
-from genair_engine.verbs.audience_space import CENTRE_OF, some_audiences
+from genair_engine.verbs.audience_space import CENTRE_OF, DESCRIPTION, some_audiences
 from genair_engine.verbs.reading import Models
 from tests.recommended_shop import TEXTS, Vowels
 
@@ -43,7 +43,8 @@ def test_similarity_is_the_cosine_of_what_both_are_beside_their_means(recommende
     ]
     items = Vowels().encode(texts)
     centred = items - items.mean(axis=0)
-    query = Vowels().encode(["Electricians"])[0] - Vowels().encode(names).mean(axis=0)
+    query, *others = Vowels().encode([DESCRIPTION.format(one) for one in ["Electricians", *names]])
+    query = query - np.mean(others, axis=0)
     expected = centred @ query / np.linalg.norm(centred, axis=1) / np.linalg.norm(query)
     found = search(recommended_shop, representation=recommended_shop.representations["texts"], k=12)
     assert {one.position: one.similarity for one in found.items} == pytest.approx(
