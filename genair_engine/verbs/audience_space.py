@@ -13,12 +13,12 @@ benchmarks/README.md has the figures.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from genair_engine.archetypes.representation import PartBasis
+from genair_engine.archetypes.representation import PartBasis, project
 from genair_engine.archetypes.segments import audience_name, split_segments
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError
@@ -62,8 +62,7 @@ class AudienceSpace:
     def similarity(self, text: str) -> FloatArray:
         """[n_items] cosine of every item's archetype with a description, both from their centres. Raises ModelError."""
         states = read_descriptions(self.models, self.row, self.archetypes, [text])
-        coordinates: FloatArray = (states - self.centre) @ self.basis.components.T
-        return self.items @ unit(coordinates)[0]
+        return self.items @ unit(project(replace(self.basis, mean=self.centre), states))[0]
 
 
 def load(workspace: Workspace, dataset: str, representation: str | None, models: Models) -> AudienceSpace:
