@@ -143,20 +143,20 @@ def project_parts(bases: Mapping[str, PartBasis], states: Mapping[str, FloatArra
     return np.concatenate(columns, axis=1)
 
 
-def level_parts(vectors: FloatArray, widths: Sequence[int], catalogue: FloatArray | None = None) -> FloatArray:
+def level_parts(vectors: FloatArray, widths: Sequence[int]) -> FloatArray:
     """[n, sum of widths] with each part divided by its root mean square (methods.md 3.5 #18).
 
     Parts of different encoders or models differ in scale by orders of magnitude; so does what a projector with the usual
-    initial weights makes of them. widths: columns of the parts, in order. catalogue: the vectors whose root mean square
-    counts, where `vectors` are of items that do not belong to them. A part that is all zero stays so.
+    initial weights makes of them. widths: columns of the parts, in order. A part that is all zero stays so.
     """
-    ends = np.cumsum(widths)[:-1]
-    scales = [
-        float(np.sqrt(np.square(part, dtype=np.float64).mean())) or 1.0
-        for part in np.split(vectors if catalogue is None else catalogue, ends, axis=1)
-    ]
-    parts = zip(np.split(vectors, ends, axis=1), scales, strict=True)
-    return np.concatenate([part / np.float32(scale) for part, scale in parts], axis=1)
+    return vectors / part_scales(vectors, widths)
+
+
+def part_scales(vectors: FloatArray, widths: Sequence[int]) -> FloatArray:
+    """[sum of widths] what `level_parts` divides each column by, to do the same to a new item's row."""
+    parts = np.split(vectors, np.cumsum(widths)[:-1], axis=1)
+    scales = [float(np.sqrt(np.square(part, dtype=np.float64).mean())) or 1.0 for part in parts]
+    return np.repeat(np.array(scales, dtype=np.float32), widths)
 
 
 def check_finite(values: FloatArray, what: str, names: Sequence[str] = ()) -> None:

@@ -4,8 +4,10 @@ Pages, CLI and jobs call these and nothing below them. A request's fields, with 
 the only source of CLI options, form fields and their help.
 """
 
+from genair_engine.archetypes.diff import word_diff
+from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
-from genair_engine.verbs.archetypes import GenerateRequest, GenerateResult, generate
+from genair_engine.verbs.archetypes import FailedItem, GenerateRequest, GenerateResult, generate
 from genair_engine.verbs.audience import (
     AudienceItem,
     AudienceRequest,
@@ -53,6 +55,30 @@ from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
 from genair_engine.verbs.estimate import Estimate, estimate
 from genair_engine.verbs.metadata import read_metadata
 from genair_engine.verbs.new_items import NewItemResult, Placement, RealSession, load_item_space, new_item, place_item
+from genair_engine.verbs.pins import Pin, PinRequest, PinResult, pin
+from genair_engine.verbs.prompts import (
+    PromptRenderRequest,
+    PromptRenderResult,
+    PromptSaveRequest,
+    PromptSaveResult,
+    PromptsRequest,
+    PromptsResult,
+    SavedPrompt,
+    prompt_render,
+    prompt_save,
+    prompts,
+)
+from genair_engine.verbs.ratings import (
+    Rate,
+    RateRequest,
+    RateResult,
+    RatingsRequest,
+    RatingsResult,
+    Thumbs,
+    Vote,
+    rate,
+    ratings,
+)
 from genair_engine.verbs.reading import Models
 from genair_engine.verbs.reasons import (
     LIST_MEASURES,
@@ -73,18 +99,23 @@ from genair_engine.verbs.recommendation import (
 )
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
+from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
+from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, score_text
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
+from genair_engine.verbs.what_if import ChangedSession, WhatIfRequest, WhatIfResult, what_if
 from genair_engine.verbs.written_items import NewArchetype, NewItemRequest, WrittenItem, write_item
 
 __all__ = [
     "DEMO",
     "LIST_MEASURES",
+    "MEASURES",
     "METHOD_FACTS",
     "SUN_HAT",
     "ArchetypeText",
     "AudienceItem",
     "AudienceRequest",
     "AudienceResult",
+    "ChangedSession",
     "ColdStartRequest",
     "ColdStartResult",
     "ColdStartRow",
@@ -104,6 +135,7 @@ __all__ = [
     "EvaluateRequest",
     "ExplainRequest",
     "ExplainResult",
+    "FailedItem",
     "GenerateRequest",
     "GenerateResult",
     "ImportRequest",
@@ -111,13 +143,30 @@ __all__ = [
     "Item",
     "ItemDetail",
     "ItemList",
+    "ItemScores",
+    "MarkedClaim",
+    "Measure",
     "MethodFacts",
     "Models",
     "NewArchetype",
     "NewItemRequest",
     "NewItemResult",
+    "Pin",
+    "PinRequest",
+    "PinResult",
     "Placement",
     "Progress",
+    "PromptRenderRequest",
+    "PromptRenderResult",
+    "PromptSaveRequest",
+    "PromptSaveResult",
+    "PromptsRequest",
+    "PromptsResult",
+    "Rate",
+    "RateRequest",
+    "RateResult",
+    "RatingsRequest",
+    "RatingsResult",
     "RealSession",
     "Reason",
     "RecommendRequest",
@@ -130,13 +179,23 @@ __all__ = [
     "Request",
     "Result",
     "RunResult",
+    "SavedPrompt",
+    "ScoreRequest",
+    "ScoreResult",
     "SearchRequest",
+    "SetScores",
     "SharedAudience",
+    "Summary",
     "SweepRequest",
     "SweepResult",
     "SweepRow",
+    "TextScores",
+    "Thumbs",
     "TrainRequest",
+    "Vote",
     "WatchedRun",
+    "WhatIfRequest",
+    "WhatIfResult",
     "WorkspaceState",
     "WrittenItem",
     "archetype_snippets",
@@ -156,25 +215,36 @@ __all__ = [
     "generate",
     "import_dataset",
     "item_detail",
+    "item_scores",
     "items_of",
     "known_items",
     "load_audience_space",
     "load_item_space",
     "load_recommender",
     "new_item",
+    "pin",
     "place_item",
+    "prompt_render",
+    "prompt_save",
+    "prompts",
     "protocol_in_words",
     "rank",
+    "rate",
+    "ratings",
     "read_metadata",
     "recommend",
     "report",
     "represent",
     "run_epochs",
     "runs_of_grid",
+    "score",
+    "score_text",
     "search",
     "sweep",
     "train",
     "watched_runs",
+    "what_if",
+    "word_diff",
     "workspace_state",
     "write_item",
 ]

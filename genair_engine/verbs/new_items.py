@@ -1,4 +1,4 @@
-"""The verb `newitem`: where an item that nobody has bought lands, without training anything again.
+"""The verb `new-item`: where an item that nobody has bought lands, without training anything again.
 
 Its metadata becomes a prompt, the prompt an archetype by the language model of each representation, the archetype states, the
 states a row in the stored PCA bases, the row an item vector of every GenAIR run: then it has a score and a rank after any

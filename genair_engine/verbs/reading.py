@@ -24,8 +24,8 @@ from genair_engine.archetypes.sources import ModelSource, find_model
 from genair_engine.errors import InputError
 from genair_engine.settings import Settings
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
-from genair_engine.verbs.archetypes import item_seed
 from genair_engine.verbs.representations import UNKNOWN, metadata_text, require_revision
+from genair_engine.verbs.run_generation import item_seed
 
 States = dict[str, npt.NDArray[np.float32]]
 

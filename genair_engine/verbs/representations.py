@@ -1,17 +1,20 @@
 """The verb `represent`: from states or text embeddings to the frozen item representation E (GenAIR eq. 6–7).
 
 A causal language model is represented by its own states, which `generate` kept. A text encoder embeds the metadata as the
-prefill part, the texts that a language model wrote as the decoding part, and on demand the titles as one more part.
+prefill part, the texts that a language model wrote as the decoding part, and on demand the titles as one more part. Where
+an item's archetype is pinned (`verbs.pins`), the pinned one is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from genair_engine import __version__
 from genair_engine.archetypes import representation
@@ -24,8 +27,10 @@ from genair_engine.store import artifacts
 from genair_engine.store.archetypes import find_set, texts_of_set, written_positions
 from genair_engine.store.keys import new_id
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
-from genair_engine.verbs.archetypes import item_labels, states_of
+from genair_engine.store.votes import list_pins
+from genair_engine.verbs.archetypes import states_of
 from genair_engine.verbs.base import Progress, Request, Result, positional, silent
+from genair_engine.verbs.run_generation import item_labels
 from genair_engine.workspace import Workspace
 
 LONGEST_STEM = 25
@@ -37,7 +42,21 @@ ENCODE_CHUNK = 512
 UNKNOWN = f"unknown {PAPER.noun}"
 """What an encoder reads where there is nothing."""
 
+PIN_ADVICE = "It is pinned: pin one by the same model, take the pin off (`pin DATASET ITEM --off`), or give --ignore-pins."
+
 States = dict[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a representation is made from. archetypes: the set, where there is one.
+
+    pinned: item position → set whose archetype is in the place of that set's own.
+    """
+
+    states: States
+    archetypes: ArchetypeSetRow | None
+    pinned: dict[int, ArchetypeSetRow] = field(default_factory=dict)
 
 
 class RepresentRequest(Request):
@@ -54,10 +73,11 @@ class RepresentRequest(Request):
     title: bool = Field(False, description="for an encoder: embed the titles alone as one more part")
     variance: float | None = Field(0.95, gt=0, le=1, description="share of each part's variance that PCA keeps")
     components: int | None = Field(None, ge=1, description="fixed number of components a part, instead of a variance")
+    ignore_pins: bool = Field(False, description="use the set's own archetypes, also where another one is pinned")
 
 
 class RepresentResult(Result):
-    """dims: columns a part; explained: share of variance they hold."""
+    """dims: columns a part; explained: share of variance they hold. pinned: items with the pinned archetype of another set."""
 
     dataset: str
     representation: str
@@ -66,10 +86,14 @@ class RepresentResult(Result):
     items: int
     dims: dict[str, int]
     explained: dict[str, float]
+    pinned: int
 
     def lines(self) -> list[str]:
+        pins = f" {self.pinned:,} items have pinned archetypes of other sets." if self.pinned else ""
         parts = ", ".join(f"{part} {dim} columns ({self.explained[part]:.1%} of variance)" for part, dim in self.dims.items())
-        return [f"Representation {self.representation} of {self.items:,} items of {self.dataset} by {self.model}: {parts}."]
+        return [
+            f"Representation {self.representation} of {self.items:,} items of {self.dataset} by {self.model}: {parts}.{pins}"
+        ]
 
 
 def represent(workspace: Workspace, request: RepresentRequest, progress: Progress = silent) -> RepresentResult:
@@ -78,16 +102,16 @@ def represent(workspace: Workspace, request: RepresentRequest, progress: Progres
     row = workspace.dataset_row(request.dataset)
     source = find_model(request.model, workspace.settings.models_dir)
     gather = _encoded if source.is_encoder else _generated
-    states, archetypes = gather(workspace, dataset, row, source, request, progress)
+    gathered = gather(workspace, dataset, row, source, request, progress)
     made = representation.represent(
-        states,
+        gathered.states,
         variance=None if request.components else request.variance,
         components=request.components,
         names=item_labels(dataset.items),
     )
     dims = {part: len(basis.components) for part, basis in made.bases.items()}
     explained = {part: float(basis.explained_ratio.sum()) for part, basis in made.bases.items()}
-    kept = _save(workspace, row, source, request, archetypes, made, dims, explained)
+    kept = _save(workspace, dataset, row, source, request, gathered, made, dims, explained)
     return represent_result(kept, row)
 
 
@@ -101,6 +125,7 @@ def represent_result(kept: RepresentationRow, owner: DatasetRow) -> RepresentRes
         items=owner.n_items,
         dims=kept.dims,
         explained=kept.explained,
+        pinned=len(kept.provenance.get("pinned", {})),
     )
 
 
@@ -112,25 +137,23 @@ def metadata_text(attributes: Mapping[str, str]) -> str:
 def catalogue_states(workspace: Workspace, owner: DatasetRow, row: RepresentationRow, progress: Progress = silent) -> States:
     """The states that a stored representation was fitted on, part -> [n_items, d]: kept ones, or an encoder's made anew.
 
-    Raises InputError where they are no longer there, or the encoder is not the one of then.
+    Raises InputError where archetypes are no longer there, or the encoder is not the one of then.
     """
     dataset = workspace.load_dataset(owner.name)
     with workspace.reading() as session:
         archetypes = session.get(ArchetypeSetRow, row.archetype_set_id) if row.archetype_set_id else None
+        pinned = {}
+        for item_id, name in row.provenance.get("pinned", {}).items():
+            pinned[int(dataset.position_of[item_id])] = find_set(session, owner.id, name)
+        texts = _texts(session, archetypes, pinned) if archetypes else {}
     if archetypes is not None and archetypes.model == row.model:
-        states = _kept_states(workspace, dataset, archetypes)
+        states = _kept_states(workspace, dataset, archetypes, pinned)
         return {part: states[part] for part in row.dims}
     source = find_model(row.model, workspace.settings.models_dir)
     require_revision(row, source)
-    parts = [part for part in row.dims if part != "title"]
-    request = RepresentRequest(
-        dataset=owner.name,
-        model=row.model,
-        archetypes=row.archetype_set_id if "decoding" in parts else None,
-        parts="both" if len(parts) > 1 else parts[0],
-        title="title" in row.dims,
-    )
-    return _encoded(workspace, dataset, owner, source, request, progress)[0]
+    if archetypes is not None:
+        _require_all(texts.keys(), dataset, archetypes.model)
+    return _embedded(source, dataset, list(row.dims), texts, progress)
 
 
 def require_revision(row: RepresentationRow, source: ModelSource) -> None:
@@ -149,7 +172,7 @@ def _generated(
     source: ModelSource,
     request: RepresentRequest,
     progress: Progress,  # noqa: ARG001 - loading states is quick
-) -> tuple[States, ArchetypeSetRow]:
+) -> Gathered:
     if request.title:
         raise InputError(f"{source.model_id!r} is a language model and embeds no titles alone: use an encoder such as minilm.")
     with workspace.reading() as session:
@@ -160,13 +183,23 @@ def _generated(
                 f"written by {archetypes.model!r}, revision {archetypes.revision[:12]} (here: {source.revision[:12]}). "
                 "Generate its archetypes, or use an encoder such as minilm."
             )
-        _require_all(written_positions(session, archetypes.id), dataset, archetypes.model)
-    states = _kept_states(workspace, dataset, archetypes)
-    return {part: states[part] for part in _parts(request, list(states))}, archetypes
+        pinned = _pinned(session, row, archetypes, request)
+        for position, of in pinned.items():
+            refuse_other_states(of, archetypes, item_labels(dataset.items.iloc[[position - 1]])[0], PIN_ADVICE)
+        _require_all(written_positions(session, archetypes.id) | pinned.keys(), dataset, archetypes.model)
+    states = _kept_states(workspace, dataset, archetypes, pinned)
+    return Gathered({part: states[part] for part in _parts(request, list(states))}, archetypes, pinned)
 
 
-def _kept_states(workspace: Workspace, dataset: Dataset, archetypes: ArchetypeSetRow) -> States:
+def _kept_states(
+    workspace: Workspace, dataset: Dataset, archetypes: ArchetypeSetRow, pinned: Mapping[int, ArchetypeSetRow]
+) -> States:
     prefill, decoding, there = states_of(workspace.fetch(archetypes.folder), dataset.n_items)
+    for of in {one.id: one for one in pinned.values()}.values():
+        rows = np.array([position - 1 for position, one in pinned.items() if one.id == of.id])
+        others = states_of(workspace.fetch(of.folder), dataset.n_items)
+        for own, other in zip((prefill, decoding, there), others, strict=True):
+            own[rows] = other[rows]
     _require_all(set((np.flatnonzero(there) + 1).tolist()), dataset, archetypes.model)
     return {"prefill": prefill, "decoding": decoding}
 
@@ -178,19 +211,37 @@ def _encoded(
     source: ModelSource,
     request: RepresentRequest,
     progress: Progress,
-) -> tuple[States, ArchetypeSetRow | None]:
-    texts: dict[str, list[str]] = {"prefill": [metadata_text(attributes) for attributes in dataset.items["attributes"]]}
-    archetypes = None
+) -> Gathered:
+    available, archetypes, pinned, texts = ["prefill"], None, {}, {}
     if request.archetypes is not None:
         with workspace.reading() as session:
             archetypes = find_set(session, row.id, request.archetypes)
-            written = texts_of_set(session, archetypes.id)
-        _require_all(written.keys(), dataset, archetypes.model)
-        texts["decoding"] = [written[position] for position in range(1, dataset.n_items + 1)]
-    parts = _parts(request, list(texts))
-    if request.title:
-        texts["title"] = [title or UNKNOWN for title in dataset.items["title"]]
-        parts.append("title")
+            pinned = _pinned(session, row, archetypes, request)
+            texts = _texts(session, archetypes, pinned)
+        _require_all(texts.keys(), dataset, archetypes.model)
+        available.append("decoding")
+    parts = [*_parts(request, available), *(["title"] if request.title else [])]
+    return Gathered(_embedded(source, dataset, parts, texts, progress), archetypes, pinned)
+
+
+def _texts(session: Session, archetypes: ArchetypeSetRow, pinned: Mapping[int, ArchetypeSetRow]) -> dict[int, str]:
+    """Item position → text of the set, or of the set from which it is pinned."""
+    written = texts_of_set(session, archetypes.id)
+    for of in {one.id: one for one in pinned.values()}.values():
+        theirs = texts_of_set(session, of.id)
+        written |= {position: theirs[position] for position, one in pinned.items() if one.id == of.id}
+    return written
+
+
+def _embedded(
+    source: ModelSource, dataset: Dataset, parts: list[str], archetypes: Mapping[int, str], progress: Progress
+) -> States:
+    """An encoder's states of the catalogue. archetypes: item position → text, all of them where there is a decoding part."""
+    texts = {
+        "prefill": [metadata_text(attributes) for attributes in dataset.items["attributes"]],
+        "decoding": [archetypes[position] for position in sorted(archetypes)],
+        "title": [title or UNKNOWN for title in dataset.items["title"]],
+    }
     encoder = load_encoder(source)
     labels, states, done = item_labels(dataset.items), {}, 0
     for part in parts:
@@ -201,7 +252,32 @@ def _encoded(
             done += len(rows[-1])
             progress(done, len(parts) * dataset.n_items, f"{source.model_id} embeds the {part} part")
         states[part] = np.concatenate(rows)
-    return states, archetypes
+    return states
+
+
+def _pinned(
+    session: Session, dataset: DatasetRow, archetypes: ArchetypeSetRow, request: RepresentRequest
+) -> dict[int, ArchetypeSetRow]:
+    """Item position → set of its pinned archetype, where that is another set than this one."""
+    pins = [] if request.ignore_pins else list_pins(session, dataset.id)
+    return {pin.position: of for pin, _, of in pins if of.id != archetypes.id}
+
+
+def refuse_other_states(other: ArchetypeSetRow, own: ArchetypeSetRow, item: str, advice: str) -> None:
+    """Raises InputError where the states of two sets cannot stand in one representation; advice: what to do then."""
+
+    def made_by(one: ArchetypeSetRow) -> tuple[str, str, int, object]:
+        return one.model, one.revision, one.dim, one.sampling.get("precision")
+
+    if made_by(other) != made_by(own):
+        there, here = (
+            f"{model!r}, revision {revision[:12]}, {dim} dimensions, {precision}"
+            for model, revision, dim, precision in (made_by(other), made_by(own))
+        )
+        raise InputError(
+            f"The states of set {other.id}, from which {item} shall have its archetype, are of another model ({there}) than "
+            f"those of set {own.id} ({here}): they cannot stand in one representation. {advice}"
+        )
 
 
 def _parts(request: RepresentRequest, available: list[str]) -> list[str]:
@@ -228,15 +304,17 @@ def _require_all(positions: Iterable[int], dataset: Dataset, model: str) -> None
 
 def _save(
     workspace: Workspace,
+    catalogue: Dataset,
     dataset: DatasetRow,
     source: ModelSource,
     request: RepresentRequest,
-    archetypes: ArchetypeSetRow | None,
+    gathered: Gathered,
     made: representation.Representation,
     dims: dict[str, int],
     explained: dict[str, float],
 ) -> RepresentationRow:
     name = f"{source.model_id.split('/')[-1].lower()[:LONGEST_STEM]}-{new_id()[:6]}"
+    archetypes = gathered.archetypes
     provenance: dict[str, Any] = {
         "dataset_hash": dataset.content_hash,
         "model_revision": source.revision,
@@ -245,6 +323,7 @@ def _save(
         "sampling": archetypes.sampling if archetypes else None,
         "seed": archetypes.seed if archetypes else None,
         "components": request.components,
+        "pinned": {catalogue.items["item_id"].iloc[place - 1]: of.id for place, of in gathered.pinned.items()},
         "code_version": __version__,
     }
     row = RepresentationRow(

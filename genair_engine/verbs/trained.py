@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from genair_engine import __version__
-from genair_engine.archetypes.representation import Representation, level_parts
+from genair_engine.archetypes.representation import Representation, part_scales
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.devices import pick_device
 from genair_engine.errors import InputError
@@ -77,5 +77,5 @@ def as_trained_on(
     """
     kept = kept_columns(name, dims, config)
     if config.scaling == "parts":
-        rows = level_parts(rows, list(dims.values()), catalogue)
+        rows = rows / part_scales(catalogue, list(dims.values()))
     return rows[:, kept]

@@ -151,4 +151,3 @@ def test_level_parts_gives_every_part_the_same_scale():
         assert np.sqrt(np.square(part).mean()) == pytest.approx(1.0, rel=1e-5)
     np.testing.assert_allclose(level[:, 3] / level[:, 4], vectors[:, 3] / vectors[:, 4], rtol=1e-5)  # directions stay
     assert not level_parts(np.zeros((4, 2), np.float32), [2]).any()
-    np.testing.assert_array_equal(level_parts(vectors[4:5], [3, 2], vectors), level[4:5])  # one row, on the scale of all
