@@ -94,15 +94,15 @@ class TableScorer:
             self.table = model.items.all_vectors()  # [n_items + 1, d]
 
     @torch.inference_mode()
+    def states(self, histories: Sequences, users: IntArray) -> Tensor:
+        """[len(users), d] the states that predict what comes next; every history must hold an item."""
+        sessions = torch.from_numpy(histories.padded(users, self.model.reads)).to(self.table.device)
+        return self.model.last_states(sessions, self.table)
+
+    @torch.inference_mode()
     def score(self, histories: Sequences, users: IntArray) -> Tensor:
         """[len(users), n_items + 1] float32 scores of every item as the next one; column 0 (padding) is meaningless."""
         return (self.states(histories, users) @ self.table.T).float()
-
-    @torch.inference_mode()
-    def states(self, histories: Sequences, users: IntArray) -> Tensor:
-        """[len(users), d] the states whose products with item vectors are the scores."""
-        sessions = torch.from_numpy(histories.padded(users, self.model.reads)).to(self.table.device)
-        return self.model.last_states(sessions, self.table)
 
     @torch.inference_mode()
     def with_items(self, vectors: Tensor) -> TableScorer:

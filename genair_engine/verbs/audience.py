@@ -21,12 +21,11 @@ from genair_engine.errors import InputError
 from genair_engine.store.archetypes import texts_of_items
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
 from genair_engine.verbs.reading import Models
-from genair_engine.verbs.reasons import scorer_of
+from genair_engine.verbs.reasons import Ready, scorer_of
 from genair_engine.verbs.recommendation import load_recommender, positions_of
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
-    from genair_engine.serving.recommender import Recommender
     from genair_engine.verbs.audience_space import AudienceSpace
 
 LONGEST_DESCRIPTION = 1000
@@ -123,13 +122,20 @@ def load_audience_space(
 
 
 def find_audience(
-    workspace: Workspace, space: AudienceSpace, request: AudienceRequest, recommender: Recommender | None = None
+    workspace: Workspace,
+    space: AudienceSpace,
+    request: AudienceRequest,
+    recommender: Ready | None = None,
+    among: npt.NDArray[np.bool_] | None = None,
 ) -> AudienceResult:
-    """`audience` with the space, and for steering the run's recommender, at hand. Items of the session do not compete."""
+    """`audience` with the space, and for steering the run's recommender, at hand. Items of the session do not compete.
+
+    among: [n_items + 1] bool, the items that may be listed (entry 0 is padding's); by default all.
+    """
     check_description(request.text)
     dataset = space.dataset
     similarity = space.similarity(request.text)
-    competing = np.ones(dataset.n_items, dtype=bool)
+    competing = np.ones(dataset.n_items, dtype=bool) if among is None else among[1:].copy()
     score = similarity.astype(np.float64)
     if recommender is not None:
         taken = positions_of(dataset, request.items)
@@ -167,7 +173,7 @@ def check_description(text: str) -> None:
         raise InputError(f"Describe the audience in 1 to {LONGEST_DESCRIPTION:,} characters; these are {len(text.strip()):,}.")
 
 
-def session_scores(recommender: Recommender, session: Sequence[int]) -> npt.NDArray[np.float64]:
+def session_scores(recommender: Ready, session: Sequence[int]) -> npt.NDArray[np.float64]:
     """[n_items] scores of every item after a session (positions 1…n, oldest first)."""
     scores = scorer_of(recommender).score(Sequences.from_lists([session]), np.array([0]))[0, 1:]
     found: npt.NDArray[np.float64] = scores.double().cpu().numpy()

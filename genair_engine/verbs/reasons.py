@@ -8,7 +8,7 @@ popular it was in training. Three measures a list: diversity, novelty and share 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,11 @@ from genair_engine.store import archetypes as archetype_rows
 from genair_engine.store import runs as run_rows
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
-from genair_engine.verbs.recommendation import RecommendRequest, load_recommender, positions_of, rank
+from genair_engine.verbs.recommendation import RecommendRequest, load_recommender, positions_of, recommend
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from genair_engine.methods.recommender import TableScorer
-    from genair_engine.serving.recommender import Recommender
 
 MOST_EXPLAINED = 100
 """Items that are explained at once."""
@@ -39,6 +38,12 @@ LIST_MEASURES = {
     "long_tail": "The share of the list that is not among the most popular fifth of the catalogue.",
 }
 """What the measures of a list are, in a sentence each."""
+
+
+class Ready(Protocol):
+    """A run that is ready to rank, as `load_recommender` gives it."""
+
+    _scorer: TableScorer
 
 
 class ExplainRequest(Request):
@@ -121,17 +126,16 @@ class ExplainResult(Result):
 
 def explain(workspace: Workspace, request: ExplainRequest, progress: Progress = silent) -> ExplainResult:  # noqa: ARG001
     """The top K with reasons. Raises NotFoundError for an unknown run or item, InputError for a run that has not finished."""
-    dataset, recommender = load_recommender(workspace, request.run)
     asked = RecommendRequest(run=request.run, items=request.items, k=request.k, include_seen=request.include_seen)
-    best = rank(dataset, recommender, asked)
-    return explain_items(workspace, request.run, dataset, recommender, request.items, [one.item for one in best.items])
+    best = [one.item for one in recommend(workspace, asked).items]
+    return explain_items(workspace, request.run, *load_recommender(workspace, request.run), request.items, best)
 
 
 def explain_items(
     workspace: Workspace,
     run: str,
     dataset: Dataset,
-    recommender: Recommender,
+    recommender: Ready,
     session: Sequence[str],
     items: Sequence[str],
 ) -> ExplainResult:
@@ -177,7 +181,7 @@ def explain_items(
     )
 
 
-def scorer_of(recommender: Recommender) -> TableScorer:
+def scorer_of(recommender: Ready) -> TableScorer:
     """What computes a recommender's scores: the one place where these verbs look into it."""
     return recommender._scorer
 
