@@ -2,8 +2,8 @@
 
 Three draws of 10 % of the items are hidden in turn (seeds 42 to 44); bases and model are fitted on the others, and held-out
 interactions with hidden items are ranked among all items (verb `coldstart`). GenAIR by the paper's configuration and by the
-preset studio, beside content similarity on the same vectors, popularity and chance. Results are kept in FOLDER/coldstart.json,
-so that an interrupted benchmark goes on.
+preset studio, beside content similarity on the same vectors, popularity and chance. Vectors are MiniLM's of the metadata and,
+where the workspace has them all, of demo-qwen's archetypes. Results are kept in FOLDER: an interrupted benchmark goes on.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from genair_engine.workspace import Workspace
 
 DATASETS = {"scientific": SCIENTIFIC, "ml": MOVIELENS}
 DRAWS = [42, 43, 44]
+ARCHETYPES = "demo-qwen"
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
-    "GenAIR (paper)": {"epochs": 40, "patience": 5},
     "GenAIR, preset studio": {"preset": "studio", "method": "genair"},
     "GenAIR with free vectors, preset studio": {"preset": "studio"},
+    "GenAIR (paper), 20 epochs": {"epochs": 20, "patience": 5},
 }
 COLUMNS = (
     ("cold", "test", "HR@10"),
@@ -48,18 +49,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("datasets", nargs="*", default=list(DATASETS), metavar="DATASET", help=", ".join(DATASETS))
     parser.add_argument("--workspace", type=Path, required=True, help="kept; what it already holds is not made again")
-    parser.add_argument("--archetypes", help="embed the archetypes of this model (or set) too, where the data set has them")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     options = parser.parse_args()
     if unknown := set(options.datasets) - set(DATASETS):
         parser.error(f"no data set {', '.join(sorted(unknown))}: give {', '.join(DATASETS)}")
     workspace = Workspace.open(Settings(workspace=options.workspace, database_url=None, threads=options.threads))
     for dataset in options.datasets:
-        measure(workspace, dataset, options.archetypes)
+        measure(workspace, dataset)
 
 
-def measure(workspace: Workspace, dataset: str, archetypes: str | None) -> None:
-    representation = representation_of(workspace, dataset, archetypes)
+def measure(workspace: Workspace, dataset: str) -> None:
+    representation = representation_of(workspace, dataset)
     embed_once(workspace, dataset, representation)
     results: dict[str, list[verbs.ColdStartResult]] = {name: [] for name in CONFIGURATIONS}
     for draw in DRAWS:
@@ -81,11 +81,14 @@ def embed_once(workspace: Workspace, dataset: str, representation: str) -> None:
     run_coldstart.catalogue_states = lambda *_: read()
 
 
-def representation_of(workspace: Workspace, dataset: str, archetypes: str | None) -> str:
-    """MiniLM's vectors of the metadata and, where they are asked for, of archetypes."""
+def representation_of(workspace: Workspace, dataset: str) -> str:
+    """MiniLM's vectors of the metadata and, where there are any for all items, of archetypes."""
     if dataset not in {one.name for one in workspace.dataset_rows()}:
         verbs.import_dataset(workspace, verbs.ImportRequest(path=DATASETS[dataset], name=dataset))
     state = next(one for one in verbs.workspace_state(workspace).datasets if one.dataset == dataset)
+    archetypes = next(
+        (one.model for one in state.archetype_sets if one.items == state.items and one.model == ARCHETYPES), None
+    )
     wanted = ["prefill", "decoding"] if archetypes else ["prefill"]
     for one in state.representations:
         if one.model == "minilm" and list(one.dims) == wanted:
@@ -96,7 +99,7 @@ def representation_of(workspace: Workspace, dataset: str, archetypes: str | None
 
 def kept(workspace: Workspace, request: verbs.ColdStartRequest) -> verbs.ColdStartResult:
     """The result of an equal request of an earlier call, or a new one, which is then kept."""
-    path = workspace.path("coldstart.json")
+    path = workspace.path(f"coldstart-{request.dataset}.json")
     found = json.loads(path.read_text()) if path.exists() else {}
     key = request.model_dump_json()
     if key not in found:
