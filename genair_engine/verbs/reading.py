@@ -21,6 +21,7 @@ from genair_engine.archetypes.backends import (
 )
 from genair_engine.archetypes.prompts import PromptTemplate
 from genair_engine.archetypes.sources import ModelSource, find_model
+from genair_engine.catalog.readers.assemble import FIELD_ALIASES
 from genair_engine.errors import InputError
 from genair_engine.settings import Settings
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
@@ -141,7 +142,5 @@ def read_texts(
 
 def title_of(attributes: dict[str, str]) -> str:
     """The value that readers take for an item's title, "" where there is none."""
-    from genair_engine.catalog.readers.assemble import FIELD_ALIASES
-
     lowered = {key.lower(): value for key, value in reversed(list(attributes.items()))}
     return next((lowered[alias] for alias in FIELD_ALIASES["title"] if alias in lowered), "")

@@ -89,6 +89,7 @@ def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, sour
     [
         ("import", verbs.ImportRequest(path=Path("/some/a b.csv"), name="shop", columns={"user": "u", "item": "the id"})),
         ("generate", verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, limit=7)),
+        ("coldstart", verbs.ColdStartRequest(dataset="shop", representation="r", share=0.2, preset="studio")),
         ("sweep", verbs.SweepRequest(dataset="shop", methods=["id", "genair"], search={"dropout": "0.1..0.5"}, floors=True)),
     ],
 )

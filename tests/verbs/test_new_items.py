@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from genair_engine import verbs
 from genair_engine.catalog.dataset import Sequences
+from genair_engine.cli import main
 from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.store import artifacts
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
@@ -257,3 +258,26 @@ def test_a_prompt_that_cannot_be_made_again_is_said(recommended_shop):
         for prompt in ({"instruction": "Other"}, row.prompt | {"question": "Why?"}, row.prompt | {"more": "x"}):
             with pytest.raises(InputError, match="cannot be made again"):
                 template_of(ArchetypeSetRow(id="x", prompt=prompt, prompt_version=row.prompt_version))
+
+
+def test_the_verbs_in_a_terminal(recommended_shop, monkeypatch, capsys):
+    settings, run = recommended_shop.workspace.settings, recommended_shop.runs["states"]
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def answer(*words, code=0):
+        assert main([*words, "--json", "--quiet"]) == code
+        captured = capsys.readouterr()
+        return json.loads(captured.out) if code == 0 else captured.err
+
+    fields = ("--attributes", "title=Clamp Meter", "--attributes", "brand=Volta, the maker")
+    found = answer("new-item", "shop", *fields, "--items", "b01,b02", "--runs", run, "--device", "cpu")
+    assert found["attributes"] == {"title": "Clamp Meter", "brand": "Volta, the maker"}
+    assert found["placements"][0]["rank"] >= 1 and found["session"] == ["b01", "b02"]
+    assert "metadata is empty" in answer("new-item", "shop", "--attributes", "title=", code=1)
+    assert len(answer("explain", run, "--items", "b01,b02", "-k", "3")["reasons"]) == 3
+    steered = answer(
+        "audience", "shop", "--text", "electricians", "--run", run, "--items", "b01", "--weight", "0.2", "-k", "2"
+    )
+    assert len(steered["items"]) == 2 and steered["weight"] == 0.2
+    assert "both a run and the items" in answer(*wanted, "--run", run, code=1)
