@@ -276,8 +276,7 @@ def test_the_verbs_in_a_terminal(recommended_shop, monkeypatch, capsys):
     assert found["placements"][0]["rank"] >= 1 and found["session"] == ["b01", "b02"]
     assert "metadata is empty" in answer("new-item", "shop", "--attributes", "title=", code=1)
     assert len(answer("explain", run, "--items", "b01,b02", "-k", "3")["reasons"]) == 3
-    steered = answer(
-        "audience", "shop", "--text", "electricians", "--run", run, "--items", "b01", "--weight", "0.2", "-k", "2"
-    )
+    wanted = ("audience", "shop", "--text", "electricians", "-k", "2")
+    steered = answer(*wanted, "--run", run, "--items", "b01", "--weight", "0.2")
     assert len(steered["items"]) == 2 and steered["weight"] == 0.2
     assert "both a run and the items" in answer(*wanted, "--run", run, code=1)
