@@ -63,6 +63,8 @@ COMMANDS = {
     "evaluate": Command(verbs.evaluate, verbs.EvaluateRequest),
     "sweep": Command(verbs.sweep, verbs.SweepRequest),
     "compare": Command(verbs.compare, verbs.CompareRequest),
+    "analyse": Command(verbs.analyse, verbs.AnalyseRequest),
+    "project": Command(verbs.project, verbs.ProjectRequest),
     "recommend": Command(verbs.recommend, verbs.RecommendRequest),
     "explain": Command(verbs.explain, verbs.ExplainRequest),
     "new-item": Command(verbs.new_item, verbs.NewItemRequest),

@@ -1,4 +1,7 @@
-"""Principal axes of item vectors: the one PCA of the representation, of LLMInit and of projections to look at."""
+"""Principal axes of item vectors: the one PCA of the representation, of LLMInit and of projections to look at.
+
+The entropy of item vectors is read off the same sums of outer products.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,16 @@ def principal_axes(rows: NDArray[np.floating]) -> tuple[FloatArray, FloatArray, 
         _, singular, axes = np.linalg.svd(rows.astype(np.float64) - mean, full_matrices=False)
         sums = singular**2
     else:
-        covariance = np.zeros((d, d))
-        for start in range(0, n, _BLOCK):
-            centred = rows[start : start + _BLOCK].astype(np.float64) - mean
-            covariance += centred.T @ centred
-        ascending, vectors = np.linalg.eigh(covariance)
+        ascending, vectors = np.linalg.eigh(scatter(rows, mean))
         sums, axes = np.clip(ascending[::-1], 0, None), vectors.T[::-1]
     signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
     return mean, sums, axes * signs[:, None]
+
+
+def scatter(rows: NDArray[np.floating], mean: FloatArray | float = 0.0) -> FloatArray:
+    """[d, d] sum of outer products of the rows [n, d] less `mean`, in float64, without a float64 copy of all rows."""
+    total = np.zeros((rows.shape[1], rows.shape[1]))
+    for start in range(0, len(rows), _BLOCK):
+        centred = rows[start : start + _BLOCK].astype(np.float64) - mean
+        total += centred.T @ centred
+    return total

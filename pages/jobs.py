@@ -29,20 +29,11 @@ def live(watch: ui.Watch) -> None:
         st.caption(f"And {count(len(found.jobs) - SHOWN_LIVE, 'more job')}.")
 
 
-def one(name: str, live: bool) -> None:
-    """The job of the link. live: whether it was when the page decided how often to look."""
-    job = jobs.job(services.workspace(), name)
-    if job.live != live:
-        st.rerun()
-    ui.card(job)
-
-
 guards.heading("Jobs", "Long work runs here, apart from the pages: close the browser or restart the app, and it goes on.")
 asked = state.recall("job")
 if asked:
     st.button("All jobs", icon=":material/arrow_back:", on_click=state.keep, args=("job", ""))
-    is_live = jobs.job(services.workspace(), asked).live
-    guards.fragment(one, ui.WATCH_SECONDS if is_live else ui.IDLE_SECONDS)(asked, is_live)
+    ui.follow(asked)
     st.stop()
 
 watch = ui.Watch(jobs.JobsRequest(states=[*ui.LIVE], limit=ui.MOST_LIVE))

@@ -14,7 +14,7 @@ from typing import Literal
 import streamlit as st
 from pydantic import ValidationError
 
-from app.ui import navigation, services
+from app.ui import guards, navigation, services
 from app.ui.text import count, one_line, plain
 from genair_engine import jobs, verbs
 
@@ -104,6 +104,19 @@ def badge(job: jobs.JobRecord) -> None:
     icon, colour = _BADGES[job.state]
     said = "stopping" if job.state == "running" and job.cancel_requested else job.state
     st.badge(said, icon=f":material/{icon}:", color=colour)
+
+
+def follow(name: str) -> None:
+    """One job, looked at again and again; the whole page is drawn anew when it begins or ends."""
+    live = jobs.job(services.workspace(), name).live
+
+    def look() -> None:
+        job = jobs.job(services.workspace(), name)
+        if job.live != live:
+            st.rerun()
+        card(job)
+
+    guards.fragment(look, WATCH_SECONDS if live else IDLE_SECONDS)()
 
 
 def card(job: jobs.JobRecord) -> None:

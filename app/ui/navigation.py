@@ -8,6 +8,7 @@ HOME = "../pages/home.py"
 ITEMS = "../pages/items.py"
 RECOMMEND = "../pages/recommend.py"
 ARCHETYPES = "../pages/archetypes.py"
+EMBEDDINGS = "../pages/embeddings.py"
 TRAINING = "../pages/training.py"
 JOBS = "../pages/jobs.py"
 
@@ -21,7 +22,7 @@ def pages() -> list[st.Page]:
             icon=":material/home:",
             url_path="home",
             default=True,
-            help="What is in the workspace, how far each dataset has come, and four ways in.",
+            help="What is in the workspace, how far each dataset has come, and the ways in.",
         ),
         st.Page(
             ITEMS,
@@ -43,6 +44,13 @@ def pages() -> list[st.Page]:
             icon=":material/diversity_3:",
             url_path="archetypes",
             help="One item and the audiences that each language model describes for it, side by side.",
+        ),
+        st.Page(
+            EMBEDDINGS,
+            title="Embeddings",
+            icon=":material/scatter_plot:",
+            url_path="embeddings",
+            help="The space that items live in: pictures of it, and how widely popular and rare items spread.",
         ),
         st.Page(
             TRAINING,

@@ -54,6 +54,18 @@ def stops(dataset: verbs.DatasetState) -> list[Stop]:
             bool(dataset.ready_runs),
             "a trained recommender",
         ),
+        Stop(
+            "See the space",
+            "Do rarely bought items huddle in a corner, or do they spread like popular ones? Vectors learnt from IDs beside "
+            "those that start from archetypes."
+            if demo
+            else "Pictures of the space that items live in, and how widely popular and rare items spread in it.",
+            ":material/scatter_plot:",
+            navigation.EMBEDDINGS,
+            {},
+            bool(dataset.representations or dataset.ready_runs),
+            "item vectors",
+        ),
     ]
 
 

@@ -72,8 +72,12 @@ class SlotLayer(DynamicLayer):  # type: ignore[misc]  # transformers is untyped 
         if self._begin >= max(more, _CHUNK // 2):
             for buffer in self._buffers:
                 buffer[:, :, :used] = buffer[:, :, self._begin : self._end].clone()  # the two may overlap
-        else:
-            self._buffers = tuple(_grown(buffer[:, :, self._begin : self._end], more) for buffer in self._buffers)
+        else:  # one after the other, and the old one is gone before the next is copied
+            del self.keys, self.values
+            keys, values = self._buffers
+            self._buffers = ()
+            keys = _grown(keys[:, :, self._begin : self._end], more)
+            self._buffers = (keys, _grown(values[:, :, self._begin : self._end], more))
         self._begin, self._end = 0, used
 
     def _show(self, begin: int, end: int) -> tuple[Tensor, Tensor]:

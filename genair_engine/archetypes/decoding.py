@@ -158,7 +158,7 @@ class Decoding:
         answers = [(int(self._who[slot]), self._answer(slot, bool(ends[slot]))) for slot in over_slots]
         self._who[over_slots] = -1
         if self._busy.any():
-            if not self._waiting and 2 * self._busy.sum() <= len(self._who):
+            if not self._waiting and 4 * self._busy.sum() <= 3 * len(self._who):
                 tokens = tokens[self._shrink()]
             self._read(tokens)
         self._clock += (time.perf_counter() - started) / max(1, self._busy.sum())

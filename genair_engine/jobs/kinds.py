@@ -68,6 +68,11 @@ def _can_evaluate(workspace: Workspace, request: verbs.EvaluateRequest) -> None:
         raise InputError(f"Run {request.run!r} is {run.state}: only a finished run can be evaluated.")
 
 
+def _spaces_exist(workspace: Workspace, request: verbs.AnalyseRequest | verbs.ProjectRequest) -> None:
+    for name in request.spaces:
+        verbs.find_space(workspace, name)
+
+
 def _imported(workspace: Workspace, job: str) -> verbs.Result | None:
     found = [row for row in workspace.dataset_rows() if row.job_id == job]
     return import_result(workspace, found[0]) if found else None
@@ -147,6 +152,14 @@ KINDS = {
             check_coldstart,
         ),
         Kind("sweep", verbs.SweepRequest, verbs.sweep, lambda r: f"Sweep on {r.dataset}", _can_sweep),
+        Kind("analyse", verbs.AnalyseRequest, verbs.analyse, lambda r: f"Spread of {', '.join(r.spaces)}", _spaces_exist),
+        Kind(
+            "project",
+            verbs.ProjectRequest,
+            verbs.project,
+            lambda r: f"Picture of {', '.join(r.spaces)} by {r.method}",
+            _spaces_exist,
+        ),
     )
 }
 
@@ -175,7 +188,7 @@ def command_line(kind: str, request: BaseModel) -> str:
     """What to type after `python -m genair_engine` for this request: the fields that were given, as the CLI takes them."""
     fields = type(request).model_fields
     given = [name for name in fields if name in request.model_fields_set and is_positional(fields[name])]
-    return shlex.join([kind, *(str(getattr(request, name)) for name in given), *_options(request)])
+    return shlex.join([kind, *(_word(getattr(request, name)) for name in given), *_options(request)])
 
 
 def _options(request: BaseModel) -> list[str]:
@@ -193,5 +206,10 @@ def _options(request: BaseModel) -> list[str]:
         elif value is True:
             words.append(option)
         else:
-            words += [option, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+            words += [option, _word(value)]
     return words
+
+
+def _word(value: Any) -> str:
+    """A value as one word of the command line."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

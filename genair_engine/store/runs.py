@@ -45,6 +45,13 @@ def find_run(session: Session, name: str) -> tuple[RunRow, DatasetRow]:
     return found[0], found[1]
 
 
+def sources_of_vectors(session: Session, most: int = 50) -> list[str]:
+    """Ids of what has item vectors: the newest finished runs and representations."""
+    runs = select(RunRow.id).where(RunRow.state == "done").order_by(RunRow.created_at.desc()).limit(most)
+    made = select(RepresentationRow.id).order_by(RepresentationRow.created_at.desc()).limit(most)
+    return [*session.scalars(runs), *session.scalars(made)]
+
+
 def list_runs(session: Session, dataset_id: int, limit: int | None = None) -> Sequence[RunRow]:
     """The runs of a data set, newest first; all, or so many."""
     return session.scalars(

@@ -7,6 +7,14 @@ the only source of CLI options, form fields and their help.
 from genair_engine.archetypes.diff import word_diff
 from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
+from genair_engine.verbs.analyse import (
+    AnalyseRequest,
+    AnalyseResult,
+    GroupSpread,
+    SpaceSpread,
+    analyse,
+    stored_spread,
+)
 from genair_engine.verbs.archetypes import FailedItem, GenerateRequest, GenerateResult, generate
 from genair_engine.verbs.audience import (
     AudienceItem,
@@ -56,6 +64,7 @@ from genair_engine.verbs.estimate import Estimate, estimate
 from genair_engine.verbs.metadata import read_metadata
 from genair_engine.verbs.new_items import NewItemResult, Placement, RealSession, load_item_space, new_item, place_item
 from genair_engine.verbs.pins import Pin, PinRequest, PinResult, pin
+from genair_engine.verbs.project import Picture, ProjectRequest, ProjectResult, aligned, project, stored_picture
 from genair_engine.verbs.prompts import (
     PromptRenderRequest,
     PromptRenderResult,
@@ -101,6 +110,7 @@ from genair_engine.verbs.representations import RepresentRequest, RepresentResul
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
 from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
 from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, score_text
+from genair_engine.verbs.spaces import Space, find_space, item_facts, spaces
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
 from genair_engine.verbs.what_if import ChangedSession, WhatIfRequest, WhatIfResult, what_if
 from genair_engine.verbs.written_items import NewArchetype, NewItemRequest, WrittenItem, write_item
@@ -111,6 +121,8 @@ __all__ = [
     "MEASURES",
     "METHOD_FACTS",
     "SUN_HAT",
+    "AnalyseRequest",
+    "AnalyseResult",
     "ArchetypeText",
     "AudienceItem",
     "AudienceRequest",
@@ -138,6 +150,7 @@ __all__ = [
     "FailedItem",
     "GenerateRequest",
     "GenerateResult",
+    "GroupSpread",
     "ImportRequest",
     "ImportResult",
     "Item",
@@ -151,11 +164,14 @@ __all__ = [
     "NewArchetype",
     "NewItemRequest",
     "NewItemResult",
+    "Picture",
     "Pin",
     "PinRequest",
     "PinResult",
     "Placement",
     "Progress",
+    "ProjectRequest",
+    "ProjectResult",
     "PromptRenderRequest",
     "PromptRenderResult",
     "PromptSaveRequest",
@@ -185,6 +201,8 @@ __all__ = [
     "SearchRequest",
     "SetScores",
     "SharedAudience",
+    "Space",
+    "SpaceSpread",
     "Summary",
     "SweepRequest",
     "SweepResult",
@@ -198,6 +216,8 @@ __all__ = [
     "WhatIfResult",
     "WorkspaceState",
     "WrittenItem",
+    "aligned",
+    "analyse",
     "archetype_snippets",
     "audience",
     "check",
@@ -212,9 +232,11 @@ __all__ = [
     "explain",
     "explain_items",
     "find_audience",
+    "find_space",
     "generate",
     "import_dataset",
     "item_detail",
+    "item_facts",
     "item_scores",
     "items_of",
     "known_items",
@@ -224,6 +246,7 @@ __all__ = [
     "new_item",
     "pin",
     "place_item",
+    "project",
     "prompt_render",
     "prompt_save",
     "prompts",
@@ -240,6 +263,9 @@ __all__ = [
     "score",
     "score_text",
     "search",
+    "spaces",
+    "stored_picture",
+    "stored_spread",
     "sweep",
     "train",
     "watched_runs",

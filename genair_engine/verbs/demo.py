@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
+from genair_engine.archetypes.demo import SAMPLING
 from genair_engine.archetypes.sources import find_model
 from genair_engine.catalog.demo import SUN_HAT_ID, SUN_HAT_NUMBER, demo_catalogue, write_catalogue
 from genair_engine.catalog.demo.catalogue import ITEMS
@@ -91,7 +92,7 @@ def demo(workspace: Workspace, request: DemoRequest, progress: Progress = silent
             import_dataset(workspace, ImportRequest(path=path, name=DEMO, format="tables"), tell("import"))
     written = {}
     for model in LANGUAGE_MODELS:
-        wanted = GenerateRequest(dataset=DEMO, model=model, device=request.device)
+        wanted = GenerateRequest(dataset=DEMO, model=model, sampling=SAMPLING, device=request.device)
         written[model] = generate(workspace, wanted, tell(model)).items
     representation = _represent(workspace, tell("represent"))
     runs = {"dataset": DEMO, "representation": representation, "device": request.device, **TRAINING}

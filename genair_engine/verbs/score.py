@@ -1,8 +1,8 @@
 """The verb `score`: the scorecard of what language models wrote, for each model over the catalogue and for single items.
 
 What a set's scores are is measured once and kept (a file beside its states, and a row); they are measured anew when the set
-has grown, or the definitions have changed. Pages read
-them by `verbs.scored_items`.
+has grown, or the definitions have changed. Pages read them
+by `verbs.scored_items`.
 """
 
 from __future__ import annotations

@@ -132,6 +132,7 @@ def learned_vocabulary(workspace: Workspace, owner: DatasetRow) -> Vocabulary:
     if not path.exists():
         items = workspace.load_dataset(owner.name).items
         vocabulary = learn_vocabulary(items["attributes"].tolist(), items["brand"].tolist())
+        artifacts.make_folder(path.parent)  # of a cache that was deleted
         artifacts.save_json(path, vocabulary.to_json())
         workspace.publish(name)
     return _read_vocabulary(path)

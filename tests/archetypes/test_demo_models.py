@@ -13,6 +13,7 @@ from genair_engine.archetypes.demo.corpus import examples
 
 CACHE = Path(__file__).parents[2] / "models_cache"
 MODELS = {"demo-llama": "llama", "demo-qwen": "qwen"}
+LONGEST = 400
 HELD_OUT_SEED = 987_654
 COUNT = 16
 
@@ -111,7 +112,7 @@ def test_greedy_answers_on_held_out_items(demo) -> None:
         return_tensors="pt",
     )
     with torch.inference_mode():
-        tokens = model.generate(**batch, max_new_tokens=220, do_sample=False)[:, batch["input_ids"].shape[1] :]
+        tokens = model.generate(**batch, max_new_tokens=LONGEST, do_sample=False)[:, batch["input_ids"].shape[1] :]
     texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
     ended = (tokens == tokenizer.eos_token_id).any(dim=1)
     assert ended.float().mean() >= 0.9

@@ -77,7 +77,7 @@ def test_foreign_text_is_never_markup(page: Page, app_url: str, filled_workspace
     assert heading.inner_text().replace("\u2060", "") == title
 
 
-@pytest.mark.parametrize("path", ["", "items", "recommend?session=i1,i2", "archetypes", "training", "jobs"])
+@pytest.mark.parametrize("path", ["", "items", "recommend?session=i1,i2", "archetypes", "embeddings", "training", "jobs"])
 def test_a_phone_needs_no_sideways_scrolling(phone: Page, app_url: str, path: str) -> None:
     phone.goto(f"{app_url}/{path}")
     settled(phone, path.split("?")[0].title() or "GenAIR Studio")
@@ -95,7 +95,15 @@ def test_every_page_answers_the_agent_api(app_url: str) -> None:
         return [node.get("type", ""), *(kind for child in node.get("children", []) for kind in kinds(child))]
 
     pages = ask({})["pages"]
-    assert [entry["title"] for entry in pages] == ["Home", "Items", "Recommend", "Archetypes", "Training", "Jobs"]
+    assert [entry["title"] for entry in pages] == [
+        "Home",
+        "Items",
+        "Recommend",
+        "Archetypes",
+        "Embeddings",
+        "Training",
+        "Jobs",
+    ]
     for entry in pages:
         answer = ask({"page": entry["url_path"]} if entry["url_path"] else {})
         assert answer["status"] == "ready"

@@ -51,6 +51,12 @@ def test_every_kind_runs_and_its_result_can_be_read_back(workspace, source, driv
     hidden = {"method": "genair", "representation": made["representation"], "share": 0.3, "hide_seed": 1}
     (cold,) = done(submitted("coldstart", verbs.ColdStartRequest(**(TRAIN | hidden))))
     assert (cold["hidden"], cold["share"]) == (4, 0.3)
+    spread, pictures = done(
+        submitted("analyse", verbs.AnalyseRequest(spaces=[run["run"]], resamples=3)),
+        submitted("project", verbs.ProjectRequest(spaces=[run["run"], made["representation"]])),
+    )
+    assert [group["group"] for group in spread["spaces"][0]["groups"]] == [0, 1, 2, 3, 4, 5]
+    assert [one["computed"] for one in pictures["projections"]] == [True, True]
     state = verbs.workspace_state(workspace).datasets[0]
     assert [one.representation for one in state.representations] == [made["representation"]]
     kinds = [one.kind for one in jobs.jobs(workspace, jobs.JobsRequest()).jobs]
@@ -90,6 +96,8 @@ def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, sour
         ("import", verbs.ImportRequest(path=Path("/some/a b.csv"), name="shop", columns={"user": "u", "item": "the id"})),
         ("generate", verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, limit=7)),
         ("coldstart", verbs.ColdStartRequest(dataset="shop", representation="r", share=0.2, preset="studio")),
+        ("analyse", verbs.AnalyseRequest(spaces=["sasrec-id-1", "minilm-2:prefill"], orders=[0.5, 2.0], centre=True)),
+        ("project", verbs.ProjectRequest(spaces=["sasrec-id-1"], method="umap", min_distance=0.3)),
         ("sweep", verbs.SweepRequest(dataset="shop", methods=["id", "genair"], search={"dropout": "0.1..0.5"}, floors=True)),
     ],
 )

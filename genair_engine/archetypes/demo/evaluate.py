@@ -1,7 +1,7 @@
 """How good a demo language model is: `python -m genair_engine.archetypes.demo.evaluate models_cache/demo-llama`.
 
-The model writes archetypes of the demo catalogue's items, which are never part of its training text, as the product does
-(same prompt, sampling and seeds), and the texts are compared with what was planted. `--other FOLDER` names data sets of
+The model writes archetypes of the demo catalogue's items, which are never part of its training text, as the demo has it
+(same prompt and sampling), and the texts are compared with what was planted. `--other FOLDER` names data sets of
 other kinds, from which a sample of items must get a well-formed list of segments.
 
 | line | share of archetypes |
@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from genair_engine.archetypes.backends import Completion, LanguageModel, Sampling, in_order, load_language_model
+from genair_engine.archetypes.demo import SAMPLING
 from genair_engine.archetypes.demo.corpus import shop_example
 from genair_engine.archetypes.prompts import PAPER
 from genair_engine.archetypes.segments import split_segments
@@ -139,13 +140,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--other", type=Path, action="append", default=[], help="a data set of another kind; repeatable")
     parser.add_argument("--other-items", type=int, default=200, help="items to write about of each of these")
     parser.add_argument("--greedy", action="store_true", help="always the likeliest token, instead of the product's sampling")
-    parser.add_argument("--penalty", type=float, default=Sampling().repetition_penalty, help="repetition penalty; 1 is none")
+    parser.add_argument("--penalty", type=float, default=SAMPLING.repetition_penalty, help="repetition penalty; 1 is none")
+    parser.add_argument("--temperature", type=float, default=SAMPLING.temperature, help="the paper's is 0.6")
     parser.add_argument("--seed", type=int, default=0, help="which items, and what is drawn for them")
     parser.add_argument("--show", type=int, default=0, help="print so many of the texts, too")
     options = parser.parse_args(arguments)
 
     model = load_language_model(find_model(options.model, Settings().models_dir))
-    sampling = Sampling(greedy=options.greedy, repetition_penalty=options.penalty)
+    sampling = Sampling(greedy=options.greedy, temperature=options.temperature, repetition_penalty=options.penalty)
     verdict, completions = on_the_demo(model, sampling, options.items, options.seed)
     how = f"{'greedy' if options.greedy else 'sampled'}, repetition penalty {options.penalty:g}"
     _print([f"{model.model_id} on the demo catalogue, {how}", *verdict.lines()])

@@ -66,12 +66,15 @@ def measure_set(
     ):
         items[name] = np.full(n_items, np.nan, dtype=np.float32)
         items[name][rows] = values
+    progress(len(positions))
     agreement = Agreement(None, None, None, 0)
     if states is not None:
         vectors, there = states
         known = np.flatnonzero(there & np.isfinite(vectors).all(axis=1))
         if len(known):
             freed = directions(vectors[known])
+            progress(len(positions))
             items["specificity"][known] = specificity(freed)
+            progress(len(positions))
             agreement = behaviour_agreement(freed, known + 1, train, n_items)
     return Card(items, agreement)

@@ -1,0 +1,74 @@
+"""Spaces of item vectors as pages show them: which to look at first, their names, and jobs for what is not computed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from app.ui import jobs as ui
+from app.ui import services
+from app.ui.text import one_line, plain
+from genair_engine import jobs, verbs
+
+PANELS = 3
+FIRST_METHODS = (("id",), ("llminit", "genair-id"), ("genair",))
+"""Methods of the first three panels, after the paper's figure 5: free vectors, another use of the language model, GenAIR."""
+
+
+def suggested(dataset: verbs.DatasetState, spaces: Mapping[str, verbs.Space]) -> list[str]:
+    """Up to three spaces to begin with: a run of each kind of method, as alike in the rest as can be, then others."""
+    runs = [run for run in dataset.ready_runs if run.run in spaces]  # the newest first
+    genair = next((run for run in runs if run.config["method"] == "genair"), runs[0] if runs else None)
+    chosen: list[str] = []
+    for methods in FIRST_METHODS:
+        fitting = [run for run in runs if run.config["method"] in methods]
+        if genair is not None and fitting:
+            chosen.append(min(fitting, key=lambda run: _unlike(run, genair)).run)
+    made = [name for name, space in spaces.items() if space.kind not in ("trained", "states")]
+    return list(dict.fromkeys([*chosen, *made, *(run.run for run in runs)]))[:PANELS]
+
+
+def _unlike(run: verbs.RunResult, other: verbs.RunResult) -> int:
+    """In how many settings that change the vectors two runs differ."""
+    return sum(run.config.get(name) != other.config.get(name) for name in ("backbone", "loss", "dim", "dropout", "seed"))
+
+
+def label(space: verbs.Space) -> str:
+    """A space in a list, as plain text."""
+    return f"{one_line(space.what, 70)} · {space.space}"
+
+
+def short(spaces: Sequence[verbs.Space]) -> list[str]:
+    """Names for legends, as short as they can be told apart: what it is, with the id where two are the same."""
+    said = [one_line(space.what, 48) for space in spaces]
+    return [f"{name} ({space.space[-8:]})" if said.count(name) > 1 else name for name, space in zip(said, spaces, strict=True)]
+
+
+def deviations(spaces: Sequence[verbs.Space]) -> None:
+    """Which of these are not as in the paper, and where."""
+    for space in spaces:
+        if space.deviations:
+            st.caption(plain(f"Not as in the paper, {space.space}: {'; '.join(space.deviations)}."))
+
+
+def offer(kind: str, request: verbs.AnalyseRequest | verbs.ProjectRequest, what: str, button: str) -> None:
+    """What is missing, with the button that computes it; while a job does, and if it failed, the job."""
+    config = request.model_dump(mode="json", exclude_unset=True)
+    found = jobs.jobs(services.workspace(), jobs.JobsRequest(kinds=[kind], limit=50)).jobs
+    job = next((one for one in found if one.config == config), None)
+    if job is not None and job.state != "done":
+        ui.follow(job.job)
+        return
+    key = f"{kind}_{'_'.join(config['spaces'])}"
+    with st.container(border=True, key=f"offer_{key}"):
+        st.caption(what)
+        st.button(
+            button,
+            key=f"compute_{key}",
+            icon=":material/play_arrow:",
+            type="primary",
+            help="Runs as a job; the page shows how far it is, and the result when it is there.",
+            on_click=services.submit,
+            args=(kind, request),
+        )
