@@ -24,6 +24,8 @@ PARTS: dict[str, list[str]] = {
     "train": ["--plot", str(HERE / "growth.svg")],
     "quality": ["--workspace", str(HERE / "workspace")],
     "demo": ["--workspace", str(HERE / "workspace" / "demo")],
+    "reasons": [],
+    "coldstart": ["--workspace", str(HERE / "workspace")],
 }
 """A benchmark's module, and the options that it is run with."""
 

@@ -11,7 +11,14 @@ import pytest
 from genair_engine.catalog.dataset import Dataset, Sequences
 from tests.tiny_language_models import save_model
 
-pytest_plugins = ["tests.ray_cluster", "tests.s3_server", "tests.store_fixtures", "tests.verbs_workspaces", "tests.workspaces"]
+pytest_plugins = [
+    "tests.ray_cluster",
+    "tests.recommended_shop",
+    "tests.s3_server",
+    "tests.store_fixtures",
+    "tests.verbs_workspaces",
+    "tests.workspaces",
+]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -1,12 +1,14 @@
 """What top-K lists are like beyond accuracy: coverage, novelty, popularity bias, exposure; all against training counts.
 
 Every measure is a function of the lists alone ([n, K] items, 0 where a list is shorter) and of the training part. Lists are
-those of the protocol: without seen items, except a target that the user took before.
+those of the protocol: without seen items, except a target that the user took before. Diversity is of one list, and of the
+vectors of its items.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from genair_engine.catalog.dataset import POPULARITY_GROUPS, Dataset, IntArray, ItemArray
 from genair_engine.errors import InputError
@@ -50,6 +52,21 @@ def novelty(exposure: IntArray, popularity: IntArray) -> float:
     """
     bits = np.log2(popularity.sum() / np.maximum(popularity, 1))
     return float(exposure @ bits / exposure.sum())
+
+
+def diversity(vectors: npt.NDArray[np.float32]) -> float:
+    """Mean cosine distance 1 − cos(e_i, e_j) over all pairs of a list's items (intra-list diversity: Smyth & McClave, ICCBR
+    2001; Ziegler et al., WWW 2005), in 0 (all alike) … 2.
+
+    vectors: [K, d] item vectors of the list, K ≥ 2; a zero vector is orthogonal to all. Raises InputError on fewer than two.
+    """
+    if len(vectors) < 2:
+        raise InputError("Diversity is about pairs of items: the list needs at least two.")
+    length = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    unit = vectors / np.where(length > 0, length, 1.0)
+    pairs = len(vectors) * (len(vectors) - 1)
+    together = float(np.square(unit.sum(axis=0)).sum() - np.square(unit).sum())  # Σ cos over ordered pairs
+    return 1.0 - together / pairs
 
 
 def popularity_lift(top: ItemArray, dataset: Dataset) -> float:

@@ -71,7 +71,6 @@ def held_out(dataset: Dataset, part: Part) -> ItemArray:
     return dataset.split.valid if part == "valid" else dataset.split.test
 
 
-@torch.inference_mode()
 def evaluate(
     scorer: Scorer, dataset: Dataset, negatives: ItemArray | None, part: Part, protocol: Protocol, top: int = 0
 ) -> Ranks:
@@ -86,22 +85,39 @@ def evaluate(
         raise InputError(f"Dataset {dataset.name!r} has no user with three or more interactions: nothing to evaluate.")
     if negatives is not None and len(negatives) != len(split.users):
         raise InputError(f"Negatives are stored for {len(negatives)} users, the split evaluates {len(split.users)}.")
-    targets = held_out(dataset, part)
-    histories = split.train if part == "valid" else _with_validation(dataset)
+    histories = split.train if part == "valid" else histories_before_test(dataset)
+    return rank_targets(scorer, dataset, histories, split.users, held_out(dataset, part), negatives, protocol, top)
 
+
+@torch.inference_mode()
+def rank_targets(
+    scorer: Scorer,
+    dataset: Dataset,
+    histories: Sequences,
+    users: IntArray,
+    targets: ItemArray,
+    negatives: ItemArray | None,
+    protocol: Protocol,
+    top: int = 0,
+) -> Ranks:
+    """`evaluate` for any targets: [m] items after the histories of `users` ([m] rows of `histories`, one a user of `dataset`).
+
+    An item that the scorer knows and the data set does not is no error: it competes, and may be a target. Raises
+    NonFiniteError that names the first user whose scores are NaN or infinite.
+    """
     block = max(LEAST_BLOCK_USERS, MAX_BLOCK_SCORES // (dataset.n_items + 1))
     full = np.empty(len(targets))
     sampled = np.empty(len(targets)) if negatives is not None else None
     lists = np.zeros((len(targets), top), dtype=np.int32) if top > 0 else None
-    by_length = np.argsort(histories.lengths[split.users], kind="stable")  # blocks of equal length need little padding
+    by_length = np.argsort(histories.lengths[users], kind="stable")  # blocks of equal length need little padding
     for start in range(0, len(targets), block):
         rows = by_length[start : start + block]
-        users = split.users[rows]
-        scores = scorer.score(histories, users)
-        _require_finite(scores, dataset, users)
+        of_block = users[rows]
+        scores = scorer.score(histories, of_block)
+        _require_finite(scores, dataset, of_block)
         if sampled is not None and negatives is not None:
             sampled[rows] = sampled_ranks(scores, targets[rows], negatives[rows])
-        seen = histories.padded(users, max_len=int(histories.lengths[users].max())) if protocol.exclude_seen else None
+        seen = histories.padded(of_block, max_len=int(histories.lengths[of_block].max())) if protocol.exclude_seen else None
         wanted = leave_out(scores, targets[rows], seen)
         if lists is not None:
             lists[rows] = top_items(scores, top)
@@ -189,8 +205,8 @@ def _list_floor(scores: Tensor, top: int) -> Tensor:
     return floor.clamp(min=torch.finfo(scores.dtype).min)  # an item that does not compete never reaches it
 
 
-def _with_validation(dataset: Dataset) -> Sequences:
-    """All but the last item of the evaluated users."""
+def histories_before_test(dataset: Dataset) -> Sequences:
+    """What precedes the test items: all but the last item of the evaluated users, and all items of the others."""
     drop = np.zeros(dataset.n_users, dtype=np.int64)
     drop[dataset.split.users] = 1
     return dataset.sequences.without_last(drop)

@@ -15,6 +15,7 @@ from genair_engine.errors import InputError
 from genair_engine.store import runs as rows
 from genair_engine.verbs import checks
 from genair_engine.verbs.base import is_positional
+from genair_engine.verbs.coldstart import check_coldstart
 from genair_engine.verbs.datasets import import_result, refuse_taken
 from genair_engine.verbs.demo import check_demo
 from genair_engine.verbs.prompts import find_prompt
@@ -169,6 +170,13 @@ KINDS = {
         ),
         Kind("demo", verbs.DemoRequest, verbs.demo, lambda r: f"Build the demo of {r.items:,} items", check_demo),
         Kind("evaluate", verbs.EvaluateRequest, verbs.evaluate, lambda r: f"Evaluate {r.run}", _can_evaluate),
+        Kind(
+            "coldstart",
+            verbs.ColdStartRequest,
+            verbs.coldstart,
+            lambda r: f"Cold start of {r.share:.0%} of {r.dataset}, {r.backbone} with {r.method}",
+            check_coldstart,
+        ),
         Kind("sweep", verbs.SweepRequest, verbs.sweep, lambda r: f"Sweep on {r.dataset}", _can_sweep),
         Kind("analyse", verbs.AnalyseRequest, verbs.analyse, lambda r: f"Spread of {', '.join(r.spaces)}", _spaces_exist),
         Kind(

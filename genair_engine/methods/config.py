@@ -13,24 +13,28 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """What a method is for, whether it reads a representation, and whether its vectors are calibrated."""
+    """What a method is for, whether it reads a representation, and whether its vectors are calibrated.
+
+    projected: an item's vector is a function of its representation, so that an item without interactions has one too.
+    """
 
     purpose: str
     needs_representation: bool
     calibrated: bool
+    projected: bool
 
 
 METHOD_FACTS = {
     "genair": MethodFacts(
-        "archetype representation behind a trainable projector, with behavioural calibration (WWW 2026)", True, True
+        "archetype representation behind a trainable projector, with behavioural calibration (WWW 2026)", True, True, True
     ),
     "genair-id": MethodFacts(
-        "GenAIR plus a free vector an item that starts at zero; an extension of ours, not in the paper", True, True
+        "GenAIR plus a free vector an item that starts at zero; an extension of ours, not in the paper", True, True, True
     ),
     "llminit": MethodFacts(
-        "free vectors that start at the representation's leading components (baseline of the paper)", True, False
+        "free vectors that start at the representation's leading components (baseline of the paper)", True, False, False
     ),
-    "id": MethodFacts("one free vector an item; the baseline without item content", False, False),
+    "id": MethodFacts("one free vector an item; the baseline without item content", False, False, False),
 }
 
 

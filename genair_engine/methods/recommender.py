@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -93,7 +94,22 @@ class TableScorer:
             self.table = model.items.all_vectors()  # [n_items + 1, d]
 
     @torch.inference_mode()
+    def states(self, histories: Sequences, users: IntArray) -> Tensor:
+        """[len(users), d] the states that predict what comes next; every history must hold an item."""
+        sessions = torch.from_numpy(histories.padded(users, self.model.reads)).to(self.table.device)
+        return self.model.last_states(sessions, self.table)
+
+    @torch.inference_mode()
     def score(self, histories: Sequences, users: IntArray) -> Tensor:
         """[len(users), n_items + 1] float32 scores of every item as the next one; column 0 (padding) is meaningless."""
-        sessions = torch.from_numpy(histories.padded(users, self.model.reads)).to(self.table.device)
-        return (self.model.last_states(sessions, self.table) @ self.table.T).float()
+        return (self.states(histories, users) @ self.table.T).float()
+
+    @torch.inference_mode()
+    def with_items(self, vectors: Tensor) -> TableScorer:
+        """The same with m items more ([m, d]) that the model was not trained on: items n_items + 1 … n_items + m.
+
+        They are scored, and may be targets; sessions must not hold them.
+        """
+        more = copy.copy(self)
+        more.table = torch.cat([self.table, vectors.to(self.table)])
+        return more

@@ -92,16 +92,16 @@ class ProjectedItems(ItemTable):
         nn.init.zeros_(last.bias)
 
     def vectors(self, ids: Tensor) -> Tensor:
-        return self._project(self.representation[ids]) * (ids != 0).unsqueeze(1)  # p_θ(0) is not zero; padding must be
+        return self.project(self.representation[ids]) * (ids != 0).unsqueeze(1)  # p_θ(0) is not zero; padding must be
 
     def all_vectors(self) -> Tensor:
         rows = self.representation[1:]  # a view: no copy of the representation
         if torch.is_grad_enabled():
-            return _with_padding(self._project(rows))
-        return _with_padding(torch.cat([self._project(block) for block in rows.split(BLOCK_ROWS)]))
+            return _with_padding(self.project(rows))
+        return _with_padding(torch.cat([self.project(block) for block in rows.split(BLOCK_ROWS)]))
 
-    def _project(self, rows: Tensor) -> Tensor:
-        """[m, d] of [m, D]."""
+    def project(self, rows: Tensor) -> Tensor:
+        """[m, d] vectors p_θ(E) of representation rows ([m, D]), also of items that are not in the table."""
         projected: Tensor = self.projector[-1](self.dropout(self.projector[:-1](rows)))
         return projected
 

@@ -49,6 +49,11 @@ def states_by(row: ArchetypeSetRow) -> tuple[str, str]:
     return row.sampling.get("reader", row.model), row.sampling.get("reader_revision", row.revision)
 
 
+def fullest_set(session: Session, dataset_id: int) -> ArchetypeSetRow | None:
+    """The set with the most texts of a data set (the oldest among equals), None where it has none."""
+    return max(list_sets(session, dataset_id), key=lambda pair: pair[1], default=(None, 0))[0]
+
+
 def written_positions(session: Session, set_id: str) -> set[int]:
     """Items that have a text in the set."""
     return set(session.scalars(select(ArchetypeRow.position).where(ArchetypeRow.set_id == set_id)))

@@ -17,6 +17,14 @@ from genair_engine.verbs.analyse import (
     stored_spread,
 )
 from genair_engine.verbs.archetypes import FailedItem, GenerateRequest, GenerateResult, generate
+from genair_engine.verbs.audience import (
+    AudienceItem,
+    AudienceRequest,
+    AudienceResult,
+    audience,
+    find_audience,
+    load_audience_space,
+)
 from genair_engine.verbs.base import Progress, Request, Result
 from genair_engine.verbs.browse import (
     ArchetypeText,
@@ -36,6 +44,7 @@ from genair_engine.verbs.browse import (
     workspace_state,
 )
 from genair_engine.verbs.checks import check
+from genair_engine.verbs.coldstart import ColdStartRequest, ColdStartResult, ColdStartRow, coldstart
 from genair_engine.verbs.compare import CompareRequest, CompareResult, compare
 from genair_engine.verbs.curves import Epoch, WatchedRun, run_epochs, watched_runs
 from genair_engine.verbs.datasets import (
@@ -57,6 +66,8 @@ from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
 from genair_engine.verbs.embed import EmbedRequest, EmbedResult, embed
 from genair_engine.verbs.estimate import Estimate, estimate
 from genair_engine.verbs.generation_estimate import GenerationEstimate, generation_estimate
+from genair_engine.verbs.metadata import read_metadata
+from genair_engine.verbs.new_items import NewItemResult, Placement, RealSession, load_item_space, new_item, place_item
 from genair_engine.verbs.pins import Pin, PinRequest, PinResult, pin
 from genair_engine.verbs.project import Picture, ProjectRequest, ProjectResult, aligned, project, stored_picture
 from genair_engine.verbs.prompts import (
@@ -83,6 +94,16 @@ from genair_engine.verbs.ratings import (
     rate,
     ratings,
 )
+from genair_engine.verbs.reading import Models
+from genair_engine.verbs.reasons import (
+    LIST_MEASURES,
+    ExplainRequest,
+    ExplainResult,
+    Reason,
+    SharedAudience,
+    explain,
+    explain_items,
+)
 from genair_engine.verbs.recommendation import (
     RecommendedItem,
     RecommendRequest,
@@ -106,9 +127,11 @@ from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores
 from genair_engine.verbs.spaces import Space, find_space, item_facts, spaces
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
 from genair_engine.verbs.what_if import READS_REPRESENTATION, ChangedSession, WhatIfRequest, WhatIfResult, what_if
+from genair_engine.verbs.written_items import NewArchetype, NewItemRequest, WrittenItem, write_item
 
 __all__ = [
     "DEMO",
+    "LIST_MEASURES",
     "MEASURES",
     "METHOD_FACTS",
     "READS_REPRESENTATION",
@@ -116,7 +139,13 @@ __all__ = [
     "AnalyseRequest",
     "AnalyseResult",
     "ArchetypeText",
+    "AudienceItem",
+    "AudienceRequest",
+    "AudienceResult",
     "ChangedSession",
+    "ColdStartRequest",
+    "ColdStartResult",
+    "ColdStartRow",
     "CompareRequest",
     "CompareResult",
     "DatasetState",
@@ -133,6 +162,8 @@ __all__ = [
     "Epoch",
     "Estimate",
     "EvaluateRequest",
+    "ExplainRequest",
+    "ExplainResult",
     "FailedArchetype",
     "FailedItem",
     "GenerateRequest",
@@ -148,10 +179,15 @@ __all__ = [
     "MarkedClaim",
     "Measure",
     "MethodFacts",
+    "Models",
+    "NewArchetype",
+    "NewItemRequest",
+    "NewItemResult",
     "Picture",
     "Pin",
     "PinRequest",
     "PinResult",
+    "Placement",
     "Progress",
     "ProjectRequest",
     "ProjectResult",
@@ -166,6 +202,8 @@ __all__ = [
     "RateResult",
     "RatingsRequest",
     "RatingsResult",
+    "RealSession",
+    "Reason",
     "RecommendRequest",
     "RecommendResult",
     "RecommendedItem",
@@ -184,6 +222,7 @@ __all__ = [
     "ScoreResult",
     "SearchRequest",
     "SetScores",
+    "SharedAudience",
     "Space",
     "SpaceSpread",
     "Summary",
@@ -198,10 +237,13 @@ __all__ = [
     "WhatIfRequest",
     "WhatIfResult",
     "WorkspaceState",
+    "WrittenItem",
     "aligned",
     "analyse",
     "archetype_snippets",
+    "audience",
     "check",
+    "coldstart",
     "compare",
     "datasets",
     "delete_dataset",
@@ -210,7 +252,10 @@ __all__ = [
     "embed",
     "estimate",
     "evaluate",
+    "explain",
+    "explain_items",
     "failed_archetypes",
+    "find_audience",
     "find_space",
     "generate",
     "generation_estimate",
@@ -221,10 +266,14 @@ __all__ = [
     "item_to_rate",
     "items_of",
     "known_items",
+    "load_audience_space",
+    "load_item_space",
     "load_recommender",
     "load_writer",
     "measured_sets",
+    "new_item",
     "pin",
+    "place_item",
     "project",
     "prompt_render",
     "prompt_save",
@@ -233,6 +282,7 @@ __all__ = [
     "rank",
     "rate",
     "ratings",
+    "read_metadata",
     "recommend",
     "regenerate",
     "regenerating",
@@ -252,5 +302,6 @@ __all__ = [
     "what_if",
     "word_diff",
     "workspace_state",
+    "write_item",
     "writers",
 ]

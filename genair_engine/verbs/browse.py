@@ -267,10 +267,9 @@ def archetype_snippets(workspace: Workspace, dataset: str, item_ids: Sequence[st
     """
     with workspace.reading() as session:
         owner = find_dataset(session, dataset)
-        sets = archetype_rows.list_sets(session, owner.id)
-        if not sets:
+        fullest = archetype_rows.fullest_set(session, owner.id)
+        if fullest is None:
             return {}
-        fullest, _ = max(sets, key=lambda pair: pair[1])
         ids = {one.position: one.item_id for one in items_with_ids(session, owner.id, item_ids)}
         texts = archetype_rows.texts_of_items(session, fullest.id, list(ids))
     parts = {ids[position]: split_segments(text) for position, text in texts.items()}

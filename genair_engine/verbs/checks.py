@@ -26,18 +26,20 @@ def check(workspace: Workspace, request: TrainRequest) -> tuple[DatasetRow, Repr
     if not method.needs_representation and representation is not None:
         raise InputError(f"Method {config.method!r} uses no representation: leave --representation out.")
     if representation is not None:
-        kept_columns(representation, config)
+        kept_columns(representation.id, representation.dims, config)
     if len(workspace.load_dataset(request.dataset).split.users) == 0:
         raise InputError(f"{owner.name!r} has no user with three interactions: nothing to validate on.")
     return owner, representation, config
 
 
-def kept_columns(representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.bool_]:
-    """[D] the columns that are used: parts stand side by side, in the order of `dims`. Raises InputError."""
-    parts = list(representation.dims)
+def kept_columns(name: str, dims: dict[str, int], config: ModelConfig) -> npt.NDArray[np.bool_]:
+    """[D] the columns of a representation that are used: parts stand side by side, in the order of `dims`. Raises
+    InputError.
+    """
+    parts = list(dims)
     if config.without is not None and (config.without not in parts or len(parts) == 1):
         raise InputError(
-            f"Representation {representation.id} holds {' and '.join(parts)}: leaving out {config.without} needs one that "
-            "holds it and something else."
+            f"Representation {name} holds {' and '.join(parts)}: leaving out {config.without} needs one that holds it and "
+            "something else."
         )
-    return np.repeat([part != config.without for part in parts], list(representation.dims.values()))
+    return np.repeat([part != config.without for part in parts], list(dims.values()))

@@ -7,7 +7,7 @@ an item's archetype is pinned (`verbs.pins`), the pinned one is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -38,6 +38,9 @@ LONGEST_STEM = 25
 
 ENCODE_CHUNK = 512
 """Texts between two reports of progress."""
+
+UNKNOWN = f"unknown {PAPER.noun}"
+"""What an encoder reads where there is nothing."""
 
 PIN_ADVICE = "It is pinned: pin one by the same model, take the pin off (`pin DATASET ITEM --off`), or give --ignore-pins."
 
@@ -126,10 +129,40 @@ def represent_result(kept: RepresentationRow, owner: DatasetRow) -> RepresentRes
     )
 
 
-def metadata_texts(dataset: Dataset) -> list[str]:
-    """What an encoder reads of every item: the attribute sentences of the prompt, without instruction and question."""
-    sentences = (attribute_sentences(attributes, PAPER.attribute, PAPER.noun) for attributes in dataset.items["attributes"])
-    return [" ".join(one) or f"unknown {PAPER.noun}" for one in sentences]
+def metadata_text(attributes: Mapping[str, str]) -> str:
+    """What an encoder reads of an item: the attribute sentences of the prompt, without instruction and question."""
+    return " ".join(attribute_sentences(attributes, PAPER.attribute, PAPER.noun)) or UNKNOWN
+
+
+def catalogue_states(workspace: Workspace, owner: DatasetRow, row: RepresentationRow, progress: Progress = silent) -> States:
+    """The states that a stored representation was fitted on, part -> [n_items, d]: kept ones, or an encoder's made anew.
+
+    Raises InputError where archetypes are no longer there, or the encoder is not the one of then.
+    """
+    dataset = workspace.load_dataset(owner.name)
+    with workspace.reading() as session:
+        archetypes = session.get(ArchetypeSetRow, row.archetype_set_id) if row.archetype_set_id else None
+        pinned = {}
+        for item_id, name in row.provenance.get("pinned", {}).items():
+            pinned[int(dataset.position_of[item_id])] = find_set(session, owner.id, name)
+        texts = _texts(session, archetypes, pinned) if archetypes else {}
+    if archetypes is not None and archetypes.model == row.model:
+        states = _kept_states(workspace, dataset, archetypes, pinned)
+        return {part: states[part] for part in row.dims}
+    source = find_model(row.model, workspace.settings.models_dir)
+    require_revision(row, source)
+    if archetypes is not None:
+        _require_all(texts.keys(), dataset, archetypes.model)
+    return _embedded(source, dataset, list(row.dims), texts, progress)
+
+
+def require_revision(row: RepresentationRow, source: ModelSource) -> None:
+    """Raises InputError where a model's weights are no longer those that a representation was made with."""
+    if source.revision != row.revision:
+        raise InputError(
+            f"Representation {row.id} was made with revision {row.revision[:12]} of {row.model!r}, and here is revision "
+            f"{source.revision[:12]}, whose states mean something else: represent the data set again, and train on that."
+        )
 
 
 def _generated(
@@ -155,6 +188,13 @@ def _generated(
         for position, of in pinned.items():
             refuse_other_states(of, archetypes, item_labels(dataset.items.iloc[[position - 1]])[0], PIN_ADVICE)
         _require_all(written_positions(session, archetypes.id) | pinned.keys(), dataset, archetypes.model)
+    states = _kept_states(workspace, dataset, archetypes, pinned)
+    return Gathered({part: states[part] for part in _parts(request, list(states))}, archetypes, pinned)
+
+
+def _kept_states(
+    workspace: Workspace, dataset: Dataset, archetypes: ArchetypeSetRow, pinned: Mapping[int, ArchetypeSetRow]
+) -> States:
     prefill, decoding, there = states_of(workspace.fetch(archetypes.folder), dataset.n_items)
     for of in {one.id: one for one in pinned.values()}.values():
         rows = np.array([position - 1 for position, one in pinned.items() if one.id == of.id])
@@ -162,8 +202,7 @@ def _generated(
         for own, other in zip((prefill, decoding, there), others, strict=True):
             own[rows] = other[rows]
     _require_all(set((np.flatnonzero(there) + 1).tolist()), dataset, archetypes.model)
-    states = {"prefill": prefill, "decoding": decoding}
-    return Gathered({part: states[part] for part in _parts(request, list(states))}, archetypes, pinned)
+    return {"prefill": prefill, "decoding": decoding}
 
 
 def _encoded(
@@ -174,22 +213,36 @@ def _encoded(
     request: RepresentRequest,
     progress: Progress,
 ) -> Gathered:
-    texts: dict[str, list[str]] = {"prefill": metadata_texts(dataset)}
-    archetypes, pinned = None, {}
+    available, archetypes, pinned, texts = ["prefill"], None, {}, {}
     if request.archetypes is not None:
         with workspace.reading() as session:
             archetypes = find_set(session, row.id, request.archetypes)
-            written = texts_of_set(session, archetypes.id)
             pinned = _pinned(session, row, archetypes, request)
-            for of in {one.id: one for one in pinned.values()}.values():
-                theirs = texts_of_set(session, of.id)
-                written |= {position: theirs[position] for position, one in pinned.items() if one.id == of.id}
-        _require_all(written.keys(), dataset, archetypes.model)
-        texts["decoding"] = [written[position] for position in range(1, dataset.n_items + 1)]
-    parts = _parts(request, list(texts))
-    if request.title:
-        texts["title"] = [title or f"unknown {PAPER.noun}" for title in dataset.items["title"]]
-        parts.append("title")
+            texts = _texts(session, archetypes, pinned)
+        _require_all(texts.keys(), dataset, archetypes.model)
+        available.append("decoding")
+    parts = [*_parts(request, available), *(["title"] if request.title else [])]
+    return Gathered(_embedded(source, dataset, parts, texts, progress), archetypes, pinned)
+
+
+def _texts(session: Session, archetypes: ArchetypeSetRow, pinned: Mapping[int, ArchetypeSetRow]) -> dict[int, str]:
+    """Item position → text of the set, or of the set from which it is pinned."""
+    written = texts_of_set(session, archetypes.id)
+    for of in {one.id: one for one in pinned.values()}.values():
+        theirs = texts_of_set(session, of.id)
+        written |= {position: theirs[position] for position, one in pinned.items() if one.id == of.id}
+    return written
+
+
+def _embedded(
+    source: ModelSource, dataset: Dataset, parts: list[str], archetypes: Mapping[int, str], progress: Progress
+) -> States:
+    """An encoder's states of the catalogue. archetypes: item position → text, all of them where there is a decoding part."""
+    texts = {
+        "prefill": [metadata_text(attributes) for attributes in dataset.items["attributes"]],
+        "decoding": [archetypes[position] for position in sorted(archetypes)],
+        "title": [title or UNKNOWN for title in dataset.items["title"]],
+    }
     encoder = load_encoder(source)
     labels, states, done = item_labels(dataset.items), {}, 0
     for part in parts:
@@ -200,7 +253,7 @@ def _encoded(
             done += len(rows[-1])
             progress(done, len(parts) * dataset.n_items, f"{source.model_id} embeds the {part} part")
         states[part] = np.concatenate(rows)
-    return Gathered(states, archetypes, pinned)
+    return states
 
 
 def _pinned(

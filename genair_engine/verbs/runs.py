@@ -156,11 +156,15 @@ def deviations_of(run: RunRow) -> list[str]:
     The row's session must be open: the representation is looked up in it.
     """
     config, session = TrainingConfig.model_construct(**run.config), object_session(run)
+    reads = session is not None and run.representation_id is not None
+    return deviations_with(config, session.get(RepresentationRow, run.representation_id) if session and reads else None)
+
+
+def deviations_with(config: TrainingConfig, representation: RepresentationRow | None) -> list[str]:
+    """`TrainingConfig.deviations`, and those of the representation that is read."""
     found = config.deviations()
-    if session is not None and run.representation_id is not None:
-        representation = session.get(RepresentationRow, run.representation_id)
-        if representation is not None and "title" in representation.dims and config.without != "title":
-            found.append("titles as one more part of the representation (extension)")
+    if representation is not None and "title" in representation.dims and config.without != "title":
+        found.append("titles as one more part of the representation (extension)")
     return found
 
 

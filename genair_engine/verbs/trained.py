@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from genair_engine import __version__
-from genair_engine.archetypes.representation import level_parts
+from genair_engine.archetypes.representation import Representation, part_scales
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.devices import pick_device
 from genair_engine.errors import InputError
@@ -54,8 +54,28 @@ def build_model(
 
 def load_vectors(workspace: Workspace, representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.float32]:
     """[n_items, D] the wanted parts of a representation, scaled as wanted. Raises InputError where it does not hold them."""
-    kept = kept_columns(representation, config)
-    vectors = artifacts.load_arrays(workspace.fetch(f"{representation.folder}/representation.safetensors"))["vectors"]
+    vectors = load_representation(workspace, representation).vectors
+    return as_trained_on(vectors, vectors, representation.id, representation.dims, config)
+
+
+def load_representation(workspace: Workspace, row: RepresentationRow) -> Representation:
+    """The vectors of a representation with the bases that project new items; without bases where it was stored without."""
+    return Representation.from_arrays(artifacts.load_arrays(workspace.fetch(f"{row.folder}/representation.safetensors")))
+
+
+def as_trained_on(
+    rows: npt.NDArray[np.float32],
+    catalogue: npt.NDArray[np.float32],
+    name: str,
+    dims: dict[str, int],
+    config: ModelConfig,
+) -> npt.NDArray[np.float32]:
+    """What a model of this configuration reads of representation rows [m, sum of dims], also of new items.
+
+    catalogue: the rows of the items that it is trained on, whose scale counts. name: of the representation, for errors.
+    Raises InputError where the wanted parts are not there.
+    """
+    kept = kept_columns(name, dims, config)
     if config.scaling == "parts":
-        vectors = level_parts(vectors, list(representation.dims.values()))
-    return vectors[:, kept]
+        rows = rows / part_scales(catalogue, list(dims.values()))
+    return rows[:, kept]

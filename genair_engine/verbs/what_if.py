@@ -197,7 +197,7 @@ def _row(
             row[end - made.dims[part] : end] = representations.project(stored.bases[part], states[part][None])[0]
     if config.scaling == "parts":
         row = row / representations.part_scales(stored.vectors, list(made.dims.values()))
-    return np.asarray(row[kept_columns(made, config)], dtype=np.float32)
+    return np.asarray(row[kept_columns(made.id, made.dims, config)], dtype=np.float32)
 
 
 def _states(

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from genair_engine.catalog.synthetic import synthetic_dataset
 from genair_engine.errors import InputError
-from genair_engine.evaluation.beyond import beyond_accuracy, coverage, gini, long_tail_share, novelty, popularity_lift
+from genair_engine.evaluation.beyond import (
+    beyond_accuracy,
+    coverage,
+    diversity,
+    gini,
+    long_tail_share,
+    novelty,
+    popularity_lift,
+)
 
 DATA = synthetic_dataset(users=12, items=15, interactions=90, seed=1)
 
@@ -41,6 +49,23 @@ def test_gini_is_half_the_relative_mean_difference(exposure):
 
 def test_long_tail_is_all_but_the_fifth_quintile():
     assert long_tail_share(np.array([1, 1, 1, 1, 4]), np.array([1, 2, 3, 4, 5])) == 0.5
+
+
+@given(st.integers(0, 10**6), st.integers(2, 9), st.integers(1, 5))
+def test_diversity_is_the_mean_distance_of_all_pairs(seed, k, dim):
+    vectors = np.random.default_rng(seed).normal(size=(k, dim)).astype(np.float32)
+    unit = [one / np.linalg.norm(one) for one in vectors]
+    expected = np.mean([1 - unit[i] @ unit[j] for i in range(k) for j in range(i)])
+    assert diversity(vectors) == pytest.approx(expected, abs=1e-5)
+
+
+def test_diversity_at_its_extremes():
+    assert diversity(np.tile(np.float32([1, 2]), (4, 1))) == pytest.approx(0)
+    assert diversity(np.eye(3, dtype=np.float32)) == pytest.approx(1)
+    assert diversity(np.float32([[1, 0], [-3, 0]])) == pytest.approx(2)
+    assert diversity(np.float32([[1, 0], [0, 0]])) == pytest.approx(1)
+    with pytest.raises(InputError, match="at least two"):
+        diversity(np.ones((1, 3), dtype=np.float32))
 
 
 def test_repeating_the_history_has_no_popularity_bias():

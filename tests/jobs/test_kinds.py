@@ -50,6 +50,9 @@ def test_every_kind_runs_and_its_result_can_be_read_back(workspace, source, driv
         submitted("sweep", verbs.SweepRequest(**(TRAIN | {"seed": 7, "backbones": ["sasrec", "gru4rec"], "methods": ["id"]})))
     )
     assert sorted(row["backbone"] for row in swept["rows"]) == ["gru4rec", "sasrec"]
+    hidden = {"method": "genair", "representation": made["representation"], "share": 0.3, "hide_seed": 1}
+    (cold,) = done(submitted("coldstart", verbs.ColdStartRequest(**(TRAIN | hidden))))
+    assert (cold["hidden"], cold["share"]) == (4, 0.3)
     spread, pictures = done(
         submitted("analyse", verbs.AnalyseRequest(spaces=[run["run"]], resamples=3)),
         submitted("project", verbs.ProjectRequest(spaces=[run["run"], made["representation"]])),
@@ -94,6 +97,7 @@ def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, sour
     [
         ("import", verbs.ImportRequest(path=Path("/some/a b.csv"), name="shop", columns={"user": "u", "item": "the id"})),
         ("generate", verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, limit=7)),
+        ("coldstart", verbs.ColdStartRequest(dataset="shop", representation="r", share=0.2, preset="studio")),
         ("analyse", verbs.AnalyseRequest(spaces=["sasrec-id-1", "minilm-2:prefill"], orders=[0.5, 2.0], centre=True)),
         ("project", verbs.ProjectRequest(spaces=["sasrec-id-1"], method="umap", min_distance=0.3)),
         ("sweep", verbs.SweepRequest(dataset="shop", methods=["id", "genair"], search={"dropout": "0.1..0.5"}, floors=True)),

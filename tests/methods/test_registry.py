@@ -31,6 +31,18 @@ def test_scores_any_session_the_same_alone_and_in_company(method, backbone):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_items_that_are_added_are_scored_beside_the_others(method):
+    scorer = TableScorer(build(method))
+    more = scorer.with_items(torch.cat([scorer.table[3:4], torch.ones(1, 8)]))
+    histories, users = Sequences.from_lists([[1, 2], [6, 5, 4, 3, 2, 1]]), np.array([0, 1])
+    plain, scores = scorer.score(histories, users), more.score(histories, users)
+    assert scores.shape == (2, 9) and plain.shape == (2, 7)
+    torch.testing.assert_close(scores[:, :7], plain)
+    torch.testing.assert_close(scores[:, 7], plain[:, 3])
+    torch.testing.assert_close(scores[:, 8], scorer.states(histories, users).sum(dim=1))
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_weights_round_trip_through_the_state_dict(method):
     first, second = build(method), build(method)
     with torch.no_grad():

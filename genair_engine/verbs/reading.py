@@ -1,0 +1,146 @@
+"""Texts and states of what is not in the catalogue: a new item, or an audience in somebody's words.
+
+A representation's states came from one model and, for archetypes, one way of asking it. What is new is read in exactly that
+way, so that the stored PCA bases say where it lies: the same weights, prompt and sampling, a seed made of the item's id.
+"""
+
+from __future__ import annotations
+
+from threading import RLock
+
+import numpy as np
+import numpy.typing as npt
+
+from genair_engine.archetypes.backends import (
+    Completion,
+    Encoder,
+    LanguageModel,
+    Sampling,
+    load_encoder,
+    load_language_model,
+)
+from genair_engine.archetypes.prompts import PromptTemplate
+from genair_engine.archetypes.sources import ModelSource, find_model
+from genair_engine.catalog.readers.assemble import FIELD_ALIASES
+from genair_engine.errors import InputError
+from genair_engine.settings import Settings
+from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
+from genair_engine.verbs.representations import UNKNOWN, metadata_text, require_revision
+from genair_engine.verbs.run_generation import item_seed
+
+States = dict[str, npt.NDArray[np.float32]]
+
+
+class Models:
+    """Language models and encoders of this machine, each loaded once: what a page keeps between clicks.
+
+    Hold `lock` while using one: a model answers one caller at a time.
+    """
+
+    def __init__(self, settings: Settings, device: str = "auto") -> None:
+        self.lock = RLock()
+        self._folder = settings.models_dir
+        self._device = device
+        self._sources: dict[str, ModelSource] = {}
+        self._language_models: dict[str, LanguageModel] = {}
+        self._encoders: dict[str, Encoder] = {}
+
+    def source(self, name: str) -> ModelSource:
+        """Raises ModelError where it is missing."""
+        if name not in self._sources:
+            self._sources[name] = find_model(name, self._folder)
+        return self._sources[name]
+
+    def language_model(self, name: str) -> LanguageModel:
+        """Raises ModelError."""
+        if name not in self._language_models:
+            self._language_models[name] = load_language_model(self.source(name), self._device)
+        return self._language_models[name]
+
+    def encoder(self, name: str) -> Encoder:
+        """Raises ModelError."""
+        if name not in self._encoders:
+            self._encoders[name] = load_encoder(self.source(name), self._device)
+        return self._encoders[name]
+
+
+def template_of(archetypes: ArchetypeSetRow) -> PromptTemplate:
+    """The prompt that a set was written with. Raises InputError where its wording was not kept whole."""
+    name = archetypes.prompt_version.rpartition("-")[0]
+    try:
+        template = PromptTemplate(name=name, **archetypes.prompt)
+    except TypeError:
+        template = None
+    if template is None or template.version != archetypes.prompt_version:
+        raise InputError(
+            f"The prompt {archetypes.prompt_version} of archetype set {archetypes.id} cannot be made again by this version: "
+            "generate archetypes with a prompt that it knows."
+        )
+    return template
+
+
+def write_archetype(models: Models, archetypes: ArchetypeSetRow, attributes: dict[str, str], item: str) -> Completion:
+    """The archetype of an item as the set's model would have written it: same prompt, sampling and way to its seed.
+
+    For an item of the catalogue, under its id, that is its text in the set (up to rounding, `archetypes.sampling`). Raises
+    ModelError, InputError, NonFiniteError.
+    """
+    sampling = Sampling(**{key: value for key, value in archetypes.sampling.items() if key in Sampling.model_fields})
+    prompt, seed = template_of(archetypes).render(attributes), item_seed(archetypes.seed, item)
+    with models.lock:
+        model = models.language_model(archetypes.model)
+        return model.generate([prompt], [seed], sampling, names=[f"item {item!r}"])[0]
+
+
+def is_read_by_encoder(representation: RepresentationRow, archetypes: ArchetypeSetRow | None) -> bool:
+    """Whether an encoder embedded the texts, rather than the language model that wrote them."""
+    return archetypes is None or archetypes.model != representation.model
+
+
+def read_item(
+    models: Models,
+    representation: RepresentationRow,
+    archetypes: ArchetypeSetRow | None,
+    attributes: dict[str, str],
+    archetype: Completion | str,
+    item: str,
+) -> States:
+    """The states of an item in a representation's space, part -> [1, d].
+
+    archetypes: the set behind the representation, if there is one. archetype: the item's, with the states that it was written
+    with, or a text from elsewhere, which the language model then reads. Raises InputError, ModelError, NonFiniteError.
+    """
+    require_revision(representation, models.source(representation.model))
+    text = archetype if isinstance(archetype, str) else archetype.text
+    if is_read_by_encoder(representation, archetypes):
+        texts = {"prefill": metadata_text(attributes), "decoding": text, "title": title_of(attributes) or UNKNOWN}
+        with models.lock:
+            encoder = models.encoder(representation.model)
+            return {part: encoder.encode([texts[part]], names=[f"item {item!r}"]) for part in representation.dims}
+    if isinstance(archetype, str):
+        assert archetypes is not None
+        prefill, decoding = read_texts(models, archetypes, [text], attributes, f"item {item!r}")
+    else:
+        prefill, decoding = archetype.prefill[None], archetype.decoding[None]
+    return {"prefill": prefill, "decoding": decoding}
+
+
+def read_texts(
+    models: Models, archetypes: ArchetypeSetRow, texts: list[str], attributes: dict[str, str], name: str
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Prefill and decoding states of texts as if the set's model had answered them to the prompt of these attributes.
+
+    name: what errors call them.
+    """
+    from genair_engine.archetypes.reading import embed_texts
+
+    prompt = template_of(archetypes).render(attributes)
+    with models.lock:
+        model = models.language_model(archetypes.model)
+        return embed_texts(model, [prompt] * len(texts), texts, names=[name] * len(texts))
+
+
+def title_of(attributes: dict[str, str]) -> str:
+    """The value that readers take for an item's title, "" where there is none."""
+    lowered = {key.lower(): value for key, value in reversed(list(attributes.items()))}
+    return next((lowered[alias] for alias in FIELD_ALIASES["title"] if alias in lowered), "")

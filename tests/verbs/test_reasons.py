@@ -1,0 +1,129 @@
+"""Reasons: leave-one-out equals separate calls, audiences in common, measures of the list."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genair_engine import verbs
+from genair_engine.catalog.dataset import Sequences
+from genair_engine.errors import InputError, NotFoundError
+from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.registry import build_recommender
+from genair_engine.verbs.reasons import MOST_EXPLAINED, leave_one_out
+from tests.recommended_shop import TEXTS
+
+KINDS = ["states", "metadata", "texts", "id"]
+
+
+def scorer(backbone, max_len=5):
+    torch.manual_seed(1)
+    config = ModelConfig(backbone=backbone, method="id", dim=8, layers=1, max_len=max_len, shortcut=backbone == "gru4rec")
+    model = build_recommender(config, 9)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        model.items.embedding.weight[0] = 0
+    return TableScorer(model)
+
+
+SCORERS = {backbone: scorer(backbone) for backbone in ("sasrec", "bert4rec", "gru4rec")}
+
+
+def score(one, session, items):
+    return one.score(Sequences.from_lists([session]), np.array([0]))[0].double().numpy()[items]
+
+
+@pytest.mark.parametrize("backbone", SCORERS)
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=9), st.lists(st.integers(1, 9), min_size=1, max_size=9, unique=True))
+def test_leave_one_out_equals_separate_calls(backbone, session, items):
+    """Also with repeated items, and where the session is longer than the model reads."""
+    one = SCORERS[backbone]
+    whole, without = leave_one_out(one, np.array(session), np.array(items))
+    np.testing.assert_allclose(whole, score(one, session, items), atol=1e-5)
+    for place in range(len(session)):
+        shorter = session[:place] + session[place + 1 :]
+        np.testing.assert_allclose(without[place], whole - score(one, shorter, items), atol=1e-5)
+    unread = len(session) - one.model.reads
+    assert not without[: max(unread, 0)].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_list_is_the_recommended_one_with_reasons(recommended_shop, kind):
+    workspace, run = recommended_shop.workspace, recommended_shop.runs[kind]
+    request = {"run": run, "items": ["b06", "b04", "b06"], "k": 4}
+    found = verbs.explain(workspace, verbs.ExplainRequest(**request))
+    plain = verbs.recommend(workspace, verbs.RecommendRequest(**request))
+    assert [one.item for one in found.reasons] == [one.item for one in plain.items]
+    assert [one.score for one in found.reasons] == pytest.approx([one.score for one in plain.items], abs=1e-5)
+    _, recommender = verbs.load_recommender(workspace, run)
+    dataset = workspace.load_dataset("shop")
+    for reason in found.reasons:
+        assert [(one.place, one.item) for one in reason.contributions] == [(1, "b06"), (2, "b04"), (3, "b06")]
+        shorter = score(recommender._scorer, [6, 6], [reason.position])[0]
+        assert reason.contributions[1].value == pytest.approx(reason.score - shorter, abs=1e-5)
+        assert reason.popularity == dataset.popularity[reason.position]
+        assert reason.popularity_group == dataset.popularity_group[reason.position]
+    positions = [one.position for one in found.reasons]
+    share = dataset.popularity[positions].clip(1) / dataset.popularity.sum()
+    assert found.novelty == pytest.approx(-np.log2(share).mean())
+    assert found.long_tail == np.mean(dataset.popularity_group[positions] < 5)
+    vectors = torch.nn.functional.normalize(recommender._scorer.table[positions], dim=1)
+    cosines = (vectors @ vectors.T)[~torch.eye(4, dtype=torch.bool)]
+    assert found.diversity == pytest.approx(1 - float(cosines.mean()), abs=1e-5)
+    assert verbs.LIST_MEASURES.keys() <= type(found).model_fields.keys()
+    assert found.lines()[0].startswith("After b06, b04, b06")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_audiences_in_common_with_items_of_the_session(recommended_shop, kind):
+    workspace, run = recommended_shop.workspace, recommended_shop.runs[kind]
+    dataset, recommender = verbs.load_recommender(workspace, run)
+    found = verbs.explain_items(workspace, run, dataset, recommender, ["b04", "b02", "b08"], ["b01", "b05", "b08", "b02"])
+    meter, cylinder, caliper, iron = (
+        [(one.audience, one.place, one.item, one.of_item, round(one.overlap, 2)) for one in reason.shared]
+        for reason in found.reasons
+    )
+    assert meter == [
+        ("Electricians", 3, "b08", "Electricians", 1.0),
+        ("Electronics hobbyists", 2, "b02", "Hobbyists of electronics", 1.0),
+    ]
+    assert caliper == [("Busy repair shops", 2, "b02", "Repair shops", 0.67)]  # of itself it shares everything: no reason
+    assert iron == [("Repair shops", 3, "b08", "Busy repair shops", 0.67)]
+    assert cylinder == []
+    assert found.model == "tiny-llama"
+    assert TEXTS[1].startswith("A meter")
+    assert any("same audience: Electricians (as b08)" in line for line in found.lines())
+
+
+def test_the_only_item_has_no_contribution_and_one_result_no_diversity(recommended_shop):
+    found = verbs.explain(
+        recommended_shop.workspace, verbs.ExplainRequest(run=recommended_shop.runs["states"], items=["b01"], k=1)
+    )
+    assert [one.value for one in found.reasons[0].contributions] == [None]
+    assert found.diversity is None
+    assert "pushed by" not in "\n".join(found.lines())
+
+
+def test_a_data_set_without_archetypes_still_has_the_other_reasons(imported):
+    from tests.verbs_workspaces import SMALL
+
+    run = verbs.train(imported, verbs.TrainRequest(dataset="shop", method="id", **SMALL)).run
+    found = verbs.explain(imported, verbs.ExplainRequest(run=run, items=["b01", "b02"], k=3))
+    assert found.archetypes is None and found.model is None
+    assert all(one.shared == [] and one.contributions[0].value is not None for one in found.reasons)
+
+
+def test_bad_input_is_said(recommended_shop):
+    workspace, run = recommended_shop.workspace, recommended_shop.runs["id"]
+    dataset, recommender = verbs.load_recommender(workspace, run)
+    with pytest.raises(NotFoundError, match="b99"):
+        verbs.explain(workspace, verbs.ExplainRequest(run=run, items=["b99"]))
+    with pytest.raises(InputError, match="session is empty"):
+        verbs.explain_items(workspace, run, dataset, recommender, [], ["b01"])
+    for items in ([], ["b01"] * (MOST_EXPLAINED + 1)):
+        with pytest.raises(InputError, match="explained at once"):
+            verbs.explain_items(workspace, run, dataset, recommender, ["b01"], items)
