@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from genair_engine import verbs
+from genair_engine.api.server import ServeRequest, serve
 from genair_engine.errors import GenairError, InputError
 from genair_engine.jobs import KINDS, submit
 from genair_engine.jobs.commands import JobsCommandRequest, WorkerRequest, jobs_command, worker
@@ -57,6 +58,9 @@ COMMANDS = {
     "sweep": Command(verbs.sweep, verbs.SweepRequest),
     "compare": Command(verbs.compare, verbs.CompareRequest),
     "recommend": Command(verbs.recommend, verbs.RecommendRequest),
+    "export": Command(verbs.export, verbs.ExportRequest),
+    "index": Command(verbs.index, verbs.IndexRequest),
+    "serve": Command(serve, ServeRequest),
     "jobs": Command(jobs_command, JobsCommandRequest),
     "worker": Command(worker, WorkerRequest),
     "doctor": Command(verbs.doctor, verbs.DoctorRequest, on_settings=True),

@@ -93,7 +93,12 @@ class TableScorer:
             self.table = model.items.all_vectors()  # [n_items + 1, d]
 
     @torch.inference_mode()
+    def states(self, histories: Sequences, users: IntArray) -> Tensor:
+        """[len(users), d] the states that predict what comes next; every history must hold an item."""
+        sessions = torch.from_numpy(histories.padded(users, self.model.reads)).to(self.table.device)
+        return self.model.last_states(sessions, self.table)
+
+    @torch.inference_mode()
     def score(self, histories: Sequences, users: IntArray) -> Tensor:
         """[len(users), n_items + 1] float32 scores of every item as the next one; column 0 (padding) is meaningless."""
-        sessions = torch.from_numpy(histories.padded(users, self.model.reads)).to(self.table.device)
-        return (self.model.last_states(sessions, self.table) @ self.table.T).float()
+        return (self.states(histories, users) @ self.table.T).float()

@@ -42,12 +42,16 @@ from genair_engine.verbs.datasets import (
 from genair_engine.verbs.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
 from genair_engine.verbs.estimate import Estimate, estimate
+from genair_engine.verbs.export import ExportRequest, ExportResult, export
+from genair_engine.verbs.index import IndexRequest, IndexResult, index
 from genair_engine.verbs.recommendation import (
+    BatchRequest,
+    BatchResult,
     RecommendedItem,
+    Recommenders,
     RecommendRequest,
     RecommendResult,
     load_recommender,
-    rank,
     recommend,
 )
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
@@ -59,6 +63,8 @@ __all__ = [
     "METHOD_FACTS",
     "SUN_HAT",
     "ArchetypeText",
+    "BatchRequest",
+    "BatchResult",
     "CompareRequest",
     "CompareResult",
     "DatasetState",
@@ -73,10 +79,14 @@ __all__ = [
     "Epoch",
     "Estimate",
     "EvaluateRequest",
+    "ExportRequest",
+    "ExportResult",
     "GenerateRequest",
     "GenerateResult",
     "ImportRequest",
     "ImportResult",
+    "IndexRequest",
+    "IndexResult",
     "Item",
     "ItemDetail",
     "ItemList",
@@ -85,6 +95,7 @@ __all__ = [
     "RecommendRequest",
     "RecommendResult",
     "RecommendedItem",
+    "Recommenders",
     "ReportRequest",
     "ReportResult",
     "RepresentRequest",
@@ -108,14 +119,15 @@ __all__ = [
     "doctor",
     "estimate",
     "evaluate",
+    "export",
     "generate",
     "import_dataset",
+    "index",
     "item_detail",
     "items_of",
     "known_items",
     "load_recommender",
     "protocol_in_words",
-    "rank",
     "recommend",
     "report",
     "represent",
