@@ -27,11 +27,11 @@ MOST_BYTES = 4_000_000
 
 
 class NoRequest(verbs.Request):
-    """Nothing to say."""
+    """Whether the server answers and reaches its database."""
 
 
 class Health(BaseModel):
-    """That the server answers and reaches its database."""
+    """It does."""
 
     status: Literal["ok"] = "ok"
     version: str = __version__

@@ -13,8 +13,12 @@ import pytest
 from genair_engine import verbs
 from genair_engine.errors import InputError, NotFoundError, WorkspaceError
 from genair_engine.serving import indexing
+from genair_engine.serving.bundle import load_bundle
+from genair_engine.store.tables import RunRow
 from genair_engine.verbs.recommender import Recommender
 from tests.verbs_workspaces import SMALL
+
+CAPTURED = {"capture_output": True, "text": True, "timeout": 120}
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def test_answers_together_are_those_alone_and_an_error_is_its_own(trained):
         assert [one.item for one in alone.items] == [one.item for one in answers[place].items]
     batch = recommender.answer_batch(verbs.BatchRequest(run=run, sessions=[["b01"], ["b03"]], k=2))
     assert [one.session for one in batch.results] == [["b01"], ["b03"]]
-    with pytest.raises(InputError, match="Session 2: .*'nothing'"):
+    with pytest.raises(InputError, match=r"Session 2: .*'nothing'"):
         recommender.answer_batch(verbs.BatchRequest(run=run, sessions=[["b01"], ["nothing"]]))
 
 
@@ -62,7 +66,9 @@ def test_ready_runs_are_loaded_once_and_few_are_kept(trained, monkeypatch):
     workspace, run = trained
     other = verbs.train(workspace, verbs.TrainRequest(dataset="shop", **SMALL | {"method": "id", "epochs": 1, "seed": 9})).run
     loads = []
-    monkeypatch.setattr(Recommender, "load", classmethod(lambda cls, name, _, load=Recommender.load: loads.append(name) or load(name)))
+    monkeypatch.setattr(
+        Recommender, "load", classmethod(lambda cls, name, _, load=Recommender.load: loads.append(name) or load(name))
+    )
     ready = verbs.Recommenders(workspace, keep=1)
     assert ready.of(run) is ready.of(run) and loads == [run]
     assert ready.of(other).run == other and ready.of(run).run == run
@@ -74,8 +80,6 @@ def test_ready_runs_are_loaded_once_and_few_are_kept(trained, monkeypatch):
 
 def test_a_run_that_has_not_finished_says_so(trained):
     workspace, run = trained
-    from genair_engine.store.tables import RunRow
-
     with workspace.session() as session:
         session.get(RunRow, run).state = "stopped"
     with pytest.raises(InputError, match="is stopped: only a finished run"):
@@ -83,29 +87,36 @@ def test_a_run_that_has_not_finished_says_so(trained):
 
 
 @pytest.mark.parametrize("options", [{"method": "id"}, {"backbone": "bert4rec"}, {"backbone": "gru4rec", "shortcut": True}])
-def test_an_exported_run_ranks_alike_without_database_and_repository(represented, tmp_path, options):
+def test_an_exported_run_ranks_alike(represented, tmp_path, options):
     workspace, representation = represented
     given = {} if options.get("method") == "id" else {"representation": representation}
     run = verbs.train(workspace, verbs.TrainRequest(dataset="shop", **SMALL | {"epochs": 1} | options | given)).run
     made = verbs.export(workspace, verbs.ExportRequest(run=run, output=tmp_path / "bundle"))
     assert {"config.json", "model.safetensors", "items.safetensors", "items.jsonl", "README.md"} <= set(made.files)
     expected = verbs.recommend(workspace, asked(run, ["b03", "b08", "b01"])).items
-    moved = tmp_path / "elsewhere"
-    (tmp_path / "bundle").rename(moved)
-    command = [sys.executable, "-P", str(moved / "recommend.py"), "--items", "b03,b08,b01"]
-    environment = {"PYTHONPATH": str(moved), "PATH": "", "OMP_NUM_THREADS": "1"}
-    answer = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
-    lines = [line.split("\t") for line in answer.splitlines()]
-    assert [line[0] for line in lines] == [one.item for one in expected]
-    assert [float(line[1]) for line in lines] == pytest.approx([one.score for one in expected], abs=2e-6)
-    assert [line[2] for line in lines] == [one.title for one in expected]
-    unknown = subprocess.run([*command[:-1], "b03,nothing"], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert unknown.returncode == 1 and unknown.stderr.startswith("error: There is no item") and "Traceback" not in unknown.stderr
+    found = load_bundle(tmp_path / "bundle").recommend(["b03", "b08", "b01"])
+    assert [(one.item, one.title, one.score) for one in found] == [(one.item, one.title, one.score) for one in expected]
+
+
+def test_an_export_needs_neither_database_nor_repository(trained, tmp_path):
+    workspace, run = trained
+    verbs.export(workspace, verbs.ExportRequest(run=run, output=tmp_path / "made"))
+    folder = (tmp_path / "made").rename(tmp_path / "moved")
+    expected = verbs.recommend(workspace, asked(run, ["b03", "b08", "b01"])).items
+    code = (
+        "import recommend, genair_engine; print(genair_engine.__file__)\n"
+        "print([one.item for one in recommend.load().recommend(['b03', 'b08', 'b01'])])\n"
+        "import sys; sys.argv = ['recommend.py', '--items', 'b03,nothing']; recommend.main()"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(folder)}, **CAPTURED)
+    assert done.stdout.splitlines() == [
+        str(folder / "genair_engine" / "__init__.py"),
+        str([one.item for one in expected]),
+    ]
+    assert done.returncode == 1 and done.stderr.startswith("error: There is no item") and "Traceback" not in done.stderr
 
 
 def test_export_never_overwrites_and_says_what_is_broken(trained, tmp_path):
-    from genair_engine.serving.bundle import load_bundle
-
     workspace, run = trained
     folder = tmp_path / "bundle"
     verbs.export(workspace, verbs.ExportRequest(run=run, output=folder))
@@ -118,7 +129,7 @@ def test_export_never_overwrites_and_says_what_is_broken(trained, tmp_path):
         broken = tmp_path / name
         shutil.copytree(folder, broken)
         (broken / name).write_text(content)
-        with pytest.raises(InputError, match="not (a )?whole"):
+        with pytest.raises(InputError, match=r"not (a )?whole"):
             load_bundle(broken)
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkspaceError, match="Cannot write"):
