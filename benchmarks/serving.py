@@ -2,10 +2,11 @@
 
 exact: top 10 of one session at 60,000 and 1,000,000 items × 128, a batch of sessions, and the scores that reasons need; cost
 does not depend on the weights, which are random. index: an approximate index of 1,000,000 items, its recall and time. Recall
-does depend on vectors and states: a SASRec is trained on amazon-scientific, and its items are surrounded by copies as far away
-as real items are from their nearest neighbours, so that the catalogue has a trained one's local and global shape; the states
-are those of real test sessions. The other extreme, a million random directions, is tried too. http: requests against the
-server `serve` and against the app that the API is mounted in, 60,000 items, on this machine with the load generator beside it.
+does depend on vectors and states: a SASRec is trained on amazon-scientific, and its catalogue is filled up with items between
+neighbours (anywhere between an item and one of its ten nearest, then moved in a random direction by half the distance of the
+nearest); the states are those of real test sessions. The other extreme, a million random directions, is tried too. http:
+requests against the server `serve` and against the app that the API is mounted in, 60,000 items, on this machine with the load
+generator beside it.
 """
 
 from __future__ import annotations
@@ -76,10 +77,10 @@ def exact(items: int, threads: int) -> list[str]:
 
 def index(items: int, trained: bool) -> list[str]:
     """An index's making, recall and time, in this process."""
-    model, sessions = surrounded(items) if trained else scattered(items)
+    model, sessions = filled_up(items) if trained else scattered(items)
     ranker = named(model)
     started = time.perf_counter()
-    name = "around a trained model's items" if trained else "random directions"
+    name = "between a trained model's items" if trained else "random directions"
     try:
         made = build_index(ranker, sessions)
     except InputError as error:
@@ -95,7 +96,7 @@ def index(items: int, trained: bool) -> list[str]:
     ]
 
 
-def surrounded(items: int) -> tuple[SequenceRecommender, list[list[int]]]:
+def filled_up(items: int) -> tuple[SequenceRecommender, list[list[int]]]:
     """A trained model whose catalogue was grown to `items`, and real test sessions of the items that it was trained on."""
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.open(Settings(workspace=Path(folder)))
@@ -104,13 +105,15 @@ def surrounded(items: int) -> tuple[SequenceRecommender, list[list[int]]]:
         dataset, recommender = verbs.load_recommender(workspace, verbs.train(workspace, request).run)
         workspace.close()
     vectors = recommender.table[1:].clone()
-    nearest = torch.cat([torch.cdist(rows, vectors).topk(2, largest=False).values[:, 1] for rows in vectors.split(500)])
+    distance, neighbours = torch.cdist(vectors, vectors).topk(11, largest=False)  # the first is the item itself
     random = torch.Generator().manual_seed(0)
-    centre = torch.randint(len(vectors), (items - len(vectors),), generator=random)
-    away = torch.randn(len(centre), DIM, generator=random) * (nearest[centre] / DIM**0.5).unsqueeze(1)
+    one = torch.randint(len(vectors), (items - len(vectors),), generator=random)
+    other = neighbours[one, torch.randint(1, 11, (len(one),), generator=random)]
+    between = vectors[one].lerp(vectors[other], torch.rand(len(one), 1, generator=random))
+    between += torch.randn(len(one), DIM, generator=random) * (distance[one, 1:2] / 2 / DIM**0.5)
     users = np.random.default_rng(0).permutation(dataset.split.users)[:1000]
     sessions = [dataset.sequences[int(user)][:-1].tolist() for user in users]
-    return grown(recommender.model, torch.cat([vectors, vectors[centre] + away])), sessions
+    return grown(recommender.model, torch.cat([vectors, between])), sessions
 
 
 def scattered(items: int) -> tuple[SequenceRecommender, list[list[int]]]:

@@ -57,15 +57,18 @@ class ApproximateIndex:
         self._index = index
         self.facts = facts
 
-    def serves(self, wanted: int) -> bool:
+    def serves(self, k: int) -> bool:
         """Whether lists of this length are within what its recall says something about."""
-        return wanted <= MOST
+        return k <= MOST
 
-    def candidates(self, states: npt.NDArray[np.float32], wanted: int) -> npt.NDArray[np.int64]:
-        """[b, m] item indices, m ≥ `wanted`, in no particular order, for states [b, d]; 0 where fewer were found."""
+    def candidates(self, states: npt.NDArray[np.float32], k: int, barred: int) -> npt.NDArray[np.int64]:
+        """[b, m] item indices for states [b, d], in no particular order; 0 where fewer were found.
+
+        k: places that they compete for; barred: how many of them may turn out not to compete.
+        """
         faiss = load_faiss()
         visit = faiss.SearchParametersIVF(nprobe=self.facts.probes)
-        _, found = self._index.search(np.ascontiguousarray(states), SPARE * wanted, params=visit)
+        _, found = self._index.search(np.ascontiguousarray(states), SPARE * k + barred, params=visit)
         return found + 1  # FAISS marks a missing one by −1
 
     def arrays(self) -> tuple[dict[str, npt.NDArray[np.uint8]], dict[str, str]]:

@@ -23,6 +23,12 @@ def model():
     return build_recommender(ModelConfig(method="id", dim=8, layers=1, max_len=4), N)
 
 
+def best_of(ranker, session, k=10, exclude_seen=True):
+    """(item index, score) of one session's list."""
+    items, scores = ranker.top([session], k, exclude_seen)
+    return [(item, score) for item, score in zip(items[0].tolist(), scores[0].tolist(), strict=True) if item]
+
+
 @pytest.fixture
 def ranker(model):
     return Ranker(model, IDS, TITLES)
@@ -30,7 +36,7 @@ def ranker(model):
 
 def test_best_first_without_seen_items(model, ranker):
     session = [3, 1]
-    best = ranker.top_k(session, k=5)
+    best = best_of(ranker, session, k=5)
     scores = TableScorer(model).score(Sequences.from_lists([session]), np.array([0]))[0]
     order = [int(item) for item in scores[1:].argsort(descending=True) + 1 if int(item) not in session]
     assert [item for item, _ in best] == order[:5]
@@ -38,20 +44,20 @@ def test_best_first_without_seen_items(model, ranker):
 
 
 def test_seen_items_on_demand_and_no_more_than_there_are(ranker):
-    assert len(ranker.top_k([1], k=50)) == 8
-    assert {item for item, _ in ranker.top_k([1], k=50, exclude_seen=False)} == set(range(1, 10))
+    assert len(best_of(ranker, [1], k=50)) == 8
+    assert {item for item, _ in best_of(ranker, [1], k=50, exclude_seen=False)} == set(range(1, 10))
 
 
 def test_order_matters_and_only_the_last_items_are_read(ranker):
-    assert ranker.top_k([1, 2], 3, False) != ranker.top_k([2, 1], 3, False)
-    assert ranker.top_k([9, 1, 2, 3, 4], 3, False) == ranker.top_k([5, 1, 2, 3, 4], 3, False)
-    assert 9 not in {item for item, _ in ranker.top_k([9, 1, 2, 3, 4], 9)}  # too old to be read, still seen
+    assert best_of(ranker, [1, 2], 3, False) != best_of(ranker, [2, 1], 3, False)
+    assert best_of(ranker, [9, 1, 2, 3, 4], 3, False) == best_of(ranker, [5, 1, 2, 3, 4], 3, False)
+    assert 9 not in {item for item, _ in best_of(ranker, [9, 1, 2, 3, 4], 9)}  # too old to be read, still seen
 
 
 def test_ties_go_to_the_smaller_index(model):
     with torch.no_grad():
         model.items.embedding.weight[1:] = 0.0  # equal scores, exactly, however they are summed
-    assert [item for item, _ in Ranker(model, IDS, TITLES).top_k([4], k=4)] == [1, 2, 3, 5]
+    assert [item for item, _ in best_of(Ranker(model, IDS, TITLES), [4], k=4)] == [1, 2, 3, 5]
 
 
 def test_many_sessions_in_blocks_are_each_ranked_as_alone(ranker, monkeypatch):
@@ -71,7 +77,7 @@ def test_many_sessions_in_blocks_are_each_ranked_as_alone(ranker, monkeypatch):
 def test_only_some_items_may_be_recommended(ranker):
     among = np.zeros(N + 1, dtype=bool)
     among[[0, 2, 5, 7]] = True
-    full = [item for item, _ in ranker.top_k([5, 1], 9)]
+    full = [item for item, _ in best_of(ranker, [5, 1], 9)]
     items, _ = ranker.top([[5, 1]], 9, among=among)
     assert [item for item in items[0].tolist() if item] == [item for item in full if item in (2, 7)]
     with pytest.raises(InputError, match="10 entries"):
@@ -88,7 +94,7 @@ def test_scores_of_all_items_or_of_some(model, ranker):
 
 def test_source_ids_and_titles(ranker):
     found = ranker.recommend(["i3", "i1"], k=3)
-    assert [(one.position, one.score) for one in found] == ranker.top_k([3, 1], 3)
+    assert [(one.position, one.score) for one in found] == best_of(ranker, [3, 1], 3)
     assert [one.item for one in found] == [f"i{one.position}" for one in found]
     assert found[0].title == f"Item {found[0].position}"
     assert len(ranker.recommend(["i1"], k=99)) == 8 and len(ranker.recommend(["i1"], k=99, include_seen=True)) == 9
