@@ -1,5 +1,4 @@
-"""All benchmarks, one after another: `python -m benchmarks.run [imports] [cooccurrence] [ranking] [jobs] [serving] [train]
-[quality] [demo]`.
+"""All benchmarks, one after another: `python -m benchmarks.run [PART …]`.
 
 Each is a module of its own with options of its own (`python -m benchmarks.train --help`). Results are Markdown on stdout;
 benchmarks/README.md says what was measured when, and where. The quality part trains for hours on two cores; it keeps its runs
@@ -20,6 +19,7 @@ PARTS: dict[str, list[str]] = {
     "ranking": [],
     "jobs": [],
     "serving": [],
+    "generation": [],
     "train": ["--plot", str(HERE / "growth.svg")],
     "quality": ["--workspace", str(HERE / "workspace")],
     "demo": ["--workspace", str(HERE / "workspace" / "demo")],

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from genair_engine.errors import ModelError
@@ -29,6 +30,16 @@ def pick_device(device: str) -> torch.device:
     except (RuntimeError, NotImplementedError, AssertionError) as error:
         raise ModelError(f"The device {device!r} cannot be used here: give auto, cpu, cuda or cuda:1.") from error
     return picked
+
+
+def device_name(device: torch.device) -> str:
+    """What to call a device in a record: "cpu", or the GPU's model."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that could still be used there."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
 
 
 @contextmanager

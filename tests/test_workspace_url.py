@@ -104,7 +104,11 @@ def test_two_machines_make_what_one_makes(on_sqlite: Machines, tiny: Dataset, tm
         first.save_dataset(ReadResult(tiny, []), "test")
         verbs.generate(first, verbs.GenerateRequest(**generate, limit=5))
         assert verbs.generate(second, verbs.GenerateRequest(**generate)).written == tiny.n_items - 5
+        verbs.score(first, verbs.ScoreRequest(dataset="tiny"))
         made[first] = verbs.represent(first, verbs.RepresentRequest(dataset="tiny", model="tiny-llama")).representation
+
+    (there,), (here,) = (verbs.item_scores(machine, "tiny", "b01") for machine in (b, alone))
+    assert (there.scores, there.text, there.stale) == (here.scores, here.text, False)
 
     request = verbs.TrainRequest(dataset="tiny", representation=made[alone], **SMALL)
     whole = verbs.train(alone, request)

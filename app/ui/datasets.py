@@ -14,6 +14,7 @@ def choose() -> verbs.DatasetState:
     datasets = {one.dataset: one for one in verbs.workspace_state(services.workspace()).datasets}
     if not datasets:
         empty_workspace()
+        st.page_link(navigation.HOME, label="Home shows how far everything is", icon=":material/home:")
         st.stop()
     name = state.choice("Dataset", list(datasets), "dataset", on_change=state.forget_all_but_dataset)
     return datasets[name]
@@ -29,7 +30,6 @@ def empty_workspace() -> None:
                 "It comes with this project: a made-up catalogue, two small language models that write its archetypes, and "
                 "two recommenders trained on it. Each page can be used as soon as its part is there."
             )
-            st.page_link(navigation.HOME, label="See how far it is", icon=":material/home:")
         return
     with st.container(border=True):
         st.subheader("No catalogue yet", anchor=False, icon=":material/inventory_2:")

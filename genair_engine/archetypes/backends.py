@@ -8,9 +8,9 @@ transformers are imported only when a model is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from genair_engine.archetypes.sources import ModelSource
 from genair_engine.errors import ModelError
 
-BATCH_SIZE = 16  # of the public code
+BATCH_SIZE = 64
+"""Prompts that are answered at once. Whatever it is, the texts are the same in float32, and memory is what it costs."""
 
 
 class Sampling(BaseModel):
@@ -41,8 +42,9 @@ class Completion:
     """One item's archetype and its states.
 
     text: the answer without special tokens. prompt_tokens, generated_tokens: how many tokens each mean is over (EOS
-    is not counted). finish: "eos", or "length" where the answer was cut off. seconds: the item's share of its batch's
-    wall time. prefill, decoding: float32 [d], means of the last layer's states after the final norm.
+    is not counted). finish: "eos", or "length" where the answer was cut off. seconds: the item's share of the wall time;
+    those of all items together are the whole. prefill, decoding: float32 [d], means of the last layer's states after the
+    final norm.
     """
 
     text: str
@@ -52,6 +54,16 @@ class Completion:
     seconds: float
     prefill: NDArray[np.float32]
     decoding: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an item has no archetype, for a person: what was wrong with which item, and what to do."""
+
+    reason: str
+
+
+Written = Completion | Failure
 
 
 class LanguageModel(Protocol):
@@ -78,10 +90,15 @@ class LanguageModel(Protocol):
         """Number format of weights and states, e.g. "float32": states of two formats are not mixed."""
         ...
 
+    @property
+    def device(self) -> str:
+        """What it runs on, e.g. "cpu" or "NVIDIA H200"."""
+        ...
+
     def generate(
         self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
     ) -> list[Completion]:
-        """One completion for each prompt, in their order."""
+        """One completion for each prompt, in their order. Raises ModelError where a prompt has failed."""
         ...
 
     def generate_batches(
@@ -92,13 +109,32 @@ class LanguageModel(Protocol):
         batch_size: int = BATCH_SIZE,
         *,
         names: Sequence[str] = (),
-    ) -> Iterator[list[tuple[int, Completion]]]:
-        """Batches as they are finished, each a list of (index into prompts, completion): save as you go.
+    ) -> Iterator[list[tuple[int, Written]]]:
+        """What is finished as it is finished, in lists of (index into prompts, completion or failure): save as you go.
 
-        seeds: one non-negative integer a prompt. names: what errors call the prompts (an item's id and title); without
-        them they are "prompt 0", "prompt 1", …
+        Every prompt comes exactly once, in any order; one that fails does not stop the others. seeds: one non-negative integer
+        a prompt. batch_size: the most prompts that are answered at once. names: what failures call the prompts (an item's id
+        and title); without them they are "prompt 0", "prompt 1", …
         """
         ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A language model that can show an answer while it is written."""
+
+    def stream(self, prompt: str, seed: int, sampling: Sampling, *, name: str = "the prompt") -> Iterator[str | Completion]:
+        """The answer so far after every token, and at last the completion: that of `generate`. Raises ModelError."""
+        ...
+
+
+def in_order(batches: Iterable[list[tuple[int, Written]]]) -> list[Completion]:
+    """The completions of all prompts, in their order. Raises ModelError where one has failed."""
+    written = dict(pair for batch in batches for pair in batch)
+    for index in sorted(written):
+        if isinstance(found := written[index], Failure):
+            raise ModelError(found.reason)
+    return [found for _, found in sorted(written.items(), key=lambda pair: pair[0]) if isinstance(found, Completion)]
 
 
 class Encoder(Protocol):

@@ -9,10 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from genair_engine.errors import InputError
+
 MAX_VALUE_CHARACTERS = 100
+LONGEST_TEMPLATE = 20_000
+"""Characters of one part of a template."""
+PLACEHOLDERS = {
+    "instruction": frozenset({"noun"}),
+    "attribute": frozenset({"noun", "key", "value"}),
+    "question": frozenset({"noun"}),
+}
+"""What each part of a template may hold in braces; the attribute sentence must hold {value}."""
 SKIPPED_ATTRIBUTES = frozenset(
     {"fit", "also_buy", "also_view", "similar_item", "imageurl", "imageurlhighres", "image", "images", "asin", "item_id"}
 )
@@ -43,6 +54,45 @@ class PromptTemplate:
         facts = attribute_sentences(attributes, self.attribute, self.noun)
         facts = facts or [self.attribute.format(noun=self.noun, key="name", value=f"unknown {self.noun}")]
         return " ".join((self.instruction.format(noun=self.noun), *facts, self.question.format(noun=self.noun)))
+
+
+def check_template(template: PromptTemplate) -> None:
+    """Raises InputError that names the part where a template cannot be rendered, or would tell nothing of the item."""
+    for part, allowed in PLACEHOLDERS.items():
+        wording = getattr(template, part)
+        if len(wording) > LONGEST_TEMPLATE or "\0" in wording:
+            raise InputError(f"The {part} holds a NUL or more than {LONGEST_TEMPLATE:,} characters.")
+        for name in _placeholders(part, wording):
+            if name not in allowed:
+                known = " and ".join(f"{{{one}}}" for one in sorted(allowed))
+                raise InputError(
+                    f"The {part} has the placeholder {{{name}}}, which is not known: it may have {known}. Write {{{{ and }}}} "
+                    "for braces that are text."
+                )
+    if "value" not in _placeholders("attribute", template.attribute):
+        raise InputError(
+            "The attribute sentence lacks the placeholder {value}: without it the model learns nothing about the item. "
+            f"The paper's is {PAPER.attribute!r}."
+        )
+    if not (template.instruction.strip() or template.question.strip()):
+        raise InputError("Instruction and question are both empty: nothing is asked of the model.")
+    if not template.noun.strip() or len(template.noun) > MAX_VALUE_CHARACTERS or "\0" in template.noun:
+        raise InputError(f"The noun says what the catalogue calls a thing: give it 1 to {MAX_VALUE_CHARACTERS} characters.")
+
+
+def _placeholders(part: str, wording: str) -> list[str]:
+    """The placeholders of a part as they are written, with what follows the name: none but plain names are allowed."""
+    try:
+        fields = list(string.Formatter().parse(wording))
+    except ValueError as error:
+        raise InputError(
+            f"The {part} has a brace without its partner ({error}). Write {{{{ and }}}} for braces that are text."
+        ) from None
+    return [
+        name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+        for _, name, spec, conversion in fields
+        if name is not None
+    ]
 
 
 PAPER = PromptTemplate(

@@ -149,9 +149,14 @@ def level_parts(vectors: FloatArray, widths: Sequence[int]) -> FloatArray:
     Parts of different encoders or models differ in scale by orders of magnitude; so does what a projector with the usual
     initial weights makes of them. widths: columns of the parts, in order. A part that is all zero stays so.
     """
+    return vectors / part_scales(vectors, widths)
+
+
+def part_scales(vectors: FloatArray, widths: Sequence[int]) -> FloatArray:
+    """[sum of widths] what `level_parts` divides each column by, to do the same to a new item's row."""
     parts = np.split(vectors, np.cumsum(widths)[:-1], axis=1)
     scales = [float(np.sqrt(np.square(part, dtype=np.float64).mean())) or 1.0 for part in parts]
-    return np.concatenate([part / np.float32(scale) for part, scale in zip(parts, scales, strict=True)], axis=1)
+    return np.repeat(np.array(scales, dtype=np.float32), widths)
 
 
 def check_finite(values: FloatArray, what: str, names: Sequence[str] = ()) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from genair_engine.archetypes.backends import Sampling
 
-_FIRST = 256
+_FIRST = 32
 _LARGEST = 1 - 2**-23  # times any float32 it is still smaller than that number
 
 
@@ -52,12 +52,18 @@ def next_tokens(logits: Tensor, seen: Tensor, draws: Tensor, sampling: Sampling)
 def nucleus_threshold(probabilities: Tensor, top_p: float) -> Tensor:
     """[b, 1]: the smallest probability in the nucleus, the fewest likeliest tokens that hold `top_p` together.
 
-    Nearly always the nucleus is among the first few hundred tokens, and the vocabulary ([b, vocab]) need not be
-    sorted.
+    Nearly always the nucleus is among the first few tokens, and the vocabulary ([b, vocab]) need not be sorted.
     """
     likeliest = probabilities.topk(min(_FIRST, probabilities.shape[-1])).values
-    if bool((likeliest.sum(dim=-1) < top_p).any()):
-        likeliest = probabilities.sort(dim=-1, descending=True).values
+    smallest = _smallest_of_nucleus(likeliest, top_p)
+    wider = likeliest.sum(dim=-1) < top_p
+    if bool(wider.any()):
+        smallest[wider] = _smallest_of_nucleus(probabilities[wider].sort(dim=-1, descending=True).values, top_p)
+    return smallest
+
+
+def _smallest_of_nucleus(likeliest: Tensor, top_p: float) -> Tensor:
+    """[b, 1], from probabilities in descending order."""
     before = likeliest.cumsum(dim=-1) - likeliest
     last = (before < top_p).sum(dim=-1, keepdim=True) - 1
     return likeliest.gather(1, last.clamp(min=0))

@@ -1,8 +1,7 @@
 """The transformers backend: any causal LM folder of safetensors weights, from the demo models to a 7B chat model.
 
 A prompt goes through the tokenizer's own chat template once (no second BOS, no other model's markers; methods.md 3.5
-#11) and prompts of similar length share a batch. float32 on the CPU, bfloat16 on a GPU; states are summed in float32
-in both.
+#11). float32 on the CPU, bfloat16 on a GPU; states are summed in float32 in both.
 
 Reproducibility: an item's random numbers depend on its seed alone, but the shape of a batch changes the rounding of
 matrix products. In float32 a changed token is possible yet rare (the draw must fall within about 1e-6 of a boundary
@@ -11,21 +10,23 @@ between two tokens); in bfloat16 it is common: there, the same text needs the sa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Sampling
-from genair_engine.archetypes.decoding import Decoder
-from genair_engine.archetypes.sampling import uniforms
+from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order
+from genair_engine.archetypes.decoding import Answer, Decoder, Decoding
 from genair_engine.archetypes.sources import ModelSource
-from genair_engine.devices import enough_memory, pick_device
+from genair_engine.devices import device_name, enough_memory, free_memory, pick_device
 from genair_engine.errors import InputError, ModelError, NonFiniteError
+
+CACHE_SHARE = 0.5
+"""Of the memory that is free, how much the keys and values of all answers may take if each is as long as it may be."""
 
 
 class TransformersModel:
@@ -42,15 +43,17 @@ class TransformersModel:
         self.dim = int(text_config.hidden_size)
         self.backend = "transformers"
         self.precision = str(self._model.dtype).removeprefix("torch.")
+        self.device = device_name(self._model.device)
         self._positions: int | None = getattr(text_config, "max_position_embeddings", None)
+        heads = getattr(text_config, "num_key_value_heads", None) or text_config.num_attention_heads
+        width = getattr(text_config, "head_dim", None) or self.dim // text_config.num_attention_heads
+        self._token_bytes = 2 * text_config.num_hidden_layers * heads * width * self._model.dtype.itemsize
 
     def generate(
         self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
     ) -> list[Completion]:
-        """One completion for each prompt, in their order. Raises as `generate_batches`."""
-        batches = self.generate_batches(prompts, seeds, sampling, names=names)
-        finished = dict(pair for batch in batches for pair in batch)
-        return [finished[i] for i in range(len(prompts))]
+        """One completion for each prompt, in their order. Raises as `generate_batches`, and ModelError where one fails."""
+        return in_order(self.generate_batches(prompts, seeds, sampling, names=names))
 
     def generate_batches(
         self,
@@ -60,93 +63,115 @@ class TransformersModel:
         batch_size: int = BATCH_SIZE,
         *,
         names: Sequence[str] = (),
-    ) -> Iterator[list[tuple[int, Completion]]]:
-        """Finished batches of (index, completion), the longest prompts first: what needs most memory comes at once.
+    ) -> Iterator[list[tuple[int, Written]]]:
+        """What is finished, as it is finished. Prompts that do not fit come first, as failures.
 
-        Answers are cut where the model's positions end. All prompts are checked before the first batch starts. Raises
-        InputError (seeds, names or batch size do not fit), ModelError (a prompt is too long, or the GPU's memory is
-        too small), NonFiniteError (states are NaN or infinite; names the item).
+        Fewer than `batch_size` are answered at once where the memory for their keys and values would not suffice.
+        Answers are cut where the model's positions end. A prompt fails that is empty or too long, or whose states are NaN or
+        infinite. Raises InputError where seeds, names or batch size do not fit, ModelError where the GPU's memory is too
+        small.
         """
         if len(seeds) != len(prompts) or (names and len(names) != len(prompts)) or batch_size < 1:
             raise InputError(
                 f"{len(prompts)} prompts need as many seeds and names (got {len(seeds)} and {len(names)}) and a batch "
                 f"size of at least 1 (got {batch_size})."
             )
-        labels = list(names) or [f"prompt {i}" for i in range(len(prompts))]
-        tokens = [self.tokenize(prompt) for prompt in prompts]
-        self._check_lengths(tokens, labels)
-        order = sorted(range(len(prompts)), key=lambda i: -len(tokens[i]))
-        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        return (
-            self._complete(batch, [tokens[i] for i in batch], [seeds[i] for i in batch], sampling, labels) for batch in batches
+        return self._write(prompts, seeds, sampling, batch_size, names or [f"prompt {i}" for i in range(len(prompts))])
+
+    def stream(self, prompt: str, seed: int, sampling: Sampling, *, name: str = "the prompt") -> Iterator[str | Completion]:
+        """The answer so far after every token, and at last the completion. Raises ModelError where the prompt fails."""
+        tokens = self.tokenize(prompt)
+        if failure := self._misfit(tokens, name):
+            raise ModelError(failure.reason)
+        decoding = self._start([tokens], [seed], sampling, 1)
+        while not decoding.finished:
+            for _, answer in self._step(decoding):
+                written = self._written(answer, len(tokens), name)
+                if isinstance(written, Failure):
+                    raise ModelError(written.reason)
+                yield written
+            if so_far := decoding.tokens(0):
+                yield self._text(so_far).removesuffix("\ufffd")  # the first bytes of a character that is not complete
+
+    def _write(
+        self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, batch_size: int, labels: Sequence[str]
+    ) -> Iterator[list[tuple[int, Written]]]:
+        tokens = self._tokenize(prompts)
+        failed = {i: failure for i, ids in enumerate(tokens) if (failure := self._misfit(ids, labels[i]))}
+        if failed:
+            yield list(failed.items())
+        fit = [i for i in range(len(prompts)) if i not in failed]
+        decoding = self._start([tokens[i] for i in fit], [seeds[i] for i in fit], sampling, batch_size)
+        while not decoding.finished:
+            if answers := self._step(decoding):
+                yield [(fit[k], self._written(answer, len(tokens[fit[k]]), labels[fit[k]])) for k, answer in answers]
+
+    def _start(self, tokens: list[list[int]], seeds: Sequence[int], sampling: Sampling, slots: int) -> Decoding:
+        room = [sampling.max_new_tokens if self._positions is None else self._positions - len(ids) for ids in tokens]
+        budgets = [min(sampling.max_new_tokens, r) for r in room]
+        longest = max(map(len, tokens), default=0) + max(budgets, default=1)
+        fit = int(CACHE_SHARE * free_memory(self._model.device)) // (longest * self._token_bytes)
+        return self._decoder.start(tokens, budgets, seeds, sampling, max(1, min(slots, fit)))
+
+    def _step(self, decoding: Decoding) -> list[tuple[int, Answer]]:
+        with enough_memory(f"Lower the batch size (now up to {decoding.slots} prompts at a time) or max_new_tokens."):
+            return decoding.step()
+
+    def _written(self, answer: Answer, prompt_tokens: int, label: str) -> Written:
+        for part, states in (("prefill", answer.prefill), ("decoding", answer.decoding)):
+            if not np.isfinite(states).all():
+                return Failure(
+                    f"{self.model_id} gave NaN or infinity in the {part} states of {label}: the weights are damaged, or "
+                    f"overflow {self.precision}. Get the model again, or use another one."
+                )
+        return Completion(
+            text=self._text(answer.tokens),
+            prompt_tokens=prompt_tokens,
+            generated_tokens=len(answer.tokens),
+            finish="eos" if answer.ended else "length",
+            seconds=answer.seconds,
+            prefill=answer.prefill,
+            decoding=answer.decoding,
         )
+
+    def _text(self, tokens: list[int]) -> str:
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+
+    def _misfit(self, tokens: list[int], label: str) -> Failure | None:
+        """Why a prompt cannot be answered, if it cannot."""
+        if not tokens:
+            return Failure(f"The prompt of {label} is empty: the template gives this model's tokenizer nothing to read.")
+        if self._positions is not None and len(tokens) >= self._positions:
+            return Failure(
+                f"The prompt of {label} has {len(tokens):,} tokens, and {self.model_id} takes {self._positions:,} positions "
+                "for prompt and answer together. Shorten the item's attributes or use a model with a longer context."
+            )
+        return None
 
     def tokenize(self, prompt: str) -> list[int]:
         """Token ids of the prompt in the chat template; without a template, with the tokenizer's special tokens.
 
         Special tokens are the template's alone: where a catalogue's text spells one out ("</s>"), it stays text.
         """
+        return self._tokenize([prompt])[0]
+
+    def _tokenize(self, prompts: Sequence[str]) -> list[list[int]]:
+        """The same for many, which the tokenizer's own threads share."""
+        if not prompts:
+            return []
+        texts = [self._harmless(prompt) for prompt in prompts]
+        if not self._tokenizer.chat_template:
+            return [list(ids) for ids in self._tokenizer(texts).input_ids]
+        chats = [[{"role": "user", "content": text}] for text in texts]
+        texts = self._tokenizer.apply_chat_template(chats, tokenize=False, add_generation_prompt=True)
+        # The template has written BOS already.
+        return [list(ids) for ids in self._tokenizer(texts, add_special_tokens=False).input_ids]
+
+    def _harmless(self, prompt: str) -> str:
+        prompt = prompt.encode("utf-8", "replace").decode()  # half a surrogate pair is no text to a tokenizer
         for token in self._special_tokens:
             prompt = prompt.replace(token, f"{token[0]} {token[1:]}")
-        if not self._tokenizer.chat_template:
-            return list(self._tokenizer(prompt).input_ids)
-        message = [{"role": "user", "content": prompt}]
-        text = self._tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-        return list(self._tokenizer(text, add_special_tokens=False).input_ids)  # the template has written BOS already
-
-    def _check_lengths(self, tokens: list[list[int]], labels: list[str]) -> None:
-        for ids, label in zip(tokens, labels, strict=True):
-            if not ids:
-                raise InputError(f"The prompt of {label} is empty.")
-            if self._positions is not None and len(ids) >= self._positions:
-                raise ModelError(
-                    f"The prompt of {label} has {len(ids)} tokens, and {self.model_id} takes {self._positions} "
-                    "positions for prompt and answer together. Shorten the item's attributes or use a model with a "
-                    "longer context."
-                )
-
-    def _complete(
-        self, batch: list[int], prompts: list[list[int]], seeds: list[int], sampling: Sampling, labels: list[str]
-    ) -> list[tuple[int, Completion]]:
-        started = time.perf_counter()
-        room = [sampling.max_new_tokens if self._positions is None else self._positions - len(p) for p in prompts]
-        budgets = [min(sampling.max_new_tokens, r) for r in room]
-        at_once = f"{len(batch)} prompts of up to {len(prompts[0])} tokens"
-        with enough_memory(f"Lower the batch size or max_new_tokens (now {at_once} at a time)."):
-            decoded = self._decoder.decode(prompts, budgets, uniforms(seeds, max(budgets)), sampling)
-        for part, states in (("prefill", decoded.prefill), ("decoding", decoded.decoding)):
-            bad = (~torch.isfinite(states).all(dim=1)).nonzero()
-            if len(bad):
-                raise NonFiniteError(
-                    f"{self.model_id} gave NaN or infinity in the {part} states of {labels[batch[int(bad[0])]]} "
-                    f"({len(bad)} of {len(batch)} in its batch): the weights are damaged or overflow this precision."
-                )
-        texts = self._tokenizer.batch_decode(decoded.tokens, skip_special_tokens=True)
-        seconds = (time.perf_counter() - started) / len(batch)
-        return [
-            (
-                index,
-                Completion(
-                    text=text.strip(),
-                    prompt_tokens=len(prompt),
-                    generated_tokens=len(answer),
-                    finish="eos" if ended else "length",
-                    seconds=seconds,
-                    prefill=prefill,
-                    decoding=decoding,
-                ),
-            )
-            for index, text, prompt, answer, ended, prefill, decoding in zip(
-                batch,
-                texts,
-                prompts,
-                decoded.tokens,
-                decoded.ended,
-                decoded.prefill.numpy(),
-                decoded.decoding.numpy(),
-                strict=True,
-            )
-        ]
+        return prompt
 
 
 def _load(source: ModelSource, device: torch.device) -> tuple[Any, Any]:
@@ -155,12 +180,19 @@ def _load(source: ModelSource, device: torch.device) -> tuple[Any, Any]:
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise ModelError(
+            f"{source.model_id} ({source.folder}) has no tokenizer that can be read: put the model's tokenizer.json and "
+            f"tokenizer_config.json there. ({_first_line(error)})"
+        ) from error
+    try:
         model, info = AutoModelForCausalLM.from_pretrained(
             source.folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{source.model_id} ({source.folder}) cannot be loaded as a causal LM: {reason}") from error
+        raise ModelError(
+            f"{source.model_id} ({source.folder}) cannot be loaded as a causal LM: {_first_line(error)}"
+        ) from error
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise ModelError(
@@ -173,6 +205,10 @@ def _load(source: ModelSource, device: torch.device) -> tuple[Any, Any]:
         if not torch.isfinite(weight).all():
             raise NonFiniteError(f"The weights {name} of {source.model_id} hold NaN or infinity: get the model again.")
     return model.to(device).eval(), tokenizer
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> set[int]:

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from genair_engine.archetypes.backends import BATCH_SIZE, Completion, LanguageModel, Sampling, load_language_model
+from genair_engine.archetypes.backends import (
+    BATCH_SIZE,
+    Completion,
+    Failure,
+    LanguageModel,
+    Sampling,
+    Written,
+    in_order,
+    load_language_model,
+)
 from genair_engine.archetypes.sources import find_model
 from genair_engine.cluster.connection import connect, cpus, importable, placed, portable, readable_errors
 from genair_engine.errors import GenairError, ModelError
@@ -39,14 +48,13 @@ class ClusterModel:
         ask = ray.remote(_describe).options(num_gpus=min(self._gpus, 1), num_cpus=cpus(settings))
         with readable_errors(ray):
             facts = ray.get(ask.remote(settings, name, self._device))
-        self.model_id, self.revision, self.dim, self.backend, self.precision = facts
+        self.model_id, self.revision, self.dim, self.backend, self.precision, self.device = facts
 
     def generate(
         self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
     ) -> list[Completion]:
-        """One completion for each prompt, in their order."""
-        finished = dict(pair for block in self.generate_batches(prompts, seeds, sampling, names=names) for pair in block)
-        return [finished[index] for index in range(len(prompts))]
+        """One completion for each prompt, in their order. Raises ModelError where one fails."""
+        return in_order(self.generate_batches(prompts, seeds, sampling, names=names))
 
     def generate_batches(
         self,
@@ -56,8 +64,8 @@ class ClusterModel:
         batch_size: int = BATCH_SIZE,
         *,
         names: Sequence[str] = (),
-    ) -> Iterator[list[tuple[int, Completion]]]:
-        """Blocks of (index, completion) as the machines finish them, the longest prompts first.
+    ) -> Iterator[list[tuple[int, Written]]]:
+        """Blocks of (index, completion or failure) as the machines finish them, the longest prompts first.
 
         Close the iterator to end the work. Raises as a model on this machine, and OutageError where the cluster fails.
         """
@@ -88,10 +96,10 @@ class ClusterModel:
                 yield [_pair(block, row) for row in range(len(block["index"]))]
 
 
-def _describe(settings: Settings, name: str, device: str) -> tuple[str, str, int, str, str]:
+def _describe(settings: Settings, name: str, device: str) -> tuple[str, str, int, str, str, str]:
     """On a machine of the cluster: what the model is there."""
     model = _load(settings, name, device)
-    return model.model_id, model.revision, model.dim, model.backend, model.precision
+    return model.model_id, model.revision, model.dim, model.backend, model.precision, model.device
 
 
 def _load(settings: Settings, name: str, device: str) -> LanguageModel:
@@ -123,16 +131,22 @@ class _Writer:
             written = [pair for batch in batches for pair in batch]
         except GenairError as error:
             raise portable(error) from None
-        return {"index": block["index"][[row for row, _ in written]]} | {
-            name: np.array([getattr(completion, name) for _, completion in written]) for name in _FIELDS
-        }
+        states = np.zeros(self._model.dim, dtype=np.float32)
+        nothing = Completion("", 0, 0, "length", 0.0, states, states)  # beside a failure, as all columns have all rows
+        completions = [one if isinstance(one, Completion) else nothing for _, one in written]
+        return {
+            "index": block["index"][[row for row, _ in written]],
+            "failure": np.array([one.reason if isinstance(one, Failure) else "" for _, one in written]),
+        } | {name: np.array([getattr(completion, name) for completion in completions]) for name in _FIELDS}
 
 
 _FIELDS = tuple(Completion.__dataclass_fields__)
 
 
-def _pair(block: Mapping[str, Any], row: int) -> tuple[int, Completion]:
-    """Index and completion of a row, as Python's own values and arrays."""
+def _pair(block: Mapping[str, Any], row: int) -> tuple[int, Written]:
+    """Index, and completion or failure, of a row, as Python's own values and arrays."""
+    if block["failure"][row]:
+        return int(block["index"][row]), Failure(str(block["failure"][row]))
     values = {name: block[name][row] for name in _FIELDS}
     states = {name: values[name] for name in ("prefill", "decoding")}
     return int(block["index"][row]), Completion(

@@ -114,6 +114,13 @@ KINDS = {
             _dataset_exists,
         ),
         Kind(
+            "score",
+            verbs.ScoreRequest,
+            verbs.score,
+            lambda r: f"Score the archetypes of {r.dataset}" + (f" by {', '.join(r.archetypes)}" if r.archetypes else ""),
+            _dataset_exists,
+        ),
+        Kind(
             "represent",
             verbs.RepresentRequest,
             verbs.represent,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from genair_engine.errors import NotFoundError
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, ItemRow
+from genair_engine.store.tables import ArchetypeFailureRow, ArchetypeRow, ArchetypeSetRow, ItemRow
 
 
 def find_set(session: Session, dataset_id: int, name: str) -> ArchetypeSetRow:
@@ -47,6 +47,25 @@ def list_sets(session: Session, dataset_id: int) -> list[tuple[ArchetypeSetRow, 
 def written_positions(session: Session, set_id: str) -> set[int]:
     """Items that have a text in the set."""
     return set(session.scalars(select(ArchetypeRow.position).where(ArchetypeRow.set_id == set_id)))
+
+
+def failures_of_set(session: Session, set_id: str) -> dict[int, str]:
+    """Item position to why the last attempt wrote no text of it, in the catalogue's order."""
+    rows = session.execute(
+        select(ArchetypeFailureRow.position, ArchetypeFailureRow.reason)
+        .where(ArchetypeFailureRow.set_id == set_id)
+        .order_by(ArchetypeFailureRow.position)
+    )
+    return {position: reason for position, reason in rows}
+
+
+def settle_failures(session: Session, set_id: str, failed: Mapping[int, str], written: Sequence[int]) -> None:
+    """Keeps why these items failed, and forgets earlier failures of items that have been written."""
+    settled = [*failed, *written]
+    session.execute(
+        delete(ArchetypeFailureRow).where(ArchetypeFailureRow.set_id == set_id, ArchetypeFailureRow.position.in_(settled))
+    )
+    session.add_all(ArchetypeFailureRow(set_id=set_id, position=item, reason=reason) for item, reason in failed.items())
 
 
 def texts_of_set(session: Session, set_id: str) -> dict[int, str]:

@@ -75,6 +75,7 @@ class Base(DeclarativeBase):
         dict[str, int]: JSON,
         dict[str, float]: JSON,
         list[int]: JSON,
+        list[str]: JSON,
         list[dict[str, Any]]: JSON,
         str: Text,
         float: Float,
@@ -183,7 +184,8 @@ class ArchetypeSetRow(Base):
 
 
 class ArchetypeRow(Base):
-    """The archetype of one item. finish: "eos" or "length" (cut at the most new tokens allowed)."""
+    """The archetype of one item. finish: "eos" or "length" (cut at the most new tokens allowed). device: what wrote it, "" for
+    texts that were written before this was kept."""
 
     __tablename__ = "archetypes"
     __table_args__ = (
@@ -199,6 +201,91 @@ class ArchetypeRow(Base):
     generated_tokens: Mapped[int]
     finish: Mapped[str]
     seconds: Mapped[float]
+    device: Mapped[str] = mapped_column(default="", server_default="")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ArchetypeFailureRow(Base):
+    """An item that the last attempt could not write an archetype of, and why; it goes when one is written."""
+
+    __tablename__ = "archetype_failures"
+
+    set_id: Mapped[str] = mapped_column(String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reason: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ScorecardRow(Base):
+    """The scorecard of an archetype set: what was measured when it held `texts` texts, the newest of them `last_text`.
+
+    version: of the measures' definitions. behaviour: {"auc", "low", "high", "pairs"}. file: the items' scores, one array a
+    measure, row k for item k + 1.
+    """
+
+    __tablename__ = "scorecards"
+
+    set_id: Mapped[str] = mapped_column(String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int]
+    texts: Mapped[int]
+    last_text: Mapped[int]
+    behaviour: Mapped[dict[str, Any]]
+    file: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class VoteRow(Base):
+    """One person's ballot on the archetypes of one item.
+
+    sets: those that were shown beside each other. winner: the best of them, or None; up, down: thumbs. A ballot with
+    neither is a tie of all. blind: whether the models' names were hidden. who: a name, if one was given.
+    """
+
+    __tablename__ = "votes"
+    __table_args__ = (
+        ForeignKeyConstraint(["dataset_id", "position"], ["items.dataset_id", "items.position"], ondelete="CASCADE"),
+        Index(None, "dataset_id", "position"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int]
+    position: Mapped[int]
+    sets: Mapped[list[str]]
+    winner: Mapped[str | None] = mapped_column(String(32))
+    up: Mapped[list[str]]
+    down: Mapped[list[str]]
+    blind: Mapped[bool]
+    reason: Mapped[str]
+    who: Mapped[str | None] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class PinRow(Base):
+    """The archetype that representations use for an item, whatever set they are made from."""
+
+    __tablename__ = "pins"
+    __table_args__ = (
+        ForeignKeyConstraint(["dataset_id", "position"], ["items.dataset_id", "items.position"], ondelete="CASCADE"),
+    )
+
+    dataset_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    set_id: Mapped[str] = mapped_column(String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), index=True)
+    who: Mapped[str | None] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class PromptTemplateRow(Base):
+    """A saved version of a prompt template, for all data sets (`archetypes.prompts.PromptTemplate`); never changed."""
+
+    __tablename__ = "prompt_templates"
+
+    version: Mapped[str] = mapped_column(String(80), primary_key=True)
+    name: Mapped[str] = mapped_column(String(60), index=True)
+    instruction: Mapped[str]
+    attribute: Mapped[str]
+    question: Mapped[str]
+    noun: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

@@ -4,8 +4,10 @@ Pages, CLI and jobs call these and nothing below them. A request's fields, with 
 the only source of CLI options, form fields and their help.
 """
 
+from genair_engine.archetypes.diff import word_diff
+from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
-from genair_engine.verbs.archetypes import GenerateRequest, GenerateResult, generate
+from genair_engine.verbs.archetypes import FailedItem, GenerateRequest, GenerateResult, generate
 from genair_engine.verbs.base import Progress, Request, Result
 from genair_engine.verbs.browse import (
     ArchetypeText,
@@ -44,6 +46,30 @@ from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
 from genair_engine.verbs.estimate import Estimate, estimate
 from genair_engine.verbs.export import ExportRequest, ExportResult, export
 from genair_engine.verbs.index import IndexRequest, IndexResult, index
+from genair_engine.verbs.pins import Pin, PinRequest, PinResult, pin
+from genair_engine.verbs.prompts import (
+    PromptRenderRequest,
+    PromptRenderResult,
+    PromptSaveRequest,
+    PromptSaveResult,
+    PromptsRequest,
+    PromptsResult,
+    SavedPrompt,
+    prompt_render,
+    prompt_save,
+    prompts,
+)
+from genair_engine.verbs.ratings import (
+    Rate,
+    RateRequest,
+    RateResult,
+    RatingsRequest,
+    RatingsResult,
+    Thumbs,
+    Vote,
+    rate,
+    ratings,
+)
 from genair_engine.verbs.recommendation import (
     BatchRequest,
     BatchResult,
@@ -56,15 +82,20 @@ from genair_engine.verbs.recommendation import (
 )
 from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
+from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
+from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, score_text
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
+from genair_engine.verbs.what_if import ChangedSession, WhatIfRequest, WhatIfResult, what_if
 
 __all__ = [
     "DEMO",
+    "MEASURES",
     "METHOD_FACTS",
     "SUN_HAT",
     "ArchetypeText",
     "BatchRequest",
     "BatchResult",
+    "ChangedSession",
     "CompareRequest",
     "CompareResult",
     "DatasetState",
@@ -81,6 +112,7 @@ __all__ = [
     "EvaluateRequest",
     "ExportRequest",
     "ExportResult",
+    "FailedItem",
     "GenerateRequest",
     "GenerateResult",
     "ImportRequest",
@@ -90,8 +122,25 @@ __all__ = [
     "Item",
     "ItemDetail",
     "ItemList",
+    "ItemScores",
+    "MarkedClaim",
+    "Measure",
     "MethodFacts",
+    "Pin",
+    "PinRequest",
+    "PinResult",
     "Progress",
+    "PromptRenderRequest",
+    "PromptRenderResult",
+    "PromptSaveRequest",
+    "PromptSaveResult",
+    "PromptsRequest",
+    "PromptsResult",
+    "Rate",
+    "RateRequest",
+    "RateResult",
+    "RatingsRequest",
+    "RatingsResult",
     "RecommendRequest",
     "RecommendResult",
     "RecommendedItem",
@@ -103,12 +152,22 @@ __all__ = [
     "Request",
     "Result",
     "RunResult",
+    "SavedPrompt",
+    "ScoreRequest",
+    "ScoreResult",
     "SearchRequest",
+    "SetScores",
+    "Summary",
     "SweepRequest",
     "SweepResult",
     "SweepRow",
+    "TextScores",
+    "Thumbs",
     "TrainRequest",
+    "Vote",
     "WatchedRun",
+    "WhatIfRequest",
+    "WhatIfResult",
     "WorkspaceState",
     "archetype_snippets",
     "check",
@@ -124,18 +183,29 @@ __all__ = [
     "import_dataset",
     "index",
     "item_detail",
+    "item_scores",
     "items_of",
     "known_items",
     "load_recommender",
+    "pin",
+    "prompt_render",
+    "prompt_save",
+    "prompts",
     "protocol_in_words",
+    "rate",
+    "ratings",
     "recommend",
     "report",
     "represent",
     "run_epochs",
     "runs_of_grid",
+    "score",
+    "score_text",
     "search",
     "sweep",
     "train",
     "watched_runs",
+    "what_if",
+    "word_diff",
     "workspace_state",
 ]

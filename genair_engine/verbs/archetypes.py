@@ -1,38 +1,34 @@
 """The verb `generate`: a language model writes archetypes for a data set's items, and their states are kept with them.
 
-Work is saved as it goes: every few hundred items their states become an artifact and then their texts become rows, so an
-interrupted call loses little, and the same call again goes on where it stopped. Every item draws from its own seed, so that
-its text depends on model, prompt and sampling and not on its order or company, up to rounding (see `archetypes.sampling`).
+Work is saved as it goes (`run_generation`), so that the same call again goes on where an interrupted one stopped. Every item
+draws from its own seed, so that its text depends on model, prompt and sampling and not on its order or company, up to rounding
+(see `archetypes.sampling`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Generator
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from pydantic import Field
 
 from genair_engine import __version__
-from genair_engine.archetypes.backends import BATCH_SIZE, Completion, LanguageModel, Sampling
+from genair_engine.archetypes.backends import BATCH_SIZE, LanguageModel, Sampling
 from genair_engine.archetypes.prompts import PAPER
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.cluster import language_model
-from genair_engine.errors import InputError, WorkspaceError
+from genair_engine.errors import InputError, ModelError, WorkspaceError
 from genair_engine.store import artifacts
 from genair_engine.store.archetypes import find_set_by_key, written_positions
-from genair_engine.store.keys import archetype_key, new_id
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, DatasetRow
-from genair_engine.verbs.base import Progress, Request, Result, positional, silent
+from genair_engine.store.keys import archetype_key
+from genair_engine.store.tables import ArchetypeSetRow, DatasetRow
+from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.run_generation import Task, remove_orphans, write
 from genair_engine.workspace import Workspace
 
-SAVE_EVERY = 256
-"""Items whose states share an artifact: at most this many are written again after an interruption."""
+NAMED_FAILURES = 5
+"""Failed items that a result names."""
 
 
 class GenerateRequest(Request):
@@ -43,12 +39,20 @@ class GenerateRequest(Request):
     limit: int | None = Field(None, ge=1, description="only the first so many items of the catalogue [items]")
     sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
     seed: int = Field(42, ge=0, le=2**31 - 1, description="every item draws from its own seed, made from this and its id")
-    batch_size: int = Field(BATCH_SIZE, ge=1, le=4096, description="items written at once; changes speed and memory")
+    batch_size: int = Field(BATCH_SIZE, ge=1, le=4096, description="items written at once, fewer where memory is short")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
 
 
+class FailedItem(Record):
+    """An item that no archetype could be written of. item: its source id."""
+
+    item: str
+    reason: str
+
+
 class GenerateResult(Result):
-    """archetypes: id of the set. items: texts it now holds; written: how many of them are new."""
+    """archetypes: id of the set. items: texts it now holds; written: how many of them are new; failed: how many were tried in
+    vain, the first few of which are in failures."""
 
     dataset: str
     archetypes: str
@@ -56,6 +60,8 @@ class GenerateResult(Result):
     prompt_version: str
     items: int
     written: int
+    failed: int
+    failures: list[FailedItem]
     of: int
     tokens: int
     seconds: float
@@ -64,12 +70,23 @@ class GenerateResult(Result):
         rate = f", {self.tokens / self.seconds:,.0f} tokens/s" if self.seconds and self.tokens else ""
         return [
             f"{self.model} wrote {self.written:,} archetypes for {self.dataset} in {self.seconds:.1f} s{rate}; set "
-            f"{self.archetypes} now holds {self.items:,} of {self.of:,} items."
+            f"{self.archetypes} now holds {self.items:,} of {self.of:,} items.",
+            *self._failed(),
         ]
+
+    def _failed(self) -> list[str]:
+        if not self.failed:
+            return []
+        head = f"{self.failed:,} {'item' if self.failed == 1 else 'items'} failed; the same command tries again:"
+        more = self.failed - len(self.failures)
+        return [head, *(f"  {failure.reason}" for failure in self.failures), *([f"  … and {more:,} more."] if more else [])]
 
 
 def generate(workspace: Workspace, request: GenerateRequest, progress: Progress = silent) -> GenerateResult:
-    """Write what is missing. Raises NotFoundError, ModelError, or NonFiniteError that names the first bad item."""
+    """Write what is missing. Raises NotFoundError, or ModelError where the model cannot be used or writes no item at all.
+
+    An item that fails does not stop the others: it is in the result, and in the database with the reason.
+    """
     dataset = workspace.load_dataset(request.dataset)
     row = workspace.dataset_row(request.dataset)
     model = language_model(workspace.settings, request.model, request.device)
@@ -93,39 +110,30 @@ def _write_missing(
 ) -> GenerateResult:
     with workspace.reading() as session:
         there = written_positions(session, archetypes.id)
+    remove_orphans(workspace, archetypes, there)
     wanted = range(1, min(request.limit or dataset.n_items, dataset.n_items) + 1)
     missing = [position for position in wanted if position not in there]
-
-    started, tokens, written = time.perf_counter(), 0, 0
-    progress(0, len(missing), f"{model.model_id} writes archetypes")
-    with closing(_completions(model, dataset, missing, request)) as chunks:
-        for chunk in chunks:
-            _save(workspace, archetypes, chunk)
-            written += len(chunk)
-            tokens += sum(completion.generated_tokens for _, completion in chunk)
-            progress(written, len(missing), f"{model.model_id} writes archetypes")
+    task = Task(missing, request.sampling, request.seed, request.batch_size)
+    tally = write(workspace, dataset, model, archetypes, task, progress)
+    failures = [
+        FailedItem(item=dataset.items["item_id"].iloc[position - 1], reason=reason)
+        for position, reason in sorted(tally.failed.items())
+    ]
+    if failures and not there and not tally.written:
+        raise ModelError(f"{model.model_id} wrote none of the {len(failures):,} items. The first: {failures[0].reason}")
     return GenerateResult(
         dataset=dataset.name,
         archetypes=archetypes.id,
         model=model.model_id,
         prompt_version=PAPER.version,
-        items=len(there) + written,
-        written=written,
+        items=len(there) + tally.written,
+        written=tally.written,
+        failed=len(failures),
+        failures=failures[:NAMED_FAILURES],
         of=dataset.n_items,
-        tokens=tokens,
-        seconds=time.perf_counter() - started,
+        tokens=tally.tokens,
+        seconds=tally.seconds,
     )
-
-
-def item_seed(seed: int, item_id: str) -> int:
-    """The seed of one item's text, from the call's seed and the item's source id (31 bits)."""
-    return int.from_bytes(hashlib.sha256(f"{seed}\x1f{item_id}".encode()).digest()[:4], "big") >> 1
-
-
-def item_labels(items: pd.DataFrame) -> list[str]:
-    """How errors name items: source id and title."""
-    pairs = zip(items["item_id"], items["title"], strict=True)
-    return [f"item {item_id!r} ({title[:60] or 'no title'})" for item_id, title in pairs]
 
 
 def states_of(folder: Path, n_items: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
@@ -172,54 +180,3 @@ def _remove_if_nothing_was_saved(workspace: Workspace, archetypes: ArchetypeSetR
     folder = workspace.path(archetypes.folder)
     if not any(folder.glob("states-*.safetensors")):
         artifacts.remove(folder)
-
-
-def _completions(
-    model: LanguageModel, dataset: Dataset, positions: list[int], request: GenerateRequest
-) -> Generator[list[tuple[int, Completion]]]:
-    """Finished (position, completion) pairs, `SAVE_EVERY` or a few more at a time."""
-    items = dataset.items.iloc[[position - 1 for position in positions]]
-    batches = model.generate_batches(
-        [PAPER.render(attributes) for attributes in items["attributes"]],
-        [item_seed(request.seed, item_id) for item_id in items["item_id"]],
-        request.sampling,
-        request.batch_size,
-        names=item_labels(items),
-    )
-    chunk: list[tuple[int, Completion]] = []
-    for batch in batches:
-        chunk += [(positions[index], completion) for index, completion in batch]
-        if len(chunk) >= SAVE_EVERY:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _save(workspace: Workspace, archetypes: ArchetypeSetRow, chunk: list[tuple[int, Completion]]) -> None:
-    """States first, rows second: a text in the database always has its states."""
-    name = f"{archetypes.folder}/states-{chunk[0][0]:08d}-{new_id()}.safetensors"
-    artifacts.save_arrays(
-        workspace.path(name),
-        {
-            "positions": np.array([position for position, _ in chunk], dtype=np.int64),
-            "prefill": np.stack([completion.prefill for _, completion in chunk]),
-            "decoding": np.stack([completion.decoding for _, completion in chunk]),
-        },
-    )
-    workspace.publish(name)
-    with workspace.session() as session:
-        session.merge(archetypes)
-        session.flush()
-        session.add_all(
-            ArchetypeRow(
-                set_id=archetypes.id,
-                position=position,
-                text=completion.text,
-                prompt_tokens=completion.prompt_tokens,
-                generated_tokens=completion.generated_tokens,
-                finish=completion.finish,
-                seconds=completion.seconds,
-            )
-            for position, completion in chunk
-        )

@@ -86,8 +86,9 @@ def demo(workspace: Workspace, request: DemoRequest, progress: Progress = silent
     tell = _shared(progress)
     if not _is_there(workspace):
         with tempfile.TemporaryDirectory() as folder:
-            write_catalogue(demo_catalogue(items=request.items, users=USERS_AN_ITEM * request.items), Path(folder))
-            import_dataset(workspace, ImportRequest(path=Path(folder), name=DEMO, format="tables"), tell("import"))
+            path = Path(folder) / DEMO
+            write_catalogue(demo_catalogue(items=request.items, users=USERS_AN_ITEM * request.items), path)
+            import_dataset(workspace, ImportRequest(path=path, name=DEMO, format="tables"), tell("import"))
     written = {}
     for model in LANGUAGE_MODELS:
         wanted = GenerateRequest(dataset=DEMO, model=model, device=request.device)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.errors import NotFoundError
+from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store import runs as rows
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
 from genair_engine.workspace import Workspace
@@ -90,6 +90,17 @@ def load_recommender(workspace: Workspace, run: str) -> tuple[Dataset, Recommend
 
     recommender = Recommender.load(run, workspace)
     return workspace.load_dataset(recommender.dataset), recommender
+
+
+def positions_of(dataset: Dataset, item_ids: list[str]) -> list[int]:
+    """Item indices 1…n of source ids. Raises NotFoundError for the first that does not exist."""
+    if not item_ids:
+        raise InputError("The session is empty: give at least one item id.")
+    found = dataset.position_of.reindex(item_ids)
+    if found.isna().any():
+        unknown = item_ids[int(found.isna().to_numpy().argmax())]
+        raise NotFoundError(f"item in {dataset.name!r}", unknown, hint="Look items up on the Items page.")
+    return [int(position) for position in found]
 
 
 class Recommenders:

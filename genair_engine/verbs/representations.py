@@ -1,17 +1,20 @@
 """The verb `represent`: from states or text embeddings to the frozen item representation E (GenAIR eq. 6–7).
 
 A causal language model is represented by its own states, which `generate` kept. A text encoder embeds the metadata as the
-prefill part, the texts that a language model wrote as the decoding part, and on demand the titles as one more part.
+prefill part, the texts that a language model wrote as the decoding part, and on demand the titles as one more part. Where
+an item's archetype is pinned (`verbs.pins`), the pinned one is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from genair_engine import __version__
 from genair_engine.archetypes import representation
@@ -24,8 +27,10 @@ from genair_engine.store import artifacts
 from genair_engine.store.archetypes import find_set, texts_of_set, written_positions
 from genair_engine.store.keys import new_id
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
-from genair_engine.verbs.archetypes import item_labels, states_of
+from genair_engine.store.votes import list_pins
+from genair_engine.verbs.archetypes import states_of
 from genair_engine.verbs.base import Progress, Request, Result, positional, silent
+from genair_engine.verbs.run_generation import item_labels
 from genair_engine.workspace import Workspace
 
 LONGEST_STEM = 25
@@ -34,7 +39,21 @@ LONGEST_STEM = 25
 ENCODE_CHUNK = 512
 """Texts between two reports of progress."""
 
+PIN_ADVICE = "It is pinned: pin one by the same model, take the pin off (`pin DATASET ITEM --off`), or give --ignore-pins."
+
 States = dict[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a representation is made from. archetypes: the set, where there is one.
+
+    pinned: item position → set whose archetype is in the place of that set's own.
+    """
+
+    states: States
+    archetypes: ArchetypeSetRow | None
+    pinned: dict[int, ArchetypeSetRow] = field(default_factory=dict)
 
 
 class RepresentRequest(Request):
@@ -51,10 +70,11 @@ class RepresentRequest(Request):
     title: bool = Field(False, description="for an encoder: embed the titles alone as one more part")
     variance: float | None = Field(0.95, gt=0, le=1, description="share of each part's variance that PCA keeps")
     components: int | None = Field(None, ge=1, description="fixed number of components a part, instead of a variance")
+    ignore_pins: bool = Field(False, description="use the set's own archetypes, also where another one is pinned")
 
 
 class RepresentResult(Result):
-    """dims: columns a part; explained: share of variance they hold."""
+    """dims: columns a part; explained: share of variance they hold. pinned: items with the pinned archetype of another set."""
 
     dataset: str
     representation: str
@@ -63,10 +83,14 @@ class RepresentResult(Result):
     items: int
     dims: dict[str, int]
     explained: dict[str, float]
+    pinned: int
 
     def lines(self) -> list[str]:
+        pins = f" {self.pinned:,} items have pinned archetypes of other sets." if self.pinned else ""
         parts = ", ".join(f"{part} {dim} columns ({self.explained[part]:.1%} of variance)" for part, dim in self.dims.items())
-        return [f"Representation {self.representation} of {self.items:,} items of {self.dataset} by {self.model}: {parts}."]
+        return [
+            f"Representation {self.representation} of {self.items:,} items of {self.dataset} by {self.model}: {parts}.{pins}"
+        ]
 
 
 def represent(workspace: Workspace, request: RepresentRequest, progress: Progress = silent) -> RepresentResult:
@@ -75,16 +99,16 @@ def represent(workspace: Workspace, request: RepresentRequest, progress: Progres
     row = workspace.dataset_row(request.dataset)
     source = find_model(request.model, workspace.settings.models_dir)
     gather = _encoded if source.is_encoder else _generated
-    states, archetypes = gather(workspace, dataset, row, source, request, progress)
+    gathered = gather(workspace, dataset, row, source, request, progress)
     made = representation.represent(
-        states,
+        gathered.states,
         variance=None if request.components else request.variance,
         components=request.components,
         names=item_labels(dataset.items),
     )
     dims = {part: len(basis.components) for part, basis in made.bases.items()}
     explained = {part: float(basis.explained_ratio.sum()) for part, basis in made.bases.items()}
-    kept = _save(workspace, row, source, request, archetypes, made, dims, explained)
+    kept = _save(workspace, dataset, row, source, request, gathered, made, dims, explained)
     return represent_result(kept, row)
 
 
@@ -98,6 +122,7 @@ def represent_result(kept: RepresentationRow, owner: DatasetRow) -> RepresentRes
         items=owner.n_items,
         dims=kept.dims,
         explained=kept.explained,
+        pinned=len(kept.provenance.get("pinned", {})),
     )
 
 
@@ -114,7 +139,7 @@ def _generated(
     source: ModelSource,
     request: RepresentRequest,
     progress: Progress,  # noqa: ARG001 - loading states is quick
-) -> tuple[States, ArchetypeSetRow]:
+) -> Gathered:
     if request.title:
         raise InputError(f"{source.model_id!r} is a language model and embeds no titles alone: use an encoder such as minilm.")
     with workspace.reading() as session:
@@ -125,11 +150,19 @@ def _generated(
                 f"written by {archetypes.model!r}, revision {archetypes.revision[:12]} (here: {source.revision[:12]}). "
                 "Generate its archetypes, or use an encoder such as minilm."
             )
-        _require_all(written_positions(session, archetypes.id), dataset, archetypes.model)
+        pinned = _pinned(session, row, archetypes, request)
+        for position, of in pinned.items():
+            refuse_other_states(of, archetypes, item_labels(dataset.items.iloc[[position - 1]])[0], PIN_ADVICE)
+        _require_all(written_positions(session, archetypes.id) | pinned.keys(), dataset, archetypes.model)
     prefill, decoding, there = states_of(workspace.fetch(archetypes.folder), dataset.n_items)
+    for of in {one.id: one for one in pinned.values()}.values():
+        rows = np.array([position - 1 for position, one in pinned.items() if one.id == of.id])
+        others = states_of(workspace.fetch(of.folder), dataset.n_items)
+        for own, other in zip((prefill, decoding, there), others, strict=True):
+            own[rows] = other[rows]
     _require_all(set((np.flatnonzero(there) + 1).tolist()), dataset, archetypes.model)
     states = {"prefill": prefill, "decoding": decoding}
-    return {part: states[part] for part in _parts(request, list(states))}, archetypes
+    return Gathered({part: states[part] for part in _parts(request, list(states))}, archetypes, pinned)
 
 
 def _encoded(
@@ -139,13 +172,17 @@ def _encoded(
     source: ModelSource,
     request: RepresentRequest,
     progress: Progress,
-) -> tuple[States, ArchetypeSetRow | None]:
+) -> Gathered:
     texts: dict[str, list[str]] = {"prefill": metadata_texts(dataset)}
-    archetypes = None
+    archetypes, pinned = None, {}
     if request.archetypes is not None:
         with workspace.reading() as session:
             archetypes = find_set(session, row.id, request.archetypes)
             written = texts_of_set(session, archetypes.id)
+            pinned = _pinned(session, row, archetypes, request)
+            for of in {one.id: one for one in pinned.values()}.values():
+                theirs = texts_of_set(session, of.id)
+                written |= {position: theirs[position] for position, one in pinned.items() if one.id == of.id}
         _require_all(written.keys(), dataset, archetypes.model)
         texts["decoding"] = [written[position] for position in range(1, dataset.n_items + 1)]
     parts = _parts(request, list(texts))
@@ -162,7 +199,32 @@ def _encoded(
             done += len(rows[-1])
             progress(done, len(parts) * dataset.n_items, f"{source.model_id} embeds the {part} part")
         states[part] = np.concatenate(rows)
-    return states, archetypes
+    return Gathered(states, archetypes, pinned)
+
+
+def _pinned(
+    session: Session, dataset: DatasetRow, archetypes: ArchetypeSetRow, request: RepresentRequest
+) -> dict[int, ArchetypeSetRow]:
+    """Item position → set of its pinned archetype, where that is another set than this one."""
+    pins = [] if request.ignore_pins else list_pins(session, dataset.id)
+    return {pin.position: of for pin, _, of in pins if of.id != archetypes.id}
+
+
+def refuse_other_states(other: ArchetypeSetRow, own: ArchetypeSetRow, item: str, advice: str) -> None:
+    """Raises InputError where the states of two sets cannot stand in one representation; advice: what to do then."""
+
+    def made_by(one: ArchetypeSetRow) -> tuple[str, str, int, object]:
+        return one.model, one.revision, one.dim, one.sampling.get("precision")
+
+    if made_by(other) != made_by(own):
+        there, here = (
+            f"{model!r}, revision {revision[:12]}, {dim} dimensions, {precision}"
+            for model, revision, dim, precision in (made_by(other), made_by(own))
+        )
+        raise InputError(
+            f"The states of set {other.id}, from which {item} shall have its archetype, are of another model ({there}) than "
+            f"those of set {own.id} ({here}): they cannot stand in one representation. {advice}"
+        )
 
 
 def _parts(request: RepresentRequest, available: list[str]) -> list[str]:
@@ -189,15 +251,17 @@ def _require_all(positions: Iterable[int], dataset: Dataset, model: str) -> None
 
 def _save(
     workspace: Workspace,
+    catalogue: Dataset,
     dataset: DatasetRow,
     source: ModelSource,
     request: RepresentRequest,
-    archetypes: ArchetypeSetRow | None,
+    gathered: Gathered,
     made: representation.Representation,
     dims: dict[str, int],
     explained: dict[str, float],
 ) -> RepresentationRow:
     name = f"{source.model_id.split('/')[-1].lower()[:LONGEST_STEM]}-{new_id()[:6]}"
+    archetypes = gathered.archetypes
     provenance: dict[str, Any] = {
         "dataset_hash": dataset.content_hash,
         "model_revision": source.revision,
@@ -206,6 +270,7 @@ def _save(
         "sampling": archetypes.sampling if archetypes else None,
         "seed": archetypes.seed if archetypes else None,
         "components": request.components,
+        "pinned": {catalogue.items["item_id"].iloc[place - 1]: of.id for place, of in gathered.pinned.items()},
         "code_version": __version__,
     }
     row = RepresentationRow(

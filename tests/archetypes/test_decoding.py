@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genair_engine.archetypes.backends import Completion, Sampling, load_language_model
-from genair_engine.archetypes.decoding import Decoder, left_pad, masked_mean
-from genair_engine.archetypes.sampling import uniforms
+from genair_engine.archetypes.decoding import Answer, Decoder, left_pad, masked_mean
 from genair_engine.archetypes.sources import find_model
 from tests.tiny_language_models import PROMPTS, save_model
 
@@ -29,6 +29,17 @@ def load_plain(folder: Path) -> tuple[AutoModelForCausalLM, list[list[int]]]:
     ]
     ids = [tokenizer(text, add_special_tokens=False).input_ids for text in texts]
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), ids
+
+
+def decode(model: AutoModelForCausalLM, eos: list[int], prompts, budgets, seeds, sampling, slots: int = 64) -> list[Answer]:
+    """The answers in the order of the prompts."""
+    decoding = Decoder(model, eos).start(prompts, budgets, seeds, sampling, slots)
+    answers: dict[int, Answer] = {}
+    while not decoding.finished:
+        found = dict(decoding.step())
+        assert not found.keys() & answers.keys()
+        answers |= found
+    return [answers[i] for i in range(len(prompts))]
 
 
 def full_forward(model: AutoModelForCausalLM, prompt: list[int], answer: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -52,22 +63,18 @@ def stopping_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @BOTH
 def test_means_equal_those_of_one_full_forward(models_dir: Path, name: str) -> None:
     model, prompts = load_plain(models_dir / name)
-    decoded = Decoder(load_plain(models_dir / name)[0], eos=[1]).decode(
-        prompts, [24] * 5, uniforms(SEEDS, 24), Sampling(max_new_tokens=24)
-    )
+    sampling = Sampling(max_new_tokens=24)
+    decoded = decode(load_plain(models_dir / name)[0], [1], prompts, [24] * 5, SEEDS, sampling)
     assert len({len(p) for p in prompts}) > 1, "padding must be at work"
-    for row, prompt in enumerate(prompts):
-        prefill, decoding = full_forward(model, prompt, decoded.tokens[row])
-        np.testing.assert_allclose(decoded.prefill[row], prefill, atol=1e-5)
-        np.testing.assert_allclose(decoded.decoding[row], decoding, atol=1e-5)
+    assert_states(model, prompts, decoded)
 
 
 @BOTH
 def test_greedy_answers_are_those_of_generate(models_dir: Path, name: str) -> None:
     model, prompts = load_plain(models_dir / name)
     sampling = Sampling(max_new_tokens=24, greedy=True)
-    decoded = Decoder(load_plain(models_dir / name)[0], eos=[1]).decode(prompts, [24] * 5, uniforms(SEEDS, 24), sampling)
-    for prompt, answer in zip(prompts, decoded.tokens, strict=True):
+    decoded = decode(load_plain(models_dir / name)[0], [1], prompts, [24] * 5, SEEDS, sampling)
+    for prompt, answer in zip(prompts, decoded, strict=True):
         ids = torch.tensor([prompt])
         expected = model.generate(
             ids,
@@ -78,24 +85,25 @@ def test_greedy_answers_are_those_of_generate(models_dir: Path, name: str) -> No
             min_new_tokens=1,
             pad_token_id=0,
         )
-        assert answer == [t for t in expected[0, len(prompt) :].tolist() if t != 1]
+        assert answer.tokens == [t for t in expected[0, len(prompt) :].tolist() if t != 1]
 
 
-def test_answers_end_at_any_eos_and_finished_rows_are_ignored(stopping_dir: Path) -> None:
-    eos = set(range(1, 340, 12))
+@pytest.mark.parametrize("slots", [2, 9, 64])
+def test_slots_go_from_answer_to_answer(stopping_dir: Path, slots: int) -> None:
+    """Answers and prompts of many lengths: whatever the slots, each is as if it were alone."""
+    eos = set(range(1, 340, 60))
     plain, prompts = load_plain(stopping_dir / "tiny-llama")
-    prompts = prompts * 3
+    prompts = [prompt[:-cut] + prompt[-1:] for cut in (1, 30, 9, 20) for prompt in prompts] * 2
+    seeds, sampling = range(len(prompts)), Sampling(max_new_tokens=90, temperature=2.0)
     model = load_plain(stopping_dir / "tiny-llama")[0]
-    sampling = Sampling(max_new_tokens=20, temperature=1.5)
-    decoded = Decoder(model, eos).decode(prompts, [20] * 15, uniforms(range(15), 20), sampling)
-    lengths = [len(tokens) for tokens in decoded.tokens]
-    assert min(lengths) >= 1 and len(set(lengths)) > 4, "rows must leave the batch at different steps"
-    assert decoded.ended == [length < 20 for length in lengths]
-    for row, prompt in enumerate(prompts):
-        assert not eos & set(decoded.tokens[row])
-        prefill, decoding = full_forward(plain, prompt, decoded.tokens[row])
-        np.testing.assert_allclose(decoded.prefill[row], prefill, atol=1e-5)
-        np.testing.assert_allclose(decoded.decoding[row], decoding, atol=1e-5)
+    decoded = decode(model, eos, prompts, [90] * len(prompts), seeds, sampling, slots)
+    lengths = [len(answer.tokens) for answer in decoded]
+    assert min(lengths) >= 1 and max(lengths) > 64 and len(set(lengths)) > 12, "rows must end at different steps"
+    assert [answer.ended for answer in decoded] == [length < 90 for length in lengths]
+    assert not eos & {token for answer in decoded for token in answer.tokens}
+    assert_states(plain, prompts, decoded)
+    alone = decode(model, eos, prompts[3:4], [90], [3], sampling)
+    assert alone[0].tokens == decoded[3].tokens
 
 
 @pytest.mark.parametrize("greedy", [True, False])
@@ -111,6 +119,13 @@ def test_batch_size_and_order_change_nothing(stopping_dir: Path, models_dir: Pat
         for batch in model.generate_batches(texts, seeds, sampling, batch_size):
             for place, completion in batch:
                 assert_same(completion, alone[order[place]])
+
+
+def assert_states(plain: AutoModelForCausalLM, prompts: list[list[int]], decoded: list[Answer]) -> None:
+    for prompt, answer in zip(prompts, decoded, strict=True):
+        prefill, decoding = full_forward(plain, prompt, answer.tokens)
+        np.testing.assert_allclose(answer.prefill, prefill, atol=1e-5)
+        np.testing.assert_allclose(answer.decoding, decoding, atol=1e-5)
 
 
 def assert_same(one: Completion, other: Completion) -> None:
@@ -130,20 +145,25 @@ def test_a_seed_moves_its_own_item_only(models_dir: Path) -> None:
 
 def test_each_row_has_its_own_budget(models_dir: Path) -> None:
     model, prompts = load_plain(models_dir / "tiny-llama")
-    decoded = Decoder(model, eos=[]).decode(prompts, [1, 9, 4, 2, 7], uniforms(SEEDS, 9), Sampling())
-    assert [len(tokens) for tokens in decoded.tokens] == [1, 9, 4, 2, 7]
-    assert not any(decoded.ended)
+    decoded = decode(model, [], prompts, [1, 9, 4, 2, 7], SEEDS, Sampling())
+    assert [len(answer.tokens) for answer in decoded] == [1, 9, 4, 2, 7]
+    assert not any(answer.ended for answer in decoded)
 
 
-def test_only_one_steps_states_are_kept(models_dir: Path) -> None:
-    """The hook sees every step; what it saw before is gone, so memory does not grow with steps x layers."""
+def test_no_states_are_kept(models_dir: Path) -> None:
+    """Each step's are summed and gone: nothing grows with steps x layers."""
     model, prompts = load_plain(models_dir / "tiny-llama")
-    held = []
-    decoder = Decoder(model, eos=[])
-    model.base_model.register_forward_hook(lambda *_: held.append(decoder._states.numel()))
-    decoder.decode(prompts, [12] * 5, uniforms(SEEDS, 12), Sampling())
-    assert len(held) == 13  # the prompts, then each of the 12 tokens, the last one too
-    assert held[1:] == [5 * 32] * 12
+    seen: list[weakref.ref[torch.Tensor]] = []
+    alive = []
+
+    def look(_module, _inputs, output) -> None:
+        alive.append(sum(one() is not None for one in seen))
+        seen.append(weakref.ref(output.last_hidden_state))
+
+    model.base_model.register_forward_hook(look)
+    decode(model, [], prompts, [12] * 5, SEEDS, Sampling())
+    assert len(seen) == 5 + 12  # each prompt, then all of their tokens, the last one too
+    assert max(alive) <= 1 and sum(one() is not None for one in seen) == 0
 
 
 def test_left_padding_and_masked_mean() -> None:

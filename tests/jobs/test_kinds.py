@@ -37,10 +37,12 @@ def test_every_kind_runs_and_its_result_can_be_read_back(workspace, source, driv
         submitted("train", verbs.TrainRequest(**TRAIN)),
     )
     assert (written["written"], written["items"]) == (12, 12)
-    made, again = done(
+    made, again, scored = done(
         submitted("represent", verbs.RepresentRequest(dataset="shop", model="tiny-llama")),
         submitted("evaluate", verbs.EvaluateRequest(run=run["run"], device="cpu")),
+        submitted("score", verbs.ScoreRequest(dataset="shop")),
     )
+    assert [one["measured"] for one in scored["sets"]] == [12]
     assert again["metrics"] == run["metrics"] == the_run(workspace).metrics
     (swept,) = done(
         submitted("sweep", verbs.SweepRequest(**(TRAIN | {"seed": 7, "backbones": ["sasrec", "gru4rec"], "methods": ["id"]})))

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from genair_engine.cli import COMMANDS
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-ROW = re.compile(r"^\| ((?:`[a-z]+`(?:, )?)+) \| (.*) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| ((?:`[a-z-]+`(?:, )?)+) \| (.*) \|$", re.MULTILINE)
 TABLE = README.read_text().split("| verb | keys |")[1].split("###")[0]
-DOCUMENTED = {verb: keys for verbs, keys in ROW.findall(TABLE) for verb in re.findall("[a-z]+", verbs)}
+DOCUMENTED = {verb: keys for verbs, keys in ROW.findall(TABLE) for verb in re.findall("[a-z-]+", verbs)}
 
 
 def parsed(keys):

@@ -9,9 +9,9 @@ from genair_engine.errors import InputError, ModelError, NonFiniteError, NotFoun
 from genair_engine.store import artifacts
 from genair_engine.store.runs import find_run
 from genair_engine.store.tables import RunEpochRow
-from genair_engine.verbs import archetypes as archetypes_module
-from genair_engine.verbs import run_training
-from genair_engine.verbs.archetypes import item_seed, states_of
+from genair_engine.verbs import run_generation, run_training
+from genair_engine.verbs.archetypes import states_of
+from genair_engine.verbs.run_generation import item_seed
 from genair_engine.verbs.runs import run_result
 from tests.verbs_workspaces import SHORT, SMALL
 
@@ -53,7 +53,7 @@ def test_an_unknown_column_field_is_refused(workspace, source):
 
 
 def test_generation_goes_on_where_it_stopped(imported, monkeypatch):
-    monkeypatch.setattr(archetypes_module, "SAVE_EVERY", 3)
+    monkeypatch.setattr(run_generation, "SAVE_EVERY", 3)
 
     class Interrupted(Exception):
         pass

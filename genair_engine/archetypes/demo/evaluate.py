@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genair_engine.archetypes.backends import Completion, LanguageModel, Sampling, load_language_model
+from genair_engine.archetypes.backends import Completion, LanguageModel, Sampling, in_order, load_language_model
 from genair_engine.archetypes.demo.corpus import shop_example
 from genair_engine.archetypes.prompts import PAPER
 from genair_engine.archetypes.segments import split_segments
@@ -118,8 +118,7 @@ def on_others(model: LanguageModel, sampling: Sampling, path: Path, count: int, 
 def _write(model: LanguageModel, prompts: Sequence[str], sampling: Sampling, seed: int) -> tuple[list[Completion], float]:
     started = time.perf_counter()
     batches = model.generate_batches(prompts, [seed + number for number in range(len(prompts))], sampling, BATCH)
-    finished = dict(pair for batch in batches for pair in batch)
-    return [finished[number] for number in range(len(prompts))], time.perf_counter() - started
+    return in_order(batches), time.perf_counter() - started
 
 
 def _verdict(facts: list[dict[str, bool]], completions: list[Completion], seconds: float) -> Verdict:

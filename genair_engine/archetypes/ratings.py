@@ -1,0 +1,116 @@
+"""Win rates between archetypes from people's votes, with Wilson's interval.
+
+A ballot shows the archetypes of one item by two or more models. Its winner wins against all others shown; a thumb up wins
+against a thumb down on the same ballot; a ballot without winner and thumbs is a tie of all. Ties are counted, but are no
+part of the rate. A person who gave a name counts once for the same item and the same archetypes: with the newest ballot.
+Wilson's interval takes comparisons for independent; three models on a ballot give two that are not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """A vote as it was cast (`store.tables.VoteRow`); item: what identifies the item."""
+
+    item: int
+    sets: Sequence[str]
+    winner: str | None
+    up: Sequence[str]
+    down: Sequence[str]
+    who: str | None
+
+
+class WinRate(BaseModel):
+    """How often `model` won against `against` (None: any other). rate = wins / (wins + losses), None where nobody won."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    against: str | None
+    wins: int
+    losses: int
+    ties: int
+    rate: float | None
+    low: float | None
+    high: float | None
+
+
+def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's score interval of a share (Wilson 1927): (0, 1) where there is no trial."""
+    if trials == 0:
+        return 0.0, 1.0
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    share = successes / trials
+    centre = share + z * z / (2 * trials)
+    reach = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return max((centre - reach) / scale, 0.0), min((centre + reach) / scale, 1.0)
+
+
+def counting(ballots: Iterable[Ballot]) -> list[Ballot]:
+    """The ballots that count, oldest first in, in the same order out."""
+    newest: dict[object, Ballot] = {}
+    for number, ballot in enumerate(ballots):
+        key = (ballot.item, ballot.who, frozenset(ballot.sets)) if ballot.who else number
+        newest.pop(key, None)
+        newest[key] = ballot
+    return list(newest.values())
+
+
+def win_rates(ballots: Iterable[Ballot], names: Mapping[str, str]) -> list[WinRate]:
+    """Every name against all others (against None), then every pair that was compared in both directions, by name.
+
+    names: what a set counts as, usually its model's name; sets without one are left out, sets of one name are not compared.
+    """
+    wins: Counter[tuple[str, str]] = Counter()
+    ties: Counter[tuple[str, str]] = Counter()
+    for ballot in counting(ballots):
+        shown = [one for one in ballot.sets if one in names]
+        for a, b in itertools.permutations(shown, 2):
+            if names[a] == names[b]:
+                continue
+            pair = (names[a], names[b])
+            wins[pair] += (ballot.winner == a) or (ballot.winner is None and a in ballot.up and b in ballot.down)
+            ties[pair] += ballot.winner is None and not ballot.up and not ballot.down
+    pairs = sorted(pair for pair in wins if wins[pair] + wins[pair[::-1]] + ties[pair])
+    singles = sorted({a for a, _ in pairs})
+    overall = [
+        _rate(
+            name,
+            None,
+            sum(wins[pair] for pair in pairs if pair[0] == name),
+            sum(wins[pair] for pair in pairs if pair[1] == name),
+            sum(ties[pair] for pair in pairs if pair[0] == name),
+        )
+        for name in singles
+    ]
+    return overall + [_rate(a, b, wins[a, b], wins[b, a], ties[a, b]) for a, b in pairs]
+
+
+def thumbs(ballots: Iterable[Ballot], names: Mapping[str, str]) -> list[WinRate]:
+    """The share of thumbs up of each name: wins are thumbs up, losses thumbs down."""
+    up: Counter[str] = Counter()
+    down: Counter[str] = Counter()
+    for ballot in counting(ballots):
+        up.update(names[one] for one in ballot.up if one in names)
+        down.update(names[one] for one in ballot.down if one in names)
+    return [_rate(name, None, up[name], down[name], 0) for name in sorted(up | down)]
+
+
+def _rate(model: str, against: str | None, wins: int, losses: int, ties: int) -> WinRate:
+    trials = wins + losses
+    low, high = wilson(wins, trials) if trials else (None, None)
+    rate = wins / trials if trials else None
+    return WinRate(model=model, against=against, wins=wins, losses=losses, ties=ties, rate=rate, low=low, high=high)

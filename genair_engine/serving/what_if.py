@@ -1,0 +1,81 @@
+"""What if an item had another representation? A trained model's top lists before and after, session by session.
+
+The item's row of the frozen representation is replaced, nothing is trained: its vector changes, and with it the scores of the
+item and the states of the sessions that hold it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from genair_engine.catalog.dataset import IntArray, Sequences
+from genair_engine.methods.recommender import SequenceRecommender, TableScorer
+from genair_engine.models import ProjectedItems
+
+_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Top lists [n, k] (item indices, best first) and the ranks [n] of one item (1 is best; 0: it is in the session)."""
+
+    top: IntArray
+    ranks: IntArray
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """before, after: the lists of all sessions. cosine: of the item's two vectors."""
+
+    before: Lists
+    after: Lists
+    cosine: float
+
+
+def what_if(
+    model: SequenceRecommender, item: int, row: npt.NDArray[np.float32], histories: Sequences, users: IntArray, k: int
+) -> WhatIf:
+    """Ranks for `users` of `histories` with the item's own row of the representation and with `row` ([D]).
+
+    A session's own items are left out of its list; k is cut to what is left in the shortest. Expects a model that reads a
+    representation (`ProjectedItems`); it is as before afterwards.
+    """
+    assert isinstance(model.items, ProjectedItems)
+    known = model.items.representation
+    own = known[item].clone()
+    scorer = TableScorer(model)
+    before, vector = _lists(scorer, item, histories, users, k), scorer.table[item]
+    try:
+        known[item] = torch.from_numpy(row).to(known)
+        scorer = TableScorer(model)
+        after = _lists(scorer, item, histories, users, k)
+    finally:
+        known[item] = own
+    cosine = torch.nn.functional.cosine_similarity(vector, scorer.table[item], dim=0)
+    return WhatIf(before, after, float(cosine))
+
+
+def _lists(scorer: TableScorer, item: int, histories: Sequences, users: IntArray, k: int) -> Lists:
+    longest = int(histories.lengths[users].max(initial=0))
+    k = max(min(k, scorer.model.n_items - longest), 1)
+    top, ranks = [], []
+    for start in range(0, len(users), _BLOCK):
+        block = users[start : start + _BLOCK]
+        scores = scorer.score(histories, block)
+        seen = torch.from_numpy(histories.padded(block, longest)).to(scores.device)
+        scores = scores.scatter(1, seen, -torch.inf)
+        scores[:, 0] = -torch.inf
+        top.append(torch.sort(scores, dim=1, descending=True, stable=True).indices[:, :k].cpu())
+        ranks.append(_rank(scores, item).cpu())
+    return Lists(torch.cat(top).numpy(), torch.cat(ranks).numpy())
+
+
+def _rank(scores: Tensor, item: int) -> Tensor:
+    own = scores[:, item : item + 1]
+    better = (scores > own).sum(dim=1) + (scores[:, :item] == own).sum(dim=1)  # ties go to the smaller index
+    return torch.where(own.squeeze(1) == -torch.inf, 0, better + 1)

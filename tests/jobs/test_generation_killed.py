@@ -1,0 +1,51 @@
+"""A whole catalogue's generation as a job whose process is killed twice: every item is written exactly once."""
+
+from __future__ import annotations
+
+import numpy as np
+from sqlalchemy import func, select
+
+from genair_engine import jobs, verbs
+from genair_engine.archetypes.backends import Sampling
+from genair_engine.catalog.synthetic import synthetic_dataset, write_lcrec
+from genair_engine.store import artifacts
+from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
+from tests.jobs.conftest import after, kill, process_of, state
+
+ITEMS = 150
+SLOWLY = after("from genair_engine.verbs import run_generation; run_generation.SAVE_EVERY = 8")
+"""Its processes save often, so that there is something to go on with."""
+
+
+def texts(workspace) -> int:
+    with workspace.reading() as session:
+        return session.scalar(select(func.count()).select_from(ArchetypeRow)) or 0
+
+
+def test_a_catalogue_job_that_is_killed_twice_ends_with_every_item_once(workspace, settings, drive, tmp_path):
+    source = tmp_path / "catalogue"
+    source.mkdir()
+    write_lcrec(synthetic_dataset(40, ITEMS, 400), source)
+    verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop"))
+    sampling = Sampling(max_new_tokens=60)
+    request = verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=sampling, batch_size=4, device="cpu")
+    job = jobs.submit(workspace, "generate", request).job
+    worker = drive(workspace, executor=SLOWLY(settings))
+    seen = 0
+    for attempt in (1, 2):
+        worker.drive(
+            lambda attempt=attempt, seen=seen: jobs.job(workspace, job).attempts == attempt and texts(workspace) > seen
+        )
+        kill(process_of(job))
+        seen = texts(workspace)
+        assert 0 < seen < ITEMS, "killed too late to tell anything"
+    worker.drive(lambda: state(workspace, job) == "done")
+    found = jobs.job(workspace, job)
+    assert found.attempts == 3 and found.result["items"] == ITEMS and found.result["written"] < ITEMS - seen + 1
+    with workspace.reading() as session:
+        positions = session.scalars(select(ArchetypeRow.position)).all()
+        (made,) = session.scalars(select(ArchetypeSetRow)).all()
+    assert sorted(positions) == list(range(1, ITEMS + 1))
+    files = [artifacts.load_arrays(path) for path in workspace.path(made.folder).glob("states-*")]
+    assert sorted(np.concatenate([one["positions"] for one in files]).tolist()) == sorted(positions)
+    assert all(np.isfinite(one[part]).all() for one in files for part in ("prefill", "decoding"))

@@ -1,0 +1,55 @@
+"""A model's lists before and after an item's representation changes."""
+
+import numpy as np
+import pytest
+import torch
+from genair_engine.serving.recommender import Recommender
+
+from genair_engine.catalog.dataset import Sequences
+from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.registry import build_recommender
+from genair_engine.serving.what_if import what_if
+
+SESSIONS = Sequences.from_lists([[1, 2], [3], [5, 6, 7, 8, 2], [4, 1]])
+USERS = np.arange(4)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return build_recommender(ModelConfig(method="genair", dim=8, layers=1, max_len=4), 12, torch.randn(12, 6))
+
+
+def test_lists_are_those_of_the_recommender_with_either_representation(model):
+    item, row = 3, np.linspace(-2, 2, 6, dtype=np.float32)
+    found = what_if(model, item, row, SESSIONS, USERS, 5)
+    for lists, representation in ((found.before, None), (found.after, row)):
+        if representation is not None:
+            model.items.representation[item] = torch.from_numpy(representation)
+        recommender = Recommender(model)
+        expected = [[one.item for one in recommender.top_k(SESSIONS[user].tolist(), 5)] for user in USERS]
+        assert lists.top.tolist() == expected
+        whole = [[one.item for one in recommender.top_k(SESSIONS[user].tolist(), 12)] for user in USERS]
+        assert lists.ranks.tolist() == [0 if item in SESSIONS[user] else whole[user].index(item) + 1 for user in USERS]
+    assert found.cosine < 0.999
+
+
+def test_the_model_is_as_before_and_the_same_row_changes_nothing(model):
+    own = model.items.representation.clone()
+    found = what_if(model, 7, own[7].numpy().copy(), SESSIONS, USERS, 3)
+    assert (found.before.top == found.after.top).all() and (found.before.ranks == found.after.ranks).all()
+    assert found.cosine == pytest.approx(1.0)
+    what_if(model, 7, np.ones(6, dtype=np.float32), SESSIONS, USERS, 3)
+    assert torch.equal(model.items.representation, own)
+
+
+def test_ties_and_short_catalogues(model):
+    with torch.no_grad():
+        for parameter in model.items.projector.parameters():
+            parameter.zero_()
+    found = what_if(model, 4, np.zeros(6, dtype=np.float32), SESSIONS, USERS, 50)
+    assert found.before.top.shape == (4, 7)  # twelve items but for the longest session
+    assert found.before.top[1].tolist() == [1, 2, 4, 5, 6, 7, 8]
+    assert found.before.ranks.tolist() == [2, 3, 3, 0]
+    assert TableScorer(model).table.abs().max() == 0

@@ -1,0 +1,105 @@
+"""The verb `what-if` on a run over a language model's states, and over an encoder's."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from genair_engine import verbs
+from genair_engine.archetypes.representation import level_parts, part_scales
+from genair_engine.errors import InputError, NotFoundError
+from genair_engine.verbs import representations
+from tests.verbs_workspaces import SHORT, SMALL
+
+
+def generate(workspace, model="tiny-llama", **options):
+    options = {"sampling": SHORT, "device": "cpu"} | options
+    return verbs.generate(workspace, verbs.GenerateRequest(dataset="shop", model=model, **options)).archetypes
+
+
+def train(workspace, representation, **options):
+    request = verbs.TrainRequest(dataset="shop", representation=representation, **(SMALL | options))
+    return verbs.train(workspace, request).run
+
+
+def what_if(workspace, run, item="b01", **options):
+    return verbs.what_if(workspace, verbs.WhatIfRequest(run=run, item=item, **options))
+
+
+def test_an_archetype_of_another_set_is_put_in(represented):
+    workspace, representation = represented
+    own, other = workspace_set(workspace), generate(workspace, seed=7)
+    run = train(workspace, representation, scaling="parts")
+    same = what_if(workspace, run, archetypes=own)
+    assert (same.changed, same.entered, same.left, same.examples) == (0, 0, 0, [])
+    assert same.cosine == pytest.approx(1.0) and same.mean_rank_before == same.mean_rank_after
+    assert same.sessions == len(workspace.load_dataset("shop").split.users) and same.k <= 10
+    found = what_if(workspace, run, archetypes=other, k=3)
+    assert found.cosine < 1 and found == what_if(workspace, run, archetypes=other, k=3)
+    assert all(len(one.before) == len(one.after) == 3 and one.before != one.after for one in found.examples)
+    assert len(found.examples) == found.changed
+    assert found.lines()[0].startswith("Item b01: ")
+
+
+def workspace_set(workspace):
+    (detail,) = verbs.item_detail(workspace, "shop", "b01").archetypes
+    return detail.archetypes
+
+
+def test_texts_are_put_into_an_encoders_representation(imported, monkeypatch):
+    generate(imported)
+
+    class Encoder:
+        revision = "r"
+
+        def encode(self, texts, names=()):
+            return np.array([[len(text), text.count("e"), text.count("a")] for text in texts], dtype=np.float32)
+
+    from genair_engine.archetypes.sources import ModelSource
+
+    class Source(ModelSource):
+        is_encoder = True
+        revision = "r"
+
+    for module in (representations, sys.modules[verbs.what_if.__module__]):
+        monkeypatch.setattr(module, "find_model", lambda name, folder: Source("words", imported.folder))
+        monkeypatch.setattr(module, "load_encoder", lambda source: Encoder())
+    made = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="words", archetypes="tiny-llama"))
+    run = train(imported, made.representation)
+    (own,) = verbs.item_detail(imported, "shop", "b01").archetypes
+    assert what_if(imported, run, text=own.text).cosine == pytest.approx(1.0)
+    assert what_if(imported, run, text="e" * 500).cosine < 0.99
+    Encoder.revision = "another"
+    with pytest.raises(InputError, match="another revision"):
+        what_if(imported, run, text="e")
+
+
+def test_what_cannot_be_put_in(represented):
+    workspace, representation = represented
+    generate(workspace, "tiny-qwen", limit=2)
+    run, without = train(workspace, representation), train(workspace, None, method="id")
+    for options, message in [
+        ({}, "either"),
+        ({"text": "x", "archetypes": "tiny-llama"}, "either"),
+        ({"text": "x"}, "embed it as an archetype set first"),
+        ({"archetypes": "tiny-qwen"}, "another model.*Choose a set by the same model"),
+        ({"archetypes": "tiny-qwen", "item": "b09"}, "has no text of item 'b09'"),
+        ({"archetypes": "tiny-llama", "item": "b99"}, "no item in 'shop' 'b99'"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            what_if(workspace, run, **options)
+    with pytest.raises(InputError, match="'id', which does not read archetypes"):
+        what_if(workspace, without, archetypes="tiny-llama")
+    with pytest.raises(NotFoundError, match="no run 'gone'"):
+        what_if(workspace, "gone", archetypes="tiny-llama")
+    alone = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="tiny-llama", parts="prefill"))
+    with pytest.raises(InputError, match="holds nothing of the archetypes' texts"):
+        what_if(workspace, train(workspace, alone.representation), archetypes="tiny-llama")
+
+
+def test_scales_of_parts_are_those_of_levelling():
+    vectors = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32) * np.float32([1, 1, 100, 100, 100])
+    levelled = level_parts(vectors, [2, 3])
+    assert np.allclose(np.square(levelled[:, :2]).mean(), 1) and np.allclose(np.square(levelled[:, 2:]).mean(), 1)
+    assert np.allclose(levelled * part_scales(vectors, [2, 3]), vectors)
+    assert part_scales(np.zeros((3, 2), dtype=np.float32), [1, 1]).tolist() == [1, 1]
