@@ -18,5 +18,6 @@ ROUTES = api.mounted(services.recommenders)
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Streamlit opens no browser for an app that brings routes of its own; a person at the machine still gets one."""
     if not st.get_option("server.headless"):
-        webbrowser.open(f"http://localhost:{st.get_option('server.port')}")
+        scheme = "https" if st.get_option("server.sslCertFile") else "http"
+        webbrowser.open(f"{scheme}://localhost:{st.get_option('server.port')}/{st.get_option('server.baseUrlPath')}")
     yield

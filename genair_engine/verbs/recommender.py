@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from typing import Self
 
-import torch
-
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import GenairError, InputError
 from genair_engine.methods.recommender import SequenceRecommender
@@ -54,8 +52,6 @@ class Recommender(Ranker):
         Raises NotFoundError, InputError for a run that has not finished, WorkspaceError.
         """
         with nullcontext(workspace) if workspace else closing(Workspace.open()) as opened:
-            if opened.settings.threads:
-                torch.set_num_threads(opened.settings.threads)
             row, owner, model = load_model(opened, run)
             recommender = cls(model, opened.load_dataset(owner.name), run, run_result(opened, run).deviations)
             path = opened.fetch(index_of(row), optional=True)
