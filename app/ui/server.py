@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import streamlit as st
 
 from app.ui import services
-from genair_engine import api
+from genair_engine.api.mounted import mounted
 
-ROUTES = api.mounted(services.recommenders)
+ROUTES = mounted(services.recommenders)
 
 
 @asynccontextmanager

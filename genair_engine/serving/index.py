@@ -9,16 +9,17 @@ sessions of the data set, and is kept with it.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+from pydantic import BaseModel, ConfigDict
 
 from genair_engine.errors import ModelError, WorkspaceError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PAYS_FROM = 200_000
 """Items from which an index is worth its making: below, exact search takes a few milliseconds (benchmarks/README.md)."""
@@ -28,8 +29,7 @@ SPARE = 4
 """Candidates for a place in the list: their compressed scores are a little off, their exact ones decide."""
 
 
-@dataclass(frozen=True)
-class IndexFacts:
+class IndexFacts(BaseModel):
     """What an index is and how good it is.
 
     lists, probes: clusters, and how many of them a state visits. recall: share of the exact top 10 that its top 10 holds, the
@@ -37,6 +37,8 @@ class IndexFacts:
     session's top 10 with the index and without it, where it was made, with `threads` CPU threads. table: sha256 of the item
     vectors that it belongs to.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     n_items: int
     dim: int
@@ -73,14 +75,14 @@ class ApproximateIndex:
 
     def arrays(self) -> tuple[dict[str, npt.NDArray[np.uint8]], dict[str, str]]:
         """The index as arrays and strings for an artifact."""
-        return {"index": load_faiss().serialize_index(self._index)}, {"facts": json.dumps(asdict(self.facts))}
+        return {"index": load_faiss().serialize_index(self._index)}, {"facts": self.facts.model_dump_json()}
 
     @classmethod
     def from_arrays(
         cls, arrays: Mapping[str, npt.NDArray[Any]], strings: Mapping[str, str], table: Tensor
     ) -> ApproximateIndex:
         """The index that `arrays` gave. Raises WorkspaceError where it does not belong to these item vectors."""
-        facts = IndexFacts(**json.loads(strings["facts"]))
+        facts = IndexFacts.model_validate_json(strings["facts"])
         if facts.table != fingerprint(table):
             raise WorkspaceError("The index belongs to other item vectors than the model's. Make it again with `index`.")
         return cls(load_faiss().deserialize_index(arrays["index"]), facts)

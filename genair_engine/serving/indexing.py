@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ def build_index(
         reached = found_share(tried.top(sessions[choosing], K)[0], wanted[choosing])
         if reached >= enough or facts.probes >= facts.lists:
             break
-        facts = replace(facts, probes=min(2 * facts.probes, facts.lists))
+        facts = facts.model_copy(update={"probes": min(2 * facts.probes, facts.lists)})
     measured = found_share(tried.top(sessions[measuring], K)[0], wanted[measuring])
     took = milliseconds(tried, sessions)
     if measured < recall or took > MOST_SHARE * exact_milliseconds:
@@ -80,7 +79,7 @@ def build_index(
             f"with {facts.probes} of {facts.lists} clusters, exact search {exact_milliseconds:.1f} ms. Exact search stays in "
             "use."
         )
-    return ApproximateIndex(index, replace(facts, recall=measured, milliseconds=took))
+    return ApproximateIndex(index, facts.model_copy(update={"recall": measured, "milliseconds": took}))
 
 
 def found_share(found: ItemArray, wanted: ItemArray) -> float:

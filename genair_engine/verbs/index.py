@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 from pydantic import Field
 
 from genair_engine.errors import InputError
+from genair_engine.serving.index import PAYS_FROM, IndexFacts
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
 from genair_engine.verbs.base import Progress, Request, Result, positional, silent
@@ -24,24 +23,17 @@ class IndexRequest(Request):
 
 
 class IndexResult(Result):
-    """The index: its clusters (`lists`), how many a session visits (`probes`), recall of the exact top 10 and median time of
-    one session with and without it, measured on `sessions` sessions that were not used to choose `probes`."""
+    """A run's index, and how good it is."""
 
     run: str
-    n_items: int
-    lists: int
-    probes: int
-    recall: float
-    sessions: int
-    milliseconds: float
-    exact_milliseconds: float
-    threads: int
+    index: IndexFacts
 
     def lines(self) -> list[str]:
+        made = self.index
         return [
-            f"Run {self.run}: {self.n_items:,} items in {self.lists:,} clusters, of which a session visits {self.probes:,}.",
-            f"  Recall@10 {self.recall:.4f} on {self.sessions:,} sessions; {self.milliseconds:.2f} ms a session, exact search "
-            f"{self.exact_milliseconds:.2f} ms ({self.threads} threads).",
+            f"Run {self.run}: {made.n_items:,} items in {made.lists:,} clusters, of which a session visits {made.probes:,}.",
+            f"  Recall@10 {made.recall:.4f} on {made.sessions:,} sessions; {made.milliseconds:.2f} ms a session, exact search "
+            f"{made.exact_milliseconds:.2f} ms ({made.threads} threads).",
             "  It is used from now on; an app or server that has the run in memory uses it after a restart.",
         ]
 
@@ -52,7 +44,6 @@ def index(workspace: Workspace, request: IndexRequest, progress: Progress = sile
     Raises NotFoundError; InputError for a catalogue that needs none, too few sessions, or where no index reaches the recall in
     a time that is worth it; ModelError where FAISS is not installed.
     """
-    from genair_engine.serving.index import PAYS_FROM
     from genair_engine.serving.indexing import build_index
     from genair_engine.verbs.recommendation import load_recommender
     from genair_engine.verbs.recommender import index_of
@@ -73,5 +64,4 @@ def index(workspace: Workspace, request: IndexRequest, progress: Progress = sile
     artifacts.save_arrays(workspace.path(artifact), *made.arrays())
     workspace.publish(artifact)
     progress(2, 2, "indexed")
-    facts = asdict(made.facts)
-    return IndexResult(run=request.run, **{name: facts[name] for name in IndexResult.model_fields if name != "run"})
+    return IndexResult(run=request.run, index=made.facts)

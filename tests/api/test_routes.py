@@ -11,9 +11,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from genair_engine import verbs
-from genair_engine.api import api_routes, mounted
 from genair_engine.api.batching import MOST_WAITING, Batcher
-from genair_engine.api.routes import MOST_BYTES
+from genair_engine.api.mounted import mounted
+from genair_engine.api.routes import MOST_BYTES, api_routes
 from genair_engine.errors import OutageError, WorkspaceError
 from tests.verbs_workspaces import SMALL
 

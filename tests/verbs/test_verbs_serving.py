@@ -148,7 +148,7 @@ def measurable(trained, monkeypatch):
 def test_an_index_is_measured_kept_and_used(measurable):
     workspace, run = measurable
     exact = verbs.recommend(workspace, asked(run, ["b01", "b08"]))
-    made = verbs.index(workspace, verbs.IndexRequest(run=run, recall=0.9, anyway=True))
+    made = verbs.index(workspace, verbs.IndexRequest(run=run, recall=0.9, anyway=True)).index
     assert made.recall >= 0.9 and made.lists == 4 and made.sessions == 4 and made.exact_milliseconds > 0
     recommender = verbs.load_recommender(workspace, run)[1]
     assert recommender.index.facts.recall == made.recall
