@@ -69,6 +69,7 @@ class ApproximateIndex:
         k: places that they compete for; barred: how many of them may turn out not to compete.
         """
         faiss = load_faiss()
+        faiss.omp_set_num_threads(1)  # waiting for each other costs two threads more than such a search takes one
         visit = faiss.SearchParametersIVF(nprobe=self.facts.probes)
         _, found = self._index.search(np.ascontiguousarray(states), SPARE * k + barred, params=visit)
         return found + 1  # FAISS marks a missing one by −1
