@@ -158,7 +158,7 @@ def http(seconds: float) -> None:
     """Load on the server of its own and on the app, 60,000 items."""
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.open(Settings(workspace=Path(folder) / "workspace"))
-        dataset = synthetic_dataset(4_000, SMALL, 80_000)
+        dataset = synthetic_dataset(500, SMALL, 10_000)
         (Path(folder) / "source").mkdir()
         write_recbole(dataset, Path(folder) / "source")
         verbs.import_dataset(workspace, verbs.ImportRequest(path=Path(folder) / "source", name="shop"))
