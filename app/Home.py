@@ -13,7 +13,12 @@ import streamlit as st
 
 from app.ui import guards, navigation
 
-page = st.navigation(navigation.pages())
-st.set_page_config(page_title=f"{page.title} · GenAIR Studio", page_icon=":material/diversity_3:", layout="wide")
-with guards.readable_errors():
-    page.run()
+if __name__ == "__main__":  # Streamlit runs this file for every page that it draws
+    page = st.navigation(navigation.pages())
+    st.set_page_config(page_title=f"{page.title} · GenAIR Studio", page_icon=":material/diversity_3:", layout="wide")
+    with guards.readable_errors():
+        page.run()
+else:  # its server imports it once, and finds `app`
+    from app.ui import server
+
+    app = st.App(__file__, routes=server.ROUTES, lifespan=server.lifespan)

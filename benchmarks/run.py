@@ -18,6 +18,7 @@ PARTS: dict[str, list[str]] = {
     "cooccurrence": [],
     "ranking": [],
     "jobs": [],
+    "serving": [],
     "generation": [],
     "embeddings": [],
     "studio": [],

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from genair_engine import verbs
+from genair_engine.api.server import ServeRequest, serve
 from genair_engine.errors import GenairError, InputError
 from genair_engine.jobs import KINDS, submit
 from genair_engine.jobs.commands import JobsCommandRequest, WorkerRequest, jobs_command, worker
@@ -72,6 +73,9 @@ COMMANDS = {
     "new-item": Command(verbs.new_item, verbs.NewItemRequest),
     "audience": Command(verbs.audience, verbs.AudienceRequest),
     "coldstart": Command(verbs.coldstart, verbs.ColdStartRequest),
+    "export": Command(verbs.export, verbs.ExportRequest),
+    "index": Command(verbs.index, verbs.IndexRequest),
+    "serve": Command(serve, ServeRequest),
     "what-if": Command(verbs.what_if, verbs.WhatIfRequest),
     "jobs": Command(jobs_command, JobsCommandRequest),
     "worker": Command(worker, WorkerRequest),

@@ -87,6 +87,7 @@ class Settings(BaseSettings):
         "auto",
         description="auto: the app starts a worker on this machine when jobs wait and none is alive; none: it never does.",
     )
+    api: Literal["on", "off"] = Field("off", description="on: the app answers HTTP requests under /api and /healthz too.")
     demo_items: int = Field(
         1000,
         ge=0,

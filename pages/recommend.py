@@ -186,7 +186,7 @@ with right:
         st.info("Add at least one item to the session: the ranking appears here at once.", icon=":material/playlist_add:")
         st.stop()
     request = verbs.RecommendRequest(run=run.run, items=[item.item for item in session], k=size, include_seen=not seen)
-    table = results(name, session, verbs.rank(*services.recommender(run.run), request))
+    table = results(name, session, services.recommend(request))
     result_cards(name, table)
     st.caption(
         "Score: dot product of the session's state and the item's vector; comparable within this list only. "

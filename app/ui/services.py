@@ -33,10 +33,17 @@ def workspace() -> Workspace:
     return opened
 
 
-@st.cache_resource(max_entries=RECOMMENDERS_KEPT, show_spinner="Loading the trained model…")
-def recommender(run: str) -> tuple[Any, Any]:
-    """Dataset and recommender of a finished run, shared by all visitors; both only read."""
-    return verbs.load_recommender(workspace(), run)
+@st.cache_resource(show_spinner=False)
+def recommenders() -> verbs.Recommenders:
+    """The runs that are ready to rank, shared by all visitors and by the HTTP API."""
+    return verbs.Recommenders(workspace(), RECOMMENDERS_KEPT)
+
+
+def recommend(request: verbs.RecommendRequest) -> verbs.RecommendResult:
+    """The verb `recommend` with models that stay in memory."""
+    with st.spinner("Loading the trained model…"):  # shows itself only where it takes a while
+        recommender = recommenders().of(request.run)
+    return recommender.answer(request)
 
 
 @st.cache_resource(max_entries=WRITERS_KEPT, show_spinner="Loading the language model…")

@@ -41,7 +41,9 @@ def find_run(session: Session, name: str) -> tuple[RunRow, DatasetRow]:
     ).first()
     if found is None:
         known = session.scalars(select(RunRow.id).order_by(RunRow.created_at.desc()).limit(50)).all()
-        raise NotFoundError("run", name, known, "" if known else "Train one with `train`.")
+        raise NotFoundError(
+            "run", name, known, "Runs go when their data set is deleted." if known else "Train one with `train`."
+        )
     return found[0], found[1]
 
 

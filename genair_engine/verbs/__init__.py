@@ -65,7 +65,9 @@ from genair_engine.verbs.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, dem
 from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
 from genair_engine.verbs.embed import EmbedRequest, EmbedResult, embed
 from genair_engine.verbs.estimate import Estimate, estimate
+from genair_engine.verbs.export import ExportRequest, ExportResult, export
 from genair_engine.verbs.generation_estimate import GenerationEstimate, generation_estimate
+from genair_engine.verbs.index import IndexRequest, IndexResult, index
 from genair_engine.verbs.metadata import read_metadata
 from genair_engine.verbs.new_items import NewItemResult, Placement, RealSession, load_item_space, new_item, place_item
 from genair_engine.verbs.pins import Pin, PinRequest, PinResult, pin
@@ -105,11 +107,13 @@ from genair_engine.verbs.reasons import (
     explain_items,
 )
 from genair_engine.verbs.recommendation import (
+    BatchRequest,
+    BatchResult,
     RecommendedItem,
+    Recommenders,
     RecommendRequest,
     RecommendResult,
     load_recommender,
-    rank,
     recommend,
 )
 from genair_engine.verbs.regenerate import (
@@ -142,6 +146,8 @@ __all__ = [
     "AudienceItem",
     "AudienceRequest",
     "AudienceResult",
+    "BatchRequest",
+    "BatchResult",
     "ChangedSession",
     "ColdStartRequest",
     "ColdStartResult",
@@ -164,6 +170,8 @@ __all__ = [
     "EvaluateRequest",
     "ExplainRequest",
     "ExplainResult",
+    "ExportRequest",
+    "ExportResult",
     "FailedArchetype",
     "FailedItem",
     "GenerateRequest",
@@ -172,6 +180,8 @@ __all__ = [
     "GroupSpread",
     "ImportRequest",
     "ImportResult",
+    "IndexRequest",
+    "IndexResult",
     "Item",
     "ItemDetail",
     "ItemList",
@@ -207,6 +217,7 @@ __all__ = [
     "RecommendRequest",
     "RecommendResult",
     "RecommendedItem",
+    "Recommenders",
     "RegenerateRequest",
     "RegenerateResult",
     "ReportRequest",
@@ -254,12 +265,14 @@ __all__ = [
     "evaluate",
     "explain",
     "explain_items",
+    "export",
     "failed_archetypes",
     "find_audience",
     "find_space",
     "generate",
     "generation_estimate",
     "import_dataset",
+    "index",
     "item_detail",
     "item_facts",
     "item_scores",
@@ -279,7 +292,6 @@ __all__ = [
     "prompt_save",
     "prompts",
     "protocol_in_words",
-    "rank",
     "rate",
     "ratings",
     "read_metadata",

@@ -17,7 +17,7 @@ from genair_engine.workspace import Workspace
 
 State = Literal["ok", "note", "problem"]
 PACKAGES = (
-    *("torch", "transformers", "sentence-transformers", "streamlit", "plotly", "umap-learn", "scikit-learn"),
+    *("torch", "transformers", "sentence-transformers", "streamlit", "plotly", "umap-learn", "scikit-learn", "faiss-cpu"),
     *("pandas", "sqlalchemy", "alembic", "safetensors"),
 )
 SCARCE_DISK_GB = 5

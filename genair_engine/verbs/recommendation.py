@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError, NotFoundError
+from genair_engine.store import runs as rows
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
-from genair_engine.verbs.runs import run_result
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
-    from genair_engine.serving.recommender import Recommender
+    from genair_engine.verbs.recommender import Recommender
 
 
 class RecommendRequest(Request):
@@ -53,38 +55,41 @@ class RecommendResult(Result):
         return [f"After {', '.join(self.session)} ({self.run}):", *table, *departures]
 
 
+class BatchRequest(Request):
+    """Recommend the next items after each of many sessions."""
+
+    run: str = Field(description="run")
+    sessions: list[Annotated[list[str], Field(min_length=1)]] = Field(
+        min_length=1, max_length=1000, description="sessions: item ids, oldest first"
+    )
+    k: int = Field(10, ge=1, le=100, description="how many items a session")
+    include_seen: bool = Field(False, description="let items of a session be recommended again after it")
+
+    def requests(self) -> list[RecommendRequest]:
+        """One request a session."""
+        return [
+            RecommendRequest(run=self.run, items=session, k=self.k, include_seen=self.include_seen)
+            for session in self.sessions
+        ]
+
+
+class BatchResult(Record):
+    """One result a session, in their order."""
+
+    results: list[RecommendResult]
+
+
 def recommend(workspace: Workspace, request: RecommendRequest, progress: Progress = silent) -> RecommendResult:  # noqa: ARG001
     """Top-K items. Raises NotFoundError for an unknown run or item, InputError for a run that has not finished."""
-    dataset, recommender = load_recommender(workspace, request.run)
-    return rank(dataset, recommender, request, run_result(workspace, request.run).deviations)
+    return load_recommender(workspace, request.run)[1].answer(request)
 
 
 def load_recommender(workspace: Workspace, run: str) -> tuple[Dataset, Recommender]:
-    """A finished run made ready to rank, with its data set: what a page keeps between clicks."""
-    from genair_engine.serving.recommender import Recommender
-    from genair_engine.verbs.trained import load_model
+    """A finished run made ready to rank, with its data set. Raises NotFoundError, InputError, WorkspaceError."""
+    from genair_engine.verbs.recommender import Recommender
 
-    _, owner, model = load_model(workspace, run)
-    return workspace.load_dataset(owner.name), Recommender(model)
-
-
-def rank(
-    dataset: Dataset, recommender: Recommender, request: RecommendRequest, deviations: Sequence[str] = ()
-) -> RecommendResult:
-    """`recommend` with a recommender at hand, and the deviations of its run, for whoever shows them."""
-    session = positions_of(dataset, request.items)
-    best = recommender.top_k(session, request.k, exclude_seen=not request.include_seen)
-    chosen = dataset.items.iloc[[one.item - 1 for one in best]]
-    return RecommendResult(
-        run=request.run,
-        dataset=dataset.name,
-        session=request.items,
-        items=[
-            RecommendedItem(item=item_id, position=one.item, title=title, score=one.score)
-            for one, item_id, title in zip(best, chosen["item_id"], chosen["title"], strict=True)
-        ],
-        deviations=list(deviations),
-    )
+    recommender = Recommender.load(run, workspace)
+    return workspace.load_dataset(recommender.dataset), recommender
 
 
 def positions_of(dataset: Dataset, item_ids: list[str]) -> list[int]:
@@ -96,3 +101,44 @@ def positions_of(dataset: Dataset, item_ids: list[str]) -> list[int]:
         unknown = item_ids[int(found.isna().to_numpy().argmax())]
         raise NotFoundError(f"item in {dataset.name!r}", unknown, hint="Look items up on the Items page.")
     return [int(position) for position in found]
+
+
+class Recommenders:
+    """Runs that are ready to rank: what an app or a server keeps between requests. Safe to share between threads.
+
+    keep: how many at once; the one that was not used for longest is let go. Every call looks whether the run still exists: a
+    data set that is deleted takes its runs with it.
+    """
+
+    def __init__(self, workspace: Workspace, keep: int = 4) -> None:
+        self.workspace = workspace
+        self._keep = keep
+        self._lock = Lock()
+        self._slots: OrderedDict[str, _Slot] = OrderedDict()
+
+    def of(self, run: str) -> Recommender:
+        """The recommender of a finished run; loaded once, however many ask. Raises as `recommend`."""
+        try:
+            with self.workspace.reading() as session:
+                rows.find_run(session, run)
+        except NotFoundError:
+            with self._lock:
+                self._slots.pop(run, None)
+            raise
+        with self._lock:
+            slot = self._slots.setdefault(run, _Slot())
+            self._slots.move_to_end(run)
+            while len(self._slots) > self._keep:
+                self._slots.popitem(last=False)
+        with slot.loading:
+            if slot.ready is None:
+                slot.ready = load_recommender(self.workspace, run)[1]
+            return slot.ready
+
+
+@dataclass
+class _Slot:
+    """A place for a recommender, and who loads it."""
+
+    loading: Lock = field(default_factory=Lock)
+    ready: Recommender | None = None

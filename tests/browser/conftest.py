@@ -51,6 +51,7 @@ def serving(workspace: Path, elsewhere: Path) -> Iterator[str]:
     environment |= {
         "HOME": str(elsewhere),
         "GENAIR_WORKSPACE": str(workspace),
+        "GENAIR_API": "on",
         "STREAMLIT_SERVER_PORT": str(port),
         "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
         "STREAMLIT_SERVER_HEADLESS": "true",

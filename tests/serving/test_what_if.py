@@ -8,11 +8,12 @@ from genair_engine.catalog.dataset import Sequences
 from genair_engine.methods.config import ModelConfig
 from genair_engine.methods.recommender import TableScorer
 from genair_engine.methods.registry import build_recommender
-from genair_engine.serving.recommender import Recommender
+from genair_engine.serving.ranker import Ranker
 from genair_engine.serving.what_if import what_if
 
 SESSIONS = Sequences.from_lists([[1, 2], [3], [5, 6, 7, 8, 2], [4, 1]])
 USERS = np.arange(4)
+ITEMS = [f"i{k}" for k in range(1, 13)]
 
 
 @pytest.fixture
@@ -27,10 +28,9 @@ def test_lists_are_those_of_the_recommender_with_either_representation(model):
     for lists, representation in ((found.before, None), (found.after, row)):
         if representation is not None:
             model.items.representation[item] = torch.from_numpy(representation)
-        recommender = Recommender(model)
-        expected = [[one.item for one in recommender.top_k(SESSIONS[user].tolist(), 5)] for user in USERS]
-        assert lists.top.tolist() == expected
-        whole = [[one.item for one in recommender.top_k(SESSIONS[user].tolist(), 12)] for user in USERS]
+        ranker, sessions = Ranker(model, ITEMS, ITEMS), [SESSIONS[user].tolist() for user in USERS]
+        assert lists.top.tolist() == ranker.top(sessions, 5)[0].tolist()
+        whole = ranker.top(sessions, 12)[0].tolist()
         assert lists.ranks.tolist() == [0 if item in SESSIONS[user] else whole[user].index(item) + 1 for user in USERS]
     assert found.cosine < 0.999
 

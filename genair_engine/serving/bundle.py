@@ -1,0 +1,119 @@
+"""An exported run: a folder that recommends without the database, the representation, or the rest of this repository.
+
+The projector's work is done: what is exported is the item matrix that it made, so that a bundle is a model with free item
+vectors (method `id`) whatever the run's method was. The folder holds
+
+    config.json          what it is: model, run, data set, how it was measured
+    model.safetensors    weights of the backbone (and of the shortcut, if there is one)
+    items.safetensors    `vectors` [n_items, d] float32; row k is item index k + 1
+    items.jsonl          a line an item, in the same order: its id and title
+    genair_engine/       the modules of this engine that rank, verbatim
+    recommend.py         the loader: `python recommend.py --items id1,id2`
+    requirements.txt, README.md
+
+Written and read with numpy, safetensors and plain JSON: nothing in it can run code but the Python files that one can read.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from genair_engine import __version__
+from genair_engine.errors import InputError
+from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.registry import build_recommender
+from genair_engine.serving.ranker import Ranker
+
+FORMAT = 1
+ENGINE = Path(__file__).resolve().parents[1]
+MODULES = (
+    *("__init__.py", "errors.py", "pca.py"),
+    *("catalog/__init__.py", "catalog/dataset.py", "catalog/negatives.py"),
+    *("models/__init__.py", "models/attention.py", "models/backbone.py", "models/bert4rec.py", "models/gru4rec.py"),
+    *("models/items.py", "models/sasrec.py"),
+    *("methods/__init__.py", "methods/config.py", "methods/recommender.py", "methods/registry.py"),
+    *("evaluation/__init__.py", "evaluation/protocol.py"),
+    *("serving/__init__.py", "serving/bundle.py", "serving/index.py", "serving/ranker.py"),
+)
+"""What ranking imports. `tests/serving/test_bundle.py` runs a bundle without the repository."""
+PACKAGES = ("torch", "numpy", "pandas", "pydantic", "safetensors")
+
+
+def write_bundle(folder: Path, ranker: Ranker, config: ModelConfig, facts: dict[str, Any]) -> None:
+    """Fills an existing, empty folder. facts: JSON about run and data set, kept as it is."""
+    state = {key: value for key, value in ranker.model.state_dict().items() if not key.startswith("items.")}
+    save_file({key: value.contiguous() for key, value in state.items()}, folder / "model.safetensors")
+    save_file({"vectors": ranker.table[1:].float().contiguous()}, folder / "items.safetensors")
+    with (folder / "items.jsonl").open("w", encoding="utf-8") as file:
+        for item, title in zip(ranker.item_ids, ranker.titles, strict=True):
+            file.write(json.dumps({"item": item, "title": title}) + "\n")
+    model = ModelConfig(**config.model_dump(include=set(ModelConfig.model_fields) - {"method", "without"}), method="id")
+    about = {"format": FORMAT, "version": __version__, "n_items": ranker.n_items, "model": model.model_dump(), **facts}
+    (folder / "config.json").write_text(json.dumps(about, indent=2, ensure_ascii=False), encoding="utf-8")
+    for name in MODULES:
+        target = folder / "genair_engine" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ENGINE / name, target)
+    shutil.copyfile(ENGINE / "serving" / "standalone.py", folder / "recommend.py")
+    lines = [f"{name}=={importlib.metadata.version(name).split('+')[0]}" for name in PACKAGES]  # '+cpu' names a build
+    (folder / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(_readme(about), encoding="utf-8")
+
+
+def load_bundle(folder: Path | str) -> Ranker:
+    """The exported run as it ranked when it was exported. Raises InputError that names the file that is wrong."""
+    folder = Path(folder)
+    try:
+        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise InputError(f"{folder} has format {about['format']}, this code reads {FORMAT}: use the code in the folder.")
+        lines = (folder / "items.jsonl").read_text(encoding="utf-8").splitlines()
+        items = [json.loads(line) for line in lines]
+        state = load_file(folder / "model.safetensors")
+        vectors = load_file(folder / "items.safetensors")["vectors"]
+        if not len(items) == len(vectors) == about["n_items"]:
+            raise InputError(
+                f"{folder} is not whole: {len(items)} items, {len(vectors)} vectors, {about['n_items']} expected."
+            )
+        with torch.device("meta"):  # every weight comes from the files
+            model = build_recommender(ModelConfig(**about["model"]), about["n_items"])
+        state["items.embedding.weight"] = torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])
+        model.load_state_dict(state, assign=True)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ValidationError) as error:
+        raise InputError(f"{folder} is not a whole export of a run ({error}). Export it again.") from error
+    return Ranker(model, [one["item"] for one in items], [one["title"] for one in items], name=str(folder))
+
+
+def _readme(about: dict[str, Any]) -> str:
+    measured = about.get("metrics", {}).get("full", {})
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in measured.items() if name.endswith("@10"))
+    return f"""# Recommender {about.get("run", "")}
+
+{about["model"]["backbone"]} on the data set {about.get("dataset", "")}: {about["n_items"]:,} items, vectors of width
+{about["model"]["dim"]}, exported by GenAIR Studio {about["version"]}. It ranks the catalogue after any session of item ids,
+oldest first, and knows no users. `config.json` says how it was trained and measured
+{f"(test items, full ranking: {figures})" if figures else ""}.
+
+    python -m venv .venv && .venv/bin/pip install -r requirements.txt
+    .venv/bin/python recommend.py --items id1,id2 -k 10
+
+In a program, with this folder on `sys.path`:
+
+    from recommend import load
+
+    recommender = load()
+    for one in recommender.recommend(["id1", "id2"], k=10):
+        print(one.item, one.score, one.title)
+
+`recommend_many` takes many sessions at once. `items.safetensors` holds the item vectors (`vectors`, row k is line k of
+`items.jsonl`), `model.safetensors` the sequence model that turns a session into a vector; a score is their dot product.
+"""
