@@ -61,6 +61,7 @@ def test_an_empty_workspace_becomes_the_demo_and_the_tour_leads_through_it(folde
 
     with serving(folder / "workspace", folder) as url:
         page.goto(url)
+        page.get_by_role("heading", level=1).wait_for()  # the first page of a fresh app takes its time
         settled(page, "GenAIR Studio")
         expect(page.get_by_text(f"Build the demo of {ITEMS} items")).to_be_visible()
         expect(page.get_by_role("heading", name="Guided tour")).to_be_visible(timeout=60_000)  # the catalogue is there
@@ -74,6 +75,7 @@ def test_an_empty_workspace_becomes_the_demo_and_the_tour_leads_through_it(folde
 
     with serving(folder / "workspace", folder) as url:
         page.goto(url)
+        page.get_by_role("heading", level=1).wait_for()
         settled(page, "GenAIR Studio")
         until(lambda: demo().state == "done", "the demo was not completed")
         assert (demo().attempts, written()) == (2, 2 * ITEMS)
