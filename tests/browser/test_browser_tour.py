@@ -1,6 +1,6 @@
 """The first run in a real browser: an empty workspace builds its demo, also over a crash, and the tour leads through it.
 
-The demo is a tenth of its size here. Screenshots are kept in tests/artifacts.
+The demo is smaller here. Screenshots are kept in tests/artifacts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.browser.test_browser_path import settled
 pytestmark = pytest.mark.browser
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
-ITEMS = 100
+ITEMS = 80
 WITHIN = 240.0
 """Seconds that this demo may take on a busy machine."""
 
