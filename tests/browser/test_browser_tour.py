@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from playwright.sync_api import Page, expect
 from genair_engine import jobs, verbs
 from genair_engine.settings import Settings
 from genair_engine.workspace import Workspace
-from tests.browser.conftest import end_worker, serving
+from tests.browser.conftest import end_worker, serving, until
 from tests.browser.test_browser_path import settled
 
 pytestmark = pytest.mark.browser
@@ -42,13 +41,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     workspace.close()
 
 
-def until(condition: object, what: str) -> None:
-    end = time.monotonic() + WITHIN
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, what
-        time.sleep(0.3)
-
-
 def test_an_empty_workspace_becomes_the_demo_and_the_tour_leads_through_it(folder: Path, page: Page) -> None:
     workspace = Workspace.open(Settings(workspace=folder / "workspace", database_url=None))
 
@@ -69,7 +61,7 @@ def test_an_empty_workspace_becomes_the_demo_and_the_tour_leads_through_it(folde
         page.goto(f"{url}/items?dataset={verbs.DEMO}&q=sun+hat")  # its page works while the rest is being made
         settled(page, "Items")
         expect(page.get_by_text("Zutano Baby UPF 30+ Sun Protection Hat").first).to_be_attached()
-        until(lambda: written() > 0, "no archetype was written")
+        until(lambda: written() > 0, "no archetype was written", WITHIN)
     (worker,) = jobs.jobs(workspace, jobs.JobsRequest()).workers
     os.kill(worker.pid, signal.SIGKILL)  # the server has been stopped, and now the worker dies
 
@@ -77,7 +69,7 @@ def test_an_empty_workspace_becomes_the_demo_and_the_tour_leads_through_it(folde
         page.goto(url)
         page.get_by_role("heading", level=1).wait_for()
         settled(page, "GenAIR Studio")
-        until(lambda: demo().state == "done", "the demo was not completed")
+        until(lambda: demo().state == "done", "the demo was not completed", WITHIN)
         assert (demo().attempts, written()) == (2, 2 * ITEMS)
         expect(page.get_by_text("2 trained models to recommend with")).to_be_visible()  # by itself, without a reload
         page.screenshot(path=_artifact("home.png"), full_page=True)
