@@ -101,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            "interrupted; generate, train and sweep go on where they stopped when the same command is given", file=sys.stderr
+            "interrupted; demo, generate, train and sweep go on where they stopped when the same command is given",
+            file=sys.stderr,
         )
         return 130
     if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0":

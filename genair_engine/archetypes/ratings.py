@@ -56,7 +56,8 @@ def wilson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple
     centre = share + z * z / (2 * trials)
     reach = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    return max((centre - reach) / scale, 0.0), min((centre + reach) / scale, 1.0)
+    low, high = (centre - reach) / scale, (centre + reach) / scale
+    return 0.0 if successes == 0 else low, 1.0 if successes == trials else high  # exact there, but for rounding
 
 
 def counting(ballots: Iterable[Ballot]) -> list[Ballot]:

@@ -36,7 +36,7 @@ REPRESENTED = "demo-qwen"
 """Whose states the GenAIR run is trained on."""
 METHODS = ("id", "genair")
 USERS_AN_ITEM = 4
-TRAINING: dict[str, Any] = {"epochs": 30, "schedule": "cosine", "learning_rate": 3e-3, "dropout": 0.3}
+TRAINING: dict[str, Any] = {"epochs": 50, "schedule": "cosine", "learning_rate": 3e-3, "dropout": 0.3}
 """How its recommenders are trained, where not as `train` does by default: chosen on validation items, and to be done soon."""
 SHARES = {"import": 2, "demo-llama": 45, "demo-qwen": 20, "represent": 1, "id": 14, "genair": 16, "floors": 2}
 """Roughly how long the steps take, in per cent of the whole."""

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
@@ -71,6 +71,14 @@ def serving(workspace: Path, elsewhere: Path) -> Iterator[str]:
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+def until(condition: Callable[[], bool], what: str, within: float = 90.0) -> None:
+    """Waits for a condition, `within` seconds at most on a busy machine; fails with `what` should have been."""
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
 
 
 def end_worker(process: int) -> None:

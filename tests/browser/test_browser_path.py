@@ -26,7 +26,7 @@ def settled(page: Page, heading: str) -> None:
 def test_from_home_to_recommendations_and_archetypes(page: Page, app_url: str) -> None:
     page.goto(app_url)
     settled(page, "GenAIR Studio")
-    page.get_by_test_id("stMain").get_by_role("link", name="Browse items").first.click()
+    page.locator(".st-key-dataset_workshop").get_by_role("link", name="Browse items").click()
     settled(page, "Items")
     expect(page).to_have_url(f"{app_url}/items?dataset=workshop")
 

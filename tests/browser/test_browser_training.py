@@ -19,7 +19,7 @@ from genair_engine import jobs, verbs
 from genair_engine.settings import Settings
 from genair_engine.store.tables import RunRow
 from genair_engine.workspace import Workspace
-from tests.browser.conftest import end_worker, serving
+from tests.browser.conftest import end_worker, serving, until
 from tests.browser.test_browser_path import settled
 from tests.workspaces import DATASET, FilledWorkspace
 
@@ -66,13 +66,6 @@ def studio(filled_workspace: FilledWorkspace, tmp_path: Path, monkeypatch: pytes
         for worker in jobs.jobs(workspace, jobs.JobsRequest()).workers:
             end_worker(worker.pid)
         workspace.close()
-
-
-def until(condition: object, what: str) -> None:
-    end = time.monotonic() + WITHIN
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, what
-        time.sleep(0.2)
 
 
 def visit(page: Page, address: str) -> None:

@@ -47,7 +47,7 @@ def queued(workspace: Workspace) -> list[dict[str, Any]]:
 def test_without_data_it_says_what_to_do(empty_app: OpenPage) -> None:
     shown = empty_app("training")
     assert "No catalogue yet" in [element.value for element in shown.subheader]
-    assert not shown.button
+    assert [button.label for button in shown.button] == ["Build the demo"]
 
 
 def test_without_a_representation_only_id_can_be_launched(app: OpenPage) -> None:
