@@ -51,12 +51,13 @@ def contributions() -> None:
 
 
 def whole(workspace: Workspace, run: str) -> None:
-    dataset, recommender = verbs.load_recommender(workspace, run)
+    recommender = verbs.load_recommender(workspace, run)
+    dataset = recommender.catalogue
     ids, random = dataset.items["item_id"].to_numpy(), np.random.default_rng(0)
     print(f"\n| `explain_items`, {dataset.name}, {run}: items of the session | p50 ms | p90 ms |\n|---|---|---|")
     for length in LENGTHS[:-1]:
         session, results = ids[random.integers(0, len(ids), length)], ids[random.integers(0, len(ids), RESULTS)]
-        call = timed(lambda: verbs.explain_items(workspace, run, dataset, recommender, session, results))  # noqa: B023
+        call = timed(lambda: verbs.explain_items(workspace, recommender, session, results))  # noqa: B023
         print(f"| {length} | {call} |", flush=True)
 
 

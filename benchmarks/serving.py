@@ -102,7 +102,8 @@ def filled_up(items: int) -> tuple[SequenceRecommender, list[list[int]]]:
         workspace = Workspace.open(Settings(workspace=Path(folder)))
         verbs.import_dataset(workspace, verbs.ImportRequest(path=SCIENTIFIC, name="scientific"))
         request = verbs.TrainRequest(dataset="scientific", method="id", epochs=20, device="cpu")
-        dataset, recommender = verbs.load_recommender(workspace, verbs.train(workspace, request).run)
+        recommender = verbs.load_recommender(workspace, verbs.train(workspace, request).run)
+        dataset = recommender.catalogue
         workspace.close()
     vectors = recommender.table[1:].clone()
     distance, neighbours = torch.cdist(vectors, vectors).topk(11, largest=False)  # the first is the item itself

@@ -39,11 +39,16 @@ def recommenders() -> verbs.Recommenders:
     return verbs.Recommenders(workspace(), RECOMMENDERS_KEPT)
 
 
-def recommend(request: verbs.RecommendRequest) -> verbs.RecommendResult:
-    """The verb `recommend` with models that stay in memory."""
+def recommender(run: str) -> Any:
+    """A run that is ready to rank (`Recommender`); it stays in memory."""
     with st.spinner("Loading the trained model…"):  # shows itself only where it takes a while
-        recommender = recommenders().of(request.run)
-    return recommender.answer(request)
+        return recommenders().of(run)
+
+
+@st.cache_resource(show_spinner=False)
+def readers() -> Any:
+    """The language models and encoders that read new items and descriptions, shared by all visitors."""
+    return verbs.Models(workspace().settings)
 
 
 @st.cache_resource(max_entries=WRITERS_KEPT, show_spinner="Loading the language model…")

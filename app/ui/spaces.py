@@ -19,14 +19,19 @@ FIRST_METHODS = (("id",), ("llminit", "genair-id"), ("genair",))
 def suggested(dataset: verbs.DatasetState, spaces: Mapping[str, verbs.Space]) -> list[str]:
     """Up to three spaces to begin with: a run of each kind of method, as alike in the rest as can be, then others."""
     runs = [run for run in dataset.ready_runs if run.run in spaces]  # the newest first
-    genair = next((run for run in runs if run.config["method"] == "genair"), runs[0] if runs else None)
-    chosen: list[str] = []
-    for methods in FIRST_METHODS:
-        fitting = [run for run in runs if run.config["method"] in methods]
-        if genair is not None and fitting:
-            chosen.append(min(fitting, key=lambda run: _unlike(run, genair)).run)
+    chosen = [run.run for run in comparable(runs, FIRST_METHODS)]
     made = [name for name, space in spaces.items() if space.kind not in ("trained", "states")]
     return list(dict.fromkeys([*chosen, *made, *(run.run for run in runs)]))[:PANELS]
+
+
+def comparable(runs: Sequence[verbs.RunResult], methods: Sequence[Sequence[str]]) -> list[verbs.RunResult]:
+    """A run for each group of methods that has one, in their order: those most like the newest GenAIR run in all else.
+
+    runs: newest first.
+    """
+    genair = next((run for run in runs if run.config["method"] == "genair"), runs[0] if runs else None)
+    fitting = [[run for run in runs if run.config["method"] in group] for group in methods]
+    return [min(group, key=lambda run: _unlike(run, genair)) for group in fitting if genair is not None and group]
 
 
 def _unlike(run: verbs.RunResult, other: verbs.RunResult) -> int:

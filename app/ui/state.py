@@ -69,13 +69,13 @@ def choice(
     return st.selectbox(label, options, format_func=shown, key=key, on_change=changed, **widget)
 
 
-def view(label: str, options: Mapping[str, str], name: str) -> str:
+def view(label: str, options: Mapping[str, str], name: str, *, default: str = "", labelled: bool = False) -> str:
     """Buttons of which one is chosen, whose value is the URL parameter `name`; the first option is the default.
 
-    options: value to what it is called.
+    options: value to what it is called. labelled: whether readers see the label, too.
     """
     asked = recall(name)
-    value = asked if asked in options else next(iter(options))
+    value = asked if asked in options else default or next(iter(options))
     keep(name, value if asked else "")
     key = f"{name}_view"
     _show(key, value)
@@ -85,10 +85,17 @@ def view(label: str, options: Mapping[str, str], name: str) -> str:
         format_func=options.__getitem__,
         key=key,
         required=True,
-        label_visibility="collapsed",
+        label_visibility="visible" if labelled else "collapsed",
         on_change=lambda: keep(name, st.session_state[key]),
     )
     return value
+
+
+def switch(label: str, name: str, scope: str = "", **widget: Any) -> bool:
+    """A toggle that is off by default, whose value is the URL parameter `name` ("1" where it is on)."""
+    key = f"{name}_switch"
+    st.session_state[key] = recall(name, scope) == "1"
+    return st.toggle(label, key=key, on_change=lambda: keep(name, "1" if st.session_state[key] else "", scope), **widget)
 
 
 def search_text(label: str, name: str, scope: str, *, on_change: Callable[[], None] | None = None, **widget: Any) -> str:

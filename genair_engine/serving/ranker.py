@@ -59,20 +59,20 @@ class Ranker:
         self.item_ids, self.titles = list(item_ids), list(titles)
         self.index = index
         self._position_of = {item: position for position, item in enumerate(self.item_ids, start=1)}
-        self._scorer = TableScorer(model)
+        self.scorer = TableScorer(model)
         # numpy's product of one state and all items takes less than half the time of torch's on AMD's processors.
-        self._vectors = self._scorer.table.numpy()
+        self._vectors = self.scorer.table.numpy()
         if not np.isfinite(self._vectors.sum()):
             raise NonFiniteError("The model's item vectors are not finite: its training has diverged. Train it again.")
 
     @property
     def model(self) -> SequenceRecommender:
-        return self._scorer.model
+        return self.scorer.model
 
     @property
     def table(self) -> Tensor:
         """[n_items + 1, d] float32 item vectors; row 0 is padding."""
-        return self._scorer.table
+        return self.scorer.table
 
     def recommend(
         self, items: Sequence[str], k: int = 10, include_seen: bool = False, among: BoolArray | None = None
@@ -133,11 +133,29 @@ class Ranker:
         items = np.empty((len(sessions), k), dtype=np.int32)
         scores = np.empty((len(sessions), k), dtype=np.float32)
         for rows in _blocks(len(sessions), min(block, BLOCK_SESSIONS)):
-            states, own = self._scorer.states(histories, rows).numpy(), seen.take(rows)
+            states, own = self.scorer.states(histories, rows).numpy(), seen.take(rows)
             items[rows], scores[rows] = (
                 self._exact(states, own, k, among) if index is None else self._approximate(index, states, own, k)
             )
         return items, scores
+
+    def ranks_of(
+        self, items: Sequence[str], wanted: Sequence[str], include_seen: bool = False, among: BoolArray | None = None
+    ) -> list[int]:
+        """The place of each wanted item (1 is the best) after a session of source ids, among all that compete.
+
+        As in a list of the whole catalogue; ties go to the smaller index. A wanted item has a place whatever is left out, as a
+        held-out item has in evaluation. Raises as `recommend`.
+        """
+        session, places = self.positions(items), np.array(self.positions(wanted), dtype=np.int64)
+        scores = self.scores([session])[0]
+        competes = np.ones(self.n_items, dtype=bool) if among is None else among[1:].copy()
+        if not include_seen:
+            competes[np.array(session) - 1] = False
+        index = np.arange(1, self.n_items + 1)
+        own = scores[places - 1]
+        ahead = ((scores > score) | ((scores == score) & (index < place)) for place, score in zip(places, own, strict=True))
+        return [1 + int((competes & one).sum()) for one in ahead]
 
     @torch.inference_mode()
     def scores(self, sessions: Sequence[Sequence[int]], items: Sequence[int] | None = None) -> FloatArray:
@@ -153,7 +171,7 @@ class Ranker:
     def states(self, sessions: Sequence[Sequence[int]]) -> Tensor:
         """[b, d] the states that predict what follows each session. Raises InputError as `top`."""
         histories = self._histories(sessions)
-        return torch.cat([self._scorer.states(histories, rows) for rows in _blocks(len(histories), BLOCK_SESSIONS)])
+        return torch.cat([self.scorer.states(histories, rows) for rows in _blocks(len(histories), BLOCK_SESSIONS)])
 
     def _exact(self, states: FloatArray, barred: Sequences, k: int, among: BoolArray | None) -> tuple[ItemArray, FloatArray]:
         """`top` of states [b, d] over the whole catalogue. barred: each row's items that do not compete."""

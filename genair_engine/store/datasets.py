@@ -13,6 +13,7 @@ import pandas as pd
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
+from genair_engine.catalog.facets import single_categories
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.tables import (
     MAX_KEY,
@@ -60,12 +61,6 @@ def refuse_existing(session: Session, name: str) -> None:
     """Raises InputError where a dataset of that name exists."""
     if session.scalar(select(DatasetRow.id).where(DatasetRow.name == name)) is not None:
         raise InputError(f"There is already a dataset {name!r}. Choose another name, or delete that one first.")
-
-
-def single_categories(categories: str) -> list[str]:
-    """The categories of a comma-separated field, in order, each once."""
-    parts = (part.strip()[:MAX_KEY] for part in categories.split(","))
-    return list(dict.fromkeys(part for part in parts if part))
 
 
 def insert_items(

@@ -101,10 +101,12 @@ from genair_engine.verbs.reasons import (
     LIST_MEASURES,
     ExplainRequest,
     ExplainResult,
+    ListMeasures,
     Reason,
     SharedAudience,
     explain,
     explain_items,
+    measure_list,
 )
 from genair_engine.verbs.recommendation import (
     BatchRequest,
@@ -128,10 +130,11 @@ from genair_engine.verbs.representations import RepresentRequest, RepresentResul
 from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
 from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
 from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, measured_sets, score_text
+from genair_engine.verbs.sessions import HeldOutSession, held_out_session, some_user
 from genair_engine.verbs.spaces import Space, find_space, item_facts, spaces
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
 from genair_engine.verbs.what_if import READS_REPRESENTATION, ChangedSession, WhatIfRequest, WhatIfResult, what_if
-from genair_engine.verbs.written_items import NewArchetype, NewItemRequest, WrittenItem, write_item
+from genair_engine.verbs.written_items import NewArchetype, NewItemRequest, SkippedRun, WrittenItem, write_item
 
 __all__ = [
     "DEMO",
@@ -178,6 +181,7 @@ __all__ = [
     "GenerateResult",
     "GenerationEstimate",
     "GroupSpread",
+    "HeldOutSession",
     "ImportRequest",
     "ImportResult",
     "IndexRequest",
@@ -186,6 +190,7 @@ __all__ = [
     "ItemDetail",
     "ItemList",
     "ItemScores",
+    "ListMeasures",
     "MarkedClaim",
     "Measure",
     "MethodFacts",
@@ -234,6 +239,7 @@ __all__ = [
     "SearchRequest",
     "SetScores",
     "SharedAudience",
+    "SkippedRun",
     "Space",
     "SpaceSpread",
     "Summary",
@@ -271,6 +277,7 @@ __all__ = [
     "find_space",
     "generate",
     "generation_estimate",
+    "held_out_session",
     "import_dataset",
     "index",
     "item_detail",
@@ -283,6 +290,7 @@ __all__ = [
     "load_item_space",
     "load_recommender",
     "load_writer",
+    "measure_list",
     "measured_sets",
     "new_item",
     "pin",
@@ -305,6 +313,7 @@ __all__ = [
     "score",
     "score_text",
     "search",
+    "some_user",
     "spaces",
     "stored_picture",
     "stored_spread",

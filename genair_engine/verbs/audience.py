@@ -8,7 +8,6 @@ plain ranking, w = 1 the audience alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,23 +15,23 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from genair_engine.archetypes.segments import audience_words, split_segments
-from genair_engine.catalog.dataset import Sequences
 from genair_engine.errors import InputError
 from genair_engine.store.archetypes import texts_of_items
-from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.base import Progress, Record, Result, positional, silent
+from genair_engine.verbs.filters import FilteredRequest
 from genair_engine.verbs.reading import Models
-from genair_engine.verbs.reasons import Ready, scorer_of
 from genair_engine.verbs.recommendation import load_recommender, positions_of
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from genair_engine.verbs.audience_space import AudienceSpace
+    from genair_engine.verbs.recommender import Recommender
 
 LONGEST_DESCRIPTION = 1000
 """Characters."""
 
 
-class AudienceRequest(Request):
+class AudienceRequest(FilteredRequest):
     """Find items by the audience that their archetypes are about."""
 
     dataset: str = positional("data set")
@@ -100,9 +99,9 @@ def audience(
     space = load_audience_space(workspace, request.dataset, request.representation, models or Models(workspace.settings))
     recommender = None
     if request.run is not None:
-        dataset, recommender = load_recommender(workspace, request.run)
-        if dataset.name != request.dataset:
-            raise InputError(f"Run {request.run!r} belongs to data set {dataset.name!r}, not to {request.dataset!r}.")
+        recommender = load_recommender(workspace, request.run)
+        if recommender.dataset != request.dataset:
+            raise InputError(f"Run {request.run!r} belongs to data set {recommender.dataset!r}, not to {request.dataset!r}.")
     found = find_audience(workspace, space, request, recommender)
     progress(2, 2, "found")
     return found
@@ -125,22 +124,20 @@ def find_audience(
     workspace: Workspace,
     space: AudienceSpace,
     request: AudienceRequest,
-    recommender: Ready | None = None,
-    among: npt.NDArray[np.bool_] | None = None,
+    recommender: Recommender | None = None,
 ) -> AudienceResult:
-    """`audience` with the space, and for steering the run's recommender, at hand. Items of the session do not compete.
-
-    among: [n_items + 1] bool, the items that may be listed (entry 0 is padding's); by default all.
-    """
+    """`audience` with the space, and for steering the run's recommender, at hand. Items of the session do not compete."""
     check_description(request.text)
     dataset = space.dataset
     similarity = space.similarity(request.text)
-    competing = np.ones(dataset.n_items, dtype=bool) if among is None else among[1:].copy()
+    among = request.among(space.facets)
+    competing = np.ones(dataset.n_items, dtype=bool) if among is None else among[1:]
     score = similarity.astype(np.float64)
     if recommender is not None:
         taken = positions_of(dataset, request.items)
         competing[np.array(taken) - 1] = False
-        score = steer(session_scores(recommender, taken), similarity, request.weight, competing)
+        scores = recommender.scores([taken])[0].astype(np.float64)
+        score = steer(scores, similarity, request.weight, competing)
     best = top_places(score, competing, request.k)
     with workspace.reading() as session:
         texts = texts_of_items(session, space.archetypes.id, [int(one) + 1 for one in best])
@@ -171,13 +168,6 @@ def check_description(text: str) -> None:
     """Raises InputError where a description is empty or too long."""
     if not 0 < len(text.strip()) <= LONGEST_DESCRIPTION:
         raise InputError(f"Describe the audience in 1 to {LONGEST_DESCRIPTION:,} characters; these are {len(text.strip()):,}.")
-
-
-def session_scores(recommender: Ready, session: Sequence[int]) -> npt.NDArray[np.float64]:
-    """[n_items] scores of every item after a session (positions 1…n, oldest first)."""
-    scores = scorer_of(recommender).score(Sequences.from_lists([session]), np.array([0]))[0, 1:]
-    found: npt.NDArray[np.float64] = scores.double().cpu().numpy()
-    return found
 
 
 def steer(

@@ -48,7 +48,7 @@ def export(workspace: Workspace, request: ExportRequest, progress: Progress = si
         raise InputError(f"{folder} exists already: name a folder that does not, or remove it first.")
     progress(0, 2, f"loading {request.run}")
     about = run_result(workspace, request.run)
-    _, ranker = load_recommender(workspace, request.run)
+    ranker = load_recommender(workspace, request.run)
     facts = about.model_dump(mode="json", include={"run", "dataset", "config", "deviations", "protocol", "created_at"})
     progress(1, 2, f"writing {folder}")
     try:

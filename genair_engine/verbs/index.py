@@ -49,7 +49,8 @@ def index(workspace: Workspace, request: IndexRequest, progress: Progress = sile
     from genair_engine.verbs.recommender import index_of
 
     progress(0, 2, f"loading {request.run}")
-    dataset, recommender = load_recommender(workspace, request.run)
+    recommender = load_recommender(workspace, request.run)
+    dataset = recommender.catalogue
     if recommender.n_items < PAYS_FROM and not request.anyway:
         raise InputError(
             f"{dataset.name!r} has {recommender.n_items:,} items: exact search takes milliseconds there. An index pays from "

@@ -8,25 +8,27 @@ popular it was in training. Three measures a list: diversity, novelty and share 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from genair_engine.archetypes.segments import SAME_AUDIENCE, audience_name, audience_words, overlap, split_segments
-from genair_engine.catalog.dataset import Dataset, Sequences
+from genair_engine.catalog.dataset import Sequences
 from genair_engine.errors import InputError
 from genair_engine.evaluation import beyond
 from genair_engine.store import archetypes as archetype_rows
 from genair_engine.store import runs as run_rows
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
-from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
-from genair_engine.verbs.recommendation import RecommendRequest, load_recommender, positions_of, recommend
+from genair_engine.verbs.base import Progress, Record, Result, positional, silent
+from genair_engine.verbs.filters import FilteredRequest
+from genair_engine.verbs.recommendation import RecommendRequest, load_recommender, positions_of
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from genair_engine.methods.recommender import TableScorer
+    from genair_engine.verbs.recommender import Recommender
 
 MOST_EXPLAINED = 100
 """Items that are explained at once."""
@@ -40,13 +42,7 @@ LIST_MEASURES = {
 """What the measures of a list are, in a sentence each."""
 
 
-class Ready(Protocol):
-    """A run that is ready to rank, as `load_recommender` gives it."""
-
-    _scorer: TableScorer
-
-
-class ExplainRequest(Request):
+class ExplainRequest(FilteredRequest):
     """Say why items are recommended after a session."""
 
     run: str = positional("run")
@@ -91,10 +87,17 @@ class Reason(Record):
     shared: list[SharedAudience]
 
 
-class ExplainResult(Result):
+class ListMeasures(Record):
+    """What a list is like as a whole: `LIST_MEASURES`. diversity is None for a list of one."""
+
+    diversity: float | None
+    novelty: float
+    long_tail: float
+
+
+class ExplainResult(ListMeasures, Result):
     """reads: how many of the session's last items the model reads; older ones contribute nothing. archetypes: the set whose
-    audiences are compared, written by `model` (None where the data set has no archetypes). Measures: `LIST_MEASURES`;
-    diversity is None for a list of one.
+    audiences are compared, written by `model` (None where the data set has no archetypes).
     """
 
     run: str
@@ -103,9 +106,6 @@ class ExplainResult(Result):
     reads: int
     archetypes: str | None
     model: str | None
-    diversity: float | None
-    novelty: float
-    long_tail: float
     reasons: list[Reason]
 
     def lines(self) -> list[str]:
@@ -126,31 +126,25 @@ class ExplainResult(Result):
 
 def explain(workspace: Workspace, request: ExplainRequest, progress: Progress = silent) -> ExplainResult:  # noqa: ARG001
     """The top K with reasons. Raises NotFoundError for an unknown run or item, InputError for a run that has not finished."""
-    asked = RecommendRequest(run=request.run, items=request.items, k=request.k, include_seen=request.include_seen)
-    best = [one.item for one in recommend(workspace, asked).items]
-    return explain_items(workspace, request.run, *load_recommender(workspace, request.run), request.items, best)
+    recommender = load_recommender(workspace, request.run)
+    best = [one.item for one in recommender.answer(RecommendRequest(**request.model_dump())).items]
+    return explain_items(workspace, recommender, request.items, best)
 
 
 def explain_items(
-    workspace: Workspace,
-    run: str,
-    dataset: Dataset,
-    recommender: Ready,
-    session: Sequence[str],
-    items: Sequence[str],
+    workspace: Workspace, recommender: Recommender, session: Sequence[str], items: Sequence[str]
 ) -> ExplainResult:
-    """Reasons for any items after a session, in their order, with what `load_recommender` gave for the run.
+    """Reasons for any items after a session, in their order.
 
     Raises InputError where there is no item, or more than `MOST_EXPLAINED`; NotFoundError for an unknown one.
     """
     if not 1 <= len(items) <= MOST_EXPLAINED:
         raise InputError(f"Between 1 and {MOST_EXPLAINED} items are explained at once, not {len(items)}.")
+    run, dataset, scorer = recommender.run, recommender.catalogue, recommender.scorer
     taken, listed = (np.array(positions_of(dataset, list(ids))) for ids in (session, items))
-    scorer = scorer_of(recommender)
     scores, without = leave_one_out(scorer, taken, listed)
     archetypes, audiences = _audiences(workspace, run, [*taken.tolist(), *listed.tolist()])
     chosen = dataset.items.iloc[listed - 1]
-    exposure = np.bincount(listed, minlength=dataset.n_items + 1)[1:]
     reasons = [
         Reason(
             item=item_id,
@@ -174,16 +168,20 @@ def explain_items(
         reads=scorer.model.reads,
         archetypes=archetypes.id if archetypes else None,
         model=archetypes.model if archetypes else None,
-        diversity=beyond.diversity(scorer.table[listed].float().cpu().numpy()) if len(listed) > 1 else None,
-        novelty=beyond.novelty(exposure, dataset.popularity[1:]),
-        long_tail=beyond.long_tail_share(exposure, dataset.popularity_group[1:]),
         reasons=reasons,
+        **measure_list(recommender, listed.tolist()).model_dump(),
     )
 
 
-def scorer_of(recommender: Ready) -> TableScorer:
-    """What computes a recommender's scores: the one place where these verbs look into it."""
-    return recommender._scorer
+def measure_list(recommender: Recommender, positions: Sequence[int]) -> ListMeasures:
+    """What a list of items (indices 1…n, at least one) is like as a whole, in a run's space."""
+    dataset, listed = recommender.catalogue, np.array(positions)
+    exposure = np.bincount(listed, minlength=dataset.n_items + 1)[1:]
+    return ListMeasures(
+        diversity=beyond.diversity(recommender.table[listed].float().cpu().numpy()) if len(listed) > 1 else None,
+        novelty=beyond.novelty(exposure, dataset.popularity[1:]),
+        long_tail=beyond.long_tail_share(exposure, dataset.popularity_group[1:]),
+    )
 
 
 def leave_one_out(

@@ -12,14 +12,15 @@ from pydantic import Field
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store import runs as rows
-from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.base import Progress, Record, Result, positional, silent
+from genair_engine.verbs.filters import FilteredRequest
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from genair_engine.verbs.recommender import Recommender
 
 
-class RecommendRequest(Request):
+class RecommendRequest(FilteredRequest):
     """Recommend the next items after a session."""
 
     run: str = positional("run")
@@ -55,7 +56,7 @@ class RecommendResult(Result):
         return [f"After {', '.join(self.session)} ({self.run}):", *table, *departures]
 
 
-class BatchRequest(Request):
+class BatchRequest(FilteredRequest):
     """Recommend the next items after each of many sessions."""
 
     run: str = Field(description="run")
@@ -68,7 +69,7 @@ class BatchRequest(Request):
     def requests(self) -> list[RecommendRequest]:
         """One request a session."""
         return [
-            RecommendRequest(run=self.run, items=session, k=self.k, include_seen=self.include_seen)
+            RecommendRequest(run=self.run, items=session, k=self.k, include_seen=self.include_seen, **self.filters)
             for session in self.sessions
         ]
 
@@ -81,15 +82,14 @@ class BatchResult(Record):
 
 def recommend(workspace: Workspace, request: RecommendRequest, progress: Progress = silent) -> RecommendResult:  # noqa: ARG001
     """Top-K items. Raises NotFoundError for an unknown run or item, InputError for a run that has not finished."""
-    return load_recommender(workspace, request.run)[1].answer(request)
+    return load_recommender(workspace, request.run).answer(request)
 
 
-def load_recommender(workspace: Workspace, run: str) -> tuple[Dataset, Recommender]:
+def load_recommender(workspace: Workspace, run: str) -> Recommender:
     """A finished run made ready to rank, with its data set. Raises NotFoundError, InputError, WorkspaceError."""
     from genair_engine.verbs.recommender import Recommender
 
-    recommender = Recommender.load(run, workspace)
-    return workspace.load_dataset(recommender.dataset), recommender
+    return Recommender.load(run, workspace)
 
 
 def positions_of(dataset: Dataset, item_ids: list[str]) -> list[int]:
@@ -132,7 +132,7 @@ class Recommenders:
                 self._slots.popitem(last=False)
         with slot.loading:
             if slot.ready is None:
-                slot.ready = load_recommender(self.workspace, run)[1]
+                slot.ready = load_recommender(self.workspace, run)
             return slot.ready
 
 

@@ -16,6 +16,7 @@ from contextlib import closing, nullcontext
 from typing import Self
 
 from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.facets import Facets
 from genair_engine.errors import GenairError, InputError
 from genair_engine.methods.recommender import SequenceRecommender
 from genair_engine.serving.index import ApproximateIndex
@@ -35,7 +36,7 @@ from genair_engine.workspace import Workspace
 
 
 class Recommender(Ranker):
-    """A run's model with its catalogue. run, dataset: names; deviations: where the run is not as in the paper.
+    """A run's model with its data set. run, dataset: names; deviations: where the run is not as in the paper.
 
     It holds no connection: a run that is deleted meanwhile still ranks (`verbs.Recommenders` looks).
     """
@@ -44,6 +45,7 @@ class Recommender(Ranker):
         items = dataset.items
         super().__init__(model, items["item_id"].tolist(), items["title"].tolist(), name=repr(dataset.name))
         self.run, self.dataset, self.deviations = run, dataset.name, deviations
+        self.catalogue, self.facets = dataset, Facets(dataset)
 
     @classmethod
     def load(cls, run: str, workspace: Workspace | None = None) -> Self:
@@ -78,18 +80,19 @@ class Recommender(Ranker):
     def answer_many(self, requests: Sequence[RecommendRequest]) -> list[RecommendResult | GenairError]:
         """The answers to many requests, ranked together; an error stands where its request was, and stops no other."""
         answers: dict[int, RecommendResult | GenairError] = {}
-        for include_seen in (False, True):
-            asked: dict[int, list[int]] = {}
-            for place, request in enumerate(requests):
-                if request.include_seen == include_seen:
-                    try:
-                        asked[place] = self.positions(request.items)
-                    except GenairError as error:
-                        answers[place] = error
-            if asked:
-                most = max(requests[place].k for place in asked)  # a shorter list is the beginning of a longer one
-                for place, found in zip(asked, self.ranked(list(asked.values()), most, include_seen), strict=True):
-                    answers[place] = self._result(requests[place], found[: requests[place].k])
+        alike: dict[tuple[bool, str], dict[int, list[int]]] = {}
+        for place, request in enumerate(requests):
+            try:
+                session = self.positions(request.items)
+                request.among(self.facets)
+                alike.setdefault((request.include_seen, str(request.filters)), {})[place] = session
+            except GenairError as error:
+                answers[place] = error
+        for asked in alike.values():
+            first, most = requests[next(iter(asked))], max(requests[place].k for place in asked)
+            lists = self.ranked(list(asked.values()), most, first.include_seen, first.among(self.facets))
+            for place, found in zip(asked, lists, strict=True):  # a shorter list is the beginning of a longer one
+                answers[place] = self._result(requests[place], found[: requests[place].k])
         return [answers[place] for place in range(len(requests))]
 
     def _result(self, request: RecommendRequest, found: Sequence[Recommendation]) -> RecommendResult:

@@ -48,9 +48,10 @@ def test_from_home_to_recommendations_and_archetypes(page: Page, app_url: str) -
 
     page.goto(f"{app_url}/archetypes?dataset=workshop&item=i1")
     settled(page, "Archetypes")
-    for model in ("demo-llama", "demo-qwen"):
-        expect(page.get_by_text(model, exact=True)).to_be_visible()
-    left, right = (page.get_by_text(model, exact=True).bounding_box() for model in ("demo-llama", "demo-qwen"))
+    heads = [page.get_by_role("strong").filter(has_text=model).first for model in ("demo-llama", "demo-qwen")]
+    for head in heads:
+        expect(head).to_be_visible()
+    left, right = (head.bounding_box() for head in heads)
     assert left and right and left["y"] == right["y"] and left["x"] < right["x"]
 
 

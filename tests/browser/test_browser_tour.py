@@ -87,12 +87,12 @@ def test_an_empty_workspace_becomes_the_demo_and_the_tour_leads_through_it(folde
 
         page.goto(next(f"{url}/{one.rpartition('/')[2]}" for one in addresses if "recommend" in one))
         settled(page, "Recommend")
-        expect(page.locator("[class*='st-key-result_']").filter(has=page.get_by_text("score"))).to_have_count(10)
+        expect(page.locator("[class*='st-key-result_']").filter(has=page.get_by_text("score"))).to_have_count(20)
         page.goto(next(f"{url}/{one.rpartition('/')[2]}" for one in addresses if "archetypes" in one))
         settled(page, "Archetypes")
         expect(page.get_by_role("heading", name="Zutano Baby UPF 30+ Sun Protection Hat")).to_be_visible()
         for model in ("demo-llama", "demo-qwen"):
-            expect(page.get_by_text(model, exact=True)).to_be_visible()
+            expect(page.get_by_role("strong").filter(has_text=model).first).to_be_visible()
     workspace.close()
 
 

@@ -20,7 +20,7 @@ def test_a_failure_travels_beside_completions(tmp_path) -> None:
         "seed": np.array([1, 2, 3]),
         "name": np.array(["item b04", "item b02", "item b03"]),
     }
-    columns = _Writer(Settings(models_dir=tmp_path), "short", "cpu", model.revision, sampling, 2)(block)
+    columns = _Writer(Settings(models_dir=tmp_path), "short", "cpu", None, model.revision, sampling, 2)(block)
     assert {len(column) for column in columns.values()} == {3}
     found = dict(_pair(columns, row) for row in range(3))
     here = model.generate([PROMPTS[1], PROMPTS[2]], [2, 3], sampling)

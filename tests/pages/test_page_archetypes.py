@@ -153,5 +153,5 @@ def test_a_text_that_a_person_wrote(filled_copy: Workspace, jobs_app: OpenPage) 
     request = verbs.EmbedRequest(dataset="workshop", model="demo-llama", text={"i1": "Gardeners in wide hats."}, device="cpu")
     verbs.embed(filled_copy, request)
     shown = jobs_app("archetypes", dataset="workshop", item="i1")
-    values = [element.value for element in shown.text]
-    assert any("Gardeners in wide hats." in value for value in values) and "Read by: demo-llama" in values
+    assert any("Gardeners in wide hats" in value for value in values(shown.markdown))
+    assert "Read by: demo-llama" in values(shown.text)

@@ -11,7 +11,7 @@ from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.readers import ReadResult
 from genair_engine.errors import NotFoundError
 from genair_engine.settings import Settings
-from genair_engine.store.datasets import find_item, single_categories
+from genair_engine.store.datasets import find_item
 from genair_engine.store.keys import new_id
 from genair_engine.store.search import ItemFacets, ItemFilter, ItemPage, Sort, item_facets, search_items
 from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
@@ -187,4 +187,3 @@ def test_words_and_categories() -> None:
     assert search_words("Élan-vital 3D_print ﬁne") == ["elan", "vital", "3d", "print", "fine"]
     assert search_words("x" * 300) == ["x" * 100]
     assert indexed_words("a b", "b a c") == "a b c"
-    assert single_categories("Tools,Electrical, Tools , ,") == ["Tools", "Electrical"]

@@ -91,17 +91,13 @@ def test_steering_goes_from_the_plain_ranking_to_the_audience(recommended_shop, 
 
 @pytest.mark.parametrize("steered", [False, True])
 def test_only_items_that_may_be_listed_compete(recommended_shop, steered):
-    workspace = recommended_shop.workspace
     session = {"run": recommended_shop.runs["id"], "items": ["b01"]} if steered else {}
-    request = verbs.AudienceRequest(dataset="shop", text="Electricians", k=12, **session)
-    space = verbs.load_audience_space(workspace, "shop", None, Models(workspace.settings, "cpu"))
-    recommender = verbs.load_recommender(workspace, recommended_shop.runs["id"])[1] if steered else None
-    among = np.isin(np.arange(13), [1, 3, 5])
-    found = verbs.find_audience(workspace, space, request, recommender, among)
-    assert {one.position for one in found.items} == ({3, 5} if steered else {1, 3, 5})
-    assert among.sum() == 3
-    nothing = verbs.find_audience(workspace, space, request, recommender, np.zeros(13, dtype=bool))
-    assert nothing.items == []
+    found = search(recommended_shop, text="Electricians", k=12, popularity_groups=[1, 5], **session)
+    group = recommended_shop.workspace.load_dataset("shop").popularity_group
+    may = {position for position in range(1, 13) if group[position] in (1, 5)}
+    assert {one.position for one in found.items} == may - ({1} if steered else set())
+    with pytest.raises(InputError, match="passes the filters"):
+        search(recommended_shop, text="Electricians", category="Nothing of ours", **session)
 
 
 @given(st.integers(0, 10**6), st.floats(0, 1))

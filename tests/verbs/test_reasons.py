@@ -59,11 +59,11 @@ def test_the_list_is_the_recommended_one_with_reasons(recommended_shop, kind):
     plain = verbs.recommend(workspace, verbs.RecommendRequest(**request))
     assert [one.item for one in found.reasons] == [one.item for one in plain.items]
     assert [one.score for one in found.reasons] == pytest.approx([one.score for one in plain.items], abs=1e-5)
-    _, recommender = verbs.load_recommender(workspace, run)
+    recommender = verbs.load_recommender(workspace, run)
     dataset = workspace.load_dataset("shop")
     for reason in found.reasons:
         assert [(one.place, one.item) for one in reason.contributions] == [(1, "b06"), (2, "b04"), (3, "b06")]
-        shorter = score(recommender._scorer, [6, 6], [reason.position])[0]
+        shorter = score(recommender.scorer, [6, 6], [reason.position])[0]
         assert reason.contributions[1].value == pytest.approx(reason.score - shorter, abs=1e-5)
         assert reason.popularity == dataset.popularity[reason.position]
         assert reason.popularity_group == dataset.popularity_group[reason.position]
@@ -71,7 +71,7 @@ def test_the_list_is_the_recommended_one_with_reasons(recommended_shop, kind):
     share = dataset.popularity[positions].clip(1) / dataset.popularity.sum()
     assert found.novelty == pytest.approx(-np.log2(share).mean())
     assert found.long_tail == np.mean(dataset.popularity_group[positions] < 5)
-    vectors = torch.nn.functional.normalize(recommender._scorer.table[positions], dim=1)
+    vectors = torch.nn.functional.normalize(recommender.table[positions], dim=1)
     cosines = (vectors @ vectors.T)[~torch.eye(4, dtype=torch.bool)]
     assert found.diversity == pytest.approx(1 - float(cosines.mean()), abs=1e-5)
     assert verbs.LIST_MEASURES.keys() <= type(found).model_fields.keys()
@@ -81,8 +81,8 @@ def test_the_list_is_the_recommended_one_with_reasons(recommended_shop, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_audiences_in_common_with_items_of_the_session(recommended_shop, kind):
     workspace, run = recommended_shop.workspace, recommended_shop.runs[kind]
-    dataset, recommender = verbs.load_recommender(workspace, run)
-    found = verbs.explain_items(workspace, run, dataset, recommender, ["b04", "b02", "b08"], ["b01", "b05", "b08", "b02"])
+    recommender = verbs.load_recommender(workspace, run)
+    found = verbs.explain_items(workspace, recommender, ["b04", "b02", "b08"], ["b01", "b05", "b08", "b02"])
     meter, cylinder, caliper, iron = (
         [(one.audience, one.place, one.item, one.of_item, round(one.overlap, 2)) for one in reason.shared]
         for reason in found.reasons
@@ -119,11 +119,11 @@ def test_a_data_set_without_archetypes_still_has_the_other_reasons(imported):
 
 def test_bad_input_is_said(recommended_shop):
     workspace, run = recommended_shop.workspace, recommended_shop.runs["id"]
-    dataset, recommender = verbs.load_recommender(workspace, run)
+    recommender = verbs.load_recommender(workspace, run)
     with pytest.raises(NotFoundError, match="b99"):
         verbs.explain(workspace, verbs.ExplainRequest(run=run, items=["b99"]))
     with pytest.raises(InputError, match="session is empty"):
-        verbs.explain_items(workspace, run, dataset, recommender, [], ["b01"])
+        verbs.explain_items(workspace, recommender, [], ["b01"])
     for items in ([], ["b01"] * (MOST_EXPLAINED + 1)):
         with pytest.raises(InputError, match="explained at once"):
-            verbs.explain_items(workspace, run, dataset, recommender, ["b01"], items)
+            verbs.explain_items(workspace, recommender, ["b01"], items)

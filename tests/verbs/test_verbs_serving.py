@@ -150,7 +150,7 @@ def test_an_index_is_measured_kept_and_used(measurable):
     exact = verbs.recommend(workspace, asked(run, ["b01", "b08"]))
     made = verbs.index(workspace, verbs.IndexRequest(run=run, recall=0.9, anyway=True)).index
     assert made.recall >= 0.9 and made.lists == 4 and made.sessions == 4 and made.exact_milliseconds > 0
-    recommender = verbs.load_recommender(workspace, run)[1]
+    recommender = verbs.load_recommender(workspace, run)
     assert recommender.index.facts.recall == made.recall
     assert recommender.answer(asked(run, ["b01", "b08"])).session == exact.session
 
@@ -165,7 +165,7 @@ def test_an_index_that_makes_no_sense_is_refused(measurable, monkeypatch):
     monkeypatch.setattr(indexing, "LEAST_SESSIONS", 100)
     with pytest.raises(InputError, match="8 are too few"):
         verbs.index(workspace, verbs.IndexRequest(run=run, anyway=True))
-    assert verbs.load_recommender(workspace, run)[1].index is None
+    assert verbs.load_recommender(workspace, run).index is None
 
 
 def test_an_index_of_other_vectors_is_not_used(measurable):
