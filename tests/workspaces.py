@@ -1,7 +1,7 @@
 """A small workspace with everything in it, built once a test session through the verbs, for pages and browser.
 
-Eighteen synthetic items and one hostile one, archetypes by both demo models, a representation of one model's states, and a
-trained run. The demo models write 40 tokens greedily: enough to be shown, quick to make.
+Eighteen synthetic items and one hostile one, archetypes by both demo models, a representation of one model's states, and
+two trained runs. The demo models write 40 tokens greedily: enough to be shown, quick to make.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ HOSTILE_ID = "i0"
 
 @dataclass(frozen=True)
 class FilledWorkspace:
-    """Where it is, and the run that can recommend."""
+    """Where it is, and the runs that can recommend: GenAIR's, and one on ids alone."""
 
     folder: Path
     run: str
+    id_run: str
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +49,10 @@ def filled_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fille
         verbs.generate(workspace, verbs.GenerateRequest(dataset=DATASET, model=model, limit=limit, sampling=sampling))
     made = verbs.represent(workspace, verbs.RepresentRequest(dataset=DATASET, model="demo-llama"))
     config = {"dim": 16, "layers": 1, "epochs": 2, "max_len": 20, "device": "cpu"}
-    run = verbs.train(workspace, verbs.TrainRequest(dataset=DATASET, representation=made.representation, **config))
+    ways = ({"method": "id"}, {"representation": made.representation})
+    without, run = (verbs.train(workspace, verbs.TrainRequest(dataset=DATASET, **way, **config)).run for way in ways)
     workspace.close()
-    yield FilledWorkspace(folder / "workspace", run.run)
+    yield FilledWorkspace(folder / "workspace", run, without)
 
 
 def _catalogue(folder: Path) -> Path:

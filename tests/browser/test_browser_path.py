@@ -39,12 +39,12 @@ def test_from_home_to_recommendations_and_archetypes(page: Page, app_url: str) -
 
     settled(page, "Recommend")
     cards = page.locator("[class*='st-key-result_']").filter(has=page.get_by_text("score"))
-    expect(cards).to_have_count(10)
+    expect(cards).to_have_count(20)
     expect(cards.first).to_contain_text("1")
     page.get_by_label("Search items to add").fill("optics")
     page.locator("[class*='st-key-session_add_'] button").first.click()
     expect(page.get_by_text("2. Optics")).to_be_visible()
-    expect(cards).to_have_count(10)
+    expect(cards).to_have_count(20)
 
     page.goto(f"{app_url}/archetypes?dataset=workshop&item=i1")
     settled(page, "Archetypes")

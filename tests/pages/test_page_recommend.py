@@ -1,11 +1,19 @@
-"""Recommend: the session in the URL, editing it, the ranking, and its limits."""
+"""Recommend: the session in the URL, editing it, models side by side, filters, new items, audiences, and limits."""
 
 from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.pages.conftest import OpenPage, check
 from tests.workspaces import FilledWorkspace
+
+METADATA = "title: Quick Test Meter\nbrand: Ohmly\ncategories: Electrical\ndescription: A meter for work with electrical."
+
+
+def scores(shown: object) -> list[str]:
+    return [element.value for element in shown.caption if element.value.startswith("score")]  # type: ignore[attr-defined]
 
 
 def test_a_session_in_the_url_is_ranked(app: OpenPage, filled_workspace: FilledWorkspace) -> None:
@@ -14,6 +22,22 @@ def test_a_session_in_the_url_is_ranked(app: OpenPage, filled_workspace: FilledW
     assert ranks == [f"**{rank}**" for rank in range(1, 11)]
     assert len(shown.get("download_button")) == 1
     assert [metric.label for metric in shown.metric][:2] == ["HR@10, all items", "NDCG@10, all items"]
+    chips = [element for element in shown.markdown if re.search("diversity|novelty|long tail", element.value)]
+    assert len(chips) == 3 and all(chip.help for chip in chips)
+
+
+def test_ids_and_archetypes_side_by_side_with_rank_changes(app: OpenPage, filled_workspace: FilledWorkspace) -> None:
+    shown = app("recommend", dataset="workshop", session="i1,i2")
+    both = [filled_workspace.id_run, filled_workspace.run]
+    assert shown.query_params["run"] == ",".join(both)
+    heads = [element.value for element in shown.markdown if element.value.startswith("**sasrec")]
+    assert heads[-2:] == ["**sasrec · id**", "**sasrec · genair**"]
+    assert len(scores(shown)) == 20
+    moves = [element for element in shown.markdown if re.search("▲|▼|badge\\[=", element.value)]
+    assert len(moves) == 10 and all("first model's ranking" in move.help for move in moves)
+    assert len(shown.get("plotly_chart")) == 1
+    shown = check(shown.multiselect(key="run_choice").set_value(both[::-1]).run())
+    assert shown.query_params["run"] == ",".join(both[::-1])
 
 
 def test_editing_the_session_ranks_again_at_once(app: OpenPage) -> None:
@@ -24,27 +48,93 @@ def test_editing_the_session_ranks_again_at_once(app: OpenPage) -> None:
     assert shown.query_params["session"] == "i3,i1,i2"
     shown = check(shown.button(key="session_remove_1").click().run())
     assert shown.query_params["session"] == "i3,i2"
-    before = [element.value for element in shown.caption if element.value.startswith("score")]
+    before = scores(shown)
     shown = check(shown.text_input(key="session_search").set_value("optics").run())
     add = next(button for button in shown.button if str(button.key).startswith("session_add_"))
     shown = check(add.click().run())
     assert re.fullmatch(r"i3,i2,i\d+", shown.query_params["session"])
-    assert [element.value for element in shown.caption if element.value.startswith("score")] != before
+    assert scores(shown) != before
     shown = check(shown.button(key="session_clear").click().run())
     assert "session" not in shown.query_params
     assert "Add at least one item" in shown.info[0].value
 
 
-def test_seen_items_and_size(app: OpenPage) -> None:
-    shown = app("recommend", dataset="workshop", session="i1")
+def test_size_and_seen_items_are_in_the_link(app: OpenPage, filled_workspace: FilledWorkspace) -> None:
+    shown = app("recommend", dataset="workshop", session="i1", run=filled_workspace.run)
+    check(shown.segmented_control(key="k_view").set_value("50").run())
+    assert len(scores(shown)) == 17 and shown.query_params["k"] == "50"
+    check(shown.toggle(key="seen_switch").set_value(True).run())
+    assert len(scores(shown)) == 18 and shown.query_params["seen"] == "1"
+    again = app("recommend", dataset="workshop", session="i1", run=filled_workspace.run, k="50", seen="1")
+    assert scores(again) == scores(shown)
 
-    def scores() -> int:
-        return sum(element.value.startswith("score") for element in shown.caption)
 
-    check(shown.segmented_control(key="result_size").set_value(50).run())
-    assert scores() == 17
-    check(shown.toggle(key="result_filter_seen").set_value(False).run())
-    assert scores() == 18
+def test_filters_of_the_link(app: OpenPage, filled_workspace: FilledWorkspace) -> None:
+    link = {"dataset": "workshop", "session": "i1", "run": filled_workspace.run, "k": "50"}
+    shown = app("recommend", **link, groups="1,2,x")
+    assert 0 < len(scores(shown)) < 17
+    names = {element.value for element in shown.markdown if ":small[" in element.value}
+    assert all("least popular" in name or "less popular" in name for name in names)
+    shown = app("recommend", errors=True, **link, category="Nothing")
+    assert not shown.exception and "passes the filters" in shown.error[0].value
+    shown = app("recommend", **link, **{"from": "9", "to": "3"})
+    assert "prices are not filtered" in shown.warning[0].value and len(scores(shown)) == 17
+
+
+def test_a_test_users_session_with_its_held_out_item(app: OpenPage) -> None:
+    shown = app("recommend", dataset="workshop")
+    shown = check(shown.button(key="session_random").click().run())
+    user, session = shown.query_params["user"], shown.query_params["session"].split(",")
+    said = [element.value for element in shown.caption]
+    assert any(f"Session of test user {user}" in one for one in said)
+    assert sum(one.startswith("rank") and "of 18 items" in one for one in said) == 1
+    shown = check(shown.button(key="session_remove_0").click().run())
+    assert shown.query_params["session"].split(",") == session[1:]
+    assert any("edited" in element.value for element in shown.caption)
+    check(shown.text_input(key="session_user").set_value("nobody").run())
+    shown = check(shown.button(key="session_load").click().run())
+    assert shown.query_params["user"] == user and any("nobody" in toast.value for toast in shown.toast)
+    shown = check(shown.button(key="session_clear").click().run())
+    assert "user" not in shown.query_params
+
+
+def test_a_user_of_the_link_who_does_not_exist(app: OpenPage) -> None:
+    shown = app("recommend", dataset="workshop", session="i1", user="nobody")
+    assert "user" not in shown.query_params and len(scores(shown)) == 20
+
+
+def test_a_new_item_is_written_and_ranked(app: OpenPage, filled_workspace: FilledWorkspace) -> None:
+    shown = app("recommend", dataset="workshop", session="i1", view="new")
+    check(shown.text_area(key="new_item_text").set_value(METADATA).run())
+    assert not shown.dataframe and shown.query_params["item_text"] == METADATA
+    shown = check(shown.button(key="new_item_read").click().run())
+    [placed] = [element.value for element in shown.dataframe]
+    assert placed["Run"].tolist() == ["sasrec · genair"]
+    assert re.fullmatch(r"rank \d+ of 18", placed["After the session"][0])
+    assert "**demo\\-llama**" in [element.value for element in shown.markdown]
+    again = app("recommend", dataset="workshop", session="i1", view="new", item_text=METADATA, read="1")
+    assert again.dataframe[0].value.equals(placed)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "x" * 25_000, "asin: B0007"])
+def test_absurd_metadata_is_refused(app: OpenPage, text: str) -> None:
+    shown = app("recommend", dataset="workshop", view="new")
+    check(shown.text_area(key="new_item_text").set_value(text).run())
+    shown = shown.button(key="new_item_read").click().run()
+    assert not shown.exception and len(shown.error) == 1 and not shown.dataframe
+
+
+def test_an_audience_finds_items_and_steers_a_session(app: OpenPage) -> None:
+    shown = app("recommend", dataset="workshop", view="audience", audience="electricians")
+    alone = [element.value for element in shown.caption if element.value.startswith("similarity")]
+    assert len(alone) == 10
+    assert any("states of demo\\-llama over its own archetypes" in element.value for element in shown.caption)
+    assert shown.slider(key="audience_weight").disabled
+    shown = app("recommend", dataset="workshop", view="audience", audience="electricians", session="i1", weight="20")
+    assert shown.slider(key="audience_weight").value == 20
+    assert sum(element.value.startswith("blend") for element in shown.caption) == 10
+    shown = check(shown.slider(key="audience_weight").set_value(80).run())
+    assert shown.query_params["weight"] == "80"
 
 
 def test_what_does_not_exist_is_named_and_the_rest_is_used(app: OpenPage) -> None:

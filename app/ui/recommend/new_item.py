@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.ui import navigation, services, state
 from app.ui import runs as training
+from app.ui.recommend import asked
 from app.ui.recommend.session import Session
 from app.ui.text import count, one_line, plain, title_of
 from genair_engine import verbs
@@ -125,8 +126,9 @@ def _placements(dataset: str, session: Session, written: Any, runs: dict[str, ve
         except GenairError as error:
             skipped.append(verbs.SkippedRun(run=run, reason=str(error)))
     if placed:
+        names = asked.short_names([runs[run] for run in placed])
         st.dataframe(
-            pd.DataFrame([_row(runs[run], one) for run, one in placed.items()]),
+            pd.DataFrame([_row(name, one) for name, one in zip(names, placed.values(), strict=True)]),
             hide_index=True,
             height="content",
             alt="Where the new item lands in each run",
@@ -141,12 +143,11 @@ def _placements(dataset: str, session: Session, written: Any, runs: dict[str, ve
         st.caption(plain(f"Left out: {one.run}: {one.reason}"))
 
 
-def _row(run: verbs.RunResult, one: verbs.Placement) -> dict[str, Any]:
+def _row(name: str, one: verbs.Placement) -> dict[str, Any]:
     return {
-        "Run": training.name(run),
-        "Rank after the session": one.rank,
+        "Run": name,
+        "After the session": None if one.rank is None else f"rank {one.rank:,} of {one.of:,}",
         "Score": one.score,
-        "Of": one.of,
         "Median rank": one.median_rank,
         "In the top 10": None if one.top_10 is None else f"{one.top_10:.1%}",
     }
@@ -175,6 +176,7 @@ def _closer(dataset: str, one: verbs.Placement) -> None:
                     icon=":material/auto_awesome:",
                     query_params={
                         "dataset": dataset,
+                        "view": "next",
                         "user": found.user,
                         "session": state.joined(found.items),
                         "run": one.run,

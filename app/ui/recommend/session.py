@@ -139,14 +139,19 @@ def add_items(session: Session) -> None:
         st.caption("The most popular items:")
     elif not found:
         st.caption("Nothing matches.")
-    for item in found:
-        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
-            st.button(
-                ":material/add:",
-                key=f"session_add_{item.position}",
-                help="Add to the session",
-                disabled=full,
-                on_click=change,
-                args=(session.dataset, [*session.items, item]),
-            )
-            st.text(items.label(item), width="stretch")
+    with st.container(key="session_matches"):
+        for item in found:
+            _match(session, item, full)
+
+
+def _match(session: Session, item: verbs.Item, full: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
+        st.button(
+            ":material/add:",
+            key=f"session_add_{item.position}",
+            help="Add to the session",
+            disabled=full,
+            on_click=change,
+            args=(session.dataset, [*session.items, item]),
+        )
+        st.text(items.label(item), width="stretch")
