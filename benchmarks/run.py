@@ -1,8 +1,8 @@
 """All benchmarks, one after another: `python -m benchmarks.run [PART …]`, the parts being `PARTS` below.
 
 Each is a module of its own with options of its own (`python -m benchmarks.train --help`). Results are Markdown on stdout;
-benchmarks/README.md says what was measured when, and where. The quality part trains for hours on two cores; it keeps its runs
-in benchmarks/workspace and goes on with them when it is started again.
+benchmarks/README.md says what was measured when, and where. The parts quality and demo keep their runs in benchmarks/workspace
+and go on with them when they are started again.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ PARTS: dict[str, list[str]] = {
     "serving": [],
     "generation": [],
     "embeddings": [],
-    "studio": [],
+    "studio": ["--rounds", "9"],
+    "recommend": [],
+    "serving": [],
     "train": ["--plot", str(HERE / "growth.svg")],
-    "quality": ["--workspace", str(HERE / "workspace")],
+    "quality": ["recipe", "views", "fusion", "--workspace", str(HERE / "workspace")],
     "demo": ["--workspace", str(HERE / "workspace" / "demo")],
-    "reasons": [],
-    "coldstart": ["--workspace", str(HERE / "workspace")],
 }
-"""A benchmark's module, and the options that it is run with."""
+"""A benchmark's module, and the options that it is run with. Not here are what takes hours on two cores (the other parts of
+`quality`) and what needs a workspace with trained runs (`audience`, `coldstart`, `reasons`)."""
 
 
 def main() -> None:
