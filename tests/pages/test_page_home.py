@@ -25,7 +25,7 @@ def test_the_strip_tells_how_far_each_dataset_is(app: OpenPage) -> None:
     shown = app("home")
     captions = "\n".join(element.value for element in shown.caption).replace("\\", "").replace("\u2060", "")
     assert "18 items" in captions and "demo-llama: 18 of 18" in captions and "demo-qwen: 4 of 18" in captions
-    assert "1 finished" in captions and "best test NDCG@10 among all items 0." in captions
+    assert "2 finished" in captions and "best test NDCG@10 among all items 0." in captions
     assert ": sasrec with genair, seed 42" in captions
     commands = [element.value for element in shown.code]
     assert len(commands) == 1 and "generate untouched --model demo-llama --limit 64" in commands[0]
