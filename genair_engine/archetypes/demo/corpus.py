@@ -17,15 +17,17 @@ from dataclasses import dataclass, replace
 
 from genair_engine.archetypes.demo.items import SyntheticItem, draw_item
 from genair_engine.archetypes.demo.shop import shop_answer
-from genair_engine.archetypes.demo.topics import Audience, Topic
+from genair_engine.archetypes.demo.topics import Audience, Topic, topics
 from genair_engine.archetypes.demo.wording import fill, pick, style, with_article
 from genair_engine.archetypes.prompts import PAPER
-from genair_engine.catalog.demo import DemoItem, draw_items
+from genair_engine.catalog.demo import DemoItem, draw_items, returns_and_rank
 
 _NAME_WORDS, _SHOP_NAME_WORDS = 6, 8
 _HABITUAL_SHARE = 0.75
 _SHOP_SHARE, _ITEMS_A_POOL = 0.6, 400
 _NAME_ENDS = re.compile(r", | \(| [-\u2013] | with | for |: | \|")
+_ELSEWHERE_SHARE = 0.25
+_DEPARTMENT_END = re.compile(r",(?=\S)")
 _INVERTED = re.compile(r"^(.*), (The|A|An)$")
 
 
@@ -46,7 +48,7 @@ def examples(style_name: str, count: int, seed: int) -> Iterator[Example]:
     shop = _shop_items(f"training-{style_name}-{seed}")
     for _ in range(count):
         if rng.random() < _SHOP_SHARE:
-            yield shop_example(next(shop), style_name, rng)
+            yield shop_example(_ranked_elsewhere(next(shop), rng), style_name, rng)
             continue
         item = draw_item(rng)
         template = movie if item.kind == "film" and rng.random() < 0.3 else PAPER
@@ -82,6 +84,16 @@ def _shop_items(seed: str) -> Iterator[DemoItem]:
         items = draw_items(random.Random(f"{seed}-{pool}"))
         yield from (next(items) for _ in range(_ITEMS_A_POOL))
         pool += 1
+
+
+def _ranked_elsewhere(item: DemoItem, rng: random.Random) -> DemoItem:
+    """At times with a rank in any department among the features, as the sun hat's in "Clothing, Shoes & Jewelry": what else
+    that department sells says nothing about the item. Features that say whom it is for stay: prompts cut long ones."""
+    if any(sign in item.features for sign in ("rank is", "for ")) or rng.random() >= _ELSEWHERE_SHARE:
+        return item
+    department = _DEPARTMENT_END.split(rng.choice(topics()).path)[0]
+    parts = filter(None, (returns_and_rank(rng.randint(100, 999_999), department), item.features))
+    return replace(item, features=", ".join(parts))
 
 
 def short_name(title: str, kind: str, words: int = _NAME_WORDS) -> str:

@@ -4,7 +4,7 @@
 """
 
 from genair_engine.catalog.demo.catalogue import SUN_HAT_ID, SUN_HAT_NUMBER, DemoCatalogue, demo_catalogue, write_catalogue
-from genair_engine.catalog.demo.items import DemoItem, draw_items, sun_hat
+from genair_engine.catalog.demo.items import DemoItem, draw_items, returns_and_rank, sun_hat
 from genair_engine.catalog.demo.vocabulary import Audience, Kind, audiences, invented_word, kinds
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "draw_items",
     "invented_word",
     "kinds",
+    "returns_and_rank",
     "sun_hat",
     "write_catalogue",
 ]

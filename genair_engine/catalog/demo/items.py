@@ -41,7 +41,6 @@ SILENT = 0.05
 
 _ONE_TWO_THREE = (0.45, 0.40, 0.15)
 _TAGGED, _BRANDS = 0.35, 150
-_RETURNS = "Select Size to see the return policy for the item"
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,11 @@ def draw_items(rng: random.Random) -> Iterator[DemoItem]:
             yield _messy(_item(kind, rng.choice(pool[kind.department]), rng), rng)
 
 
+def returns_and_rank(rank: int, department: str) -> str:
+    """What a shop's page says among the features though it is none: the paper's case study has it."""
+    return f"Select Size to see the return policy for the item; rank is {rank:,} in {department}"
+
+
 def sun_hat() -> DemoItem:
     """The item of the paper's case study (its table 7), with the metadata that the paper shows."""
     kind = next(kind for kind in kinds() if kind.name == "sun hat")
@@ -90,7 +94,7 @@ def sun_hat() -> DemoItem:
         brand="Zutano",
         price="$18.00",
         categories=_categories(kind),
-        features=f"{_RETURNS}; rank is 464,412 in Clothing, Shoes & Jewelry",
+        features=returns_and_rank(464_412, "Clothing, Shoes & Jewelry"),
         description="Our wide-brim sun hat with adorable chin ties will not only stay on but will keep your little one",
         rating="5",
         date="2016-04-11",
@@ -196,8 +200,7 @@ def _messy(item: DemoItem, rng: random.Random) -> DemoItem:
     if "date as a month" in wrong:
         item = replace(item, date=f"{words()['months'][int(item.date[5:7]) - 1]} {item.date[:4]}")
     if "return policy among the features" in wrong:
-        rank = f"rank is {rng.randint(1_000, 999_999):,} in {item.kind.department}"
-        parts = (item.features, f"{_RETURNS}; {rank}")
+        parts = (item.features, returns_and_rank(rng.randint(1_000, 999_999), item.kind.department))
         item = replace(item, features=", ".join(parts if "for " in item.features else parts[::-1]))
     if {"features", "description"} <= gone:
         gone.discard("description")
