@@ -11,6 +11,7 @@ from app.ui.studio import catalogue, columns, exports, prompts, rating, what_if,
 from app.ui.text import plain, title_of
 from genair_engine import verbs
 
+PAGE = "archetypes"
 VIEWS = {
     "compare": ":material/view_column: Compare",
     "rate": ":material/visibility_off: Rate blind",
@@ -42,7 +43,7 @@ def nothing_yet(target: writing.Target, detail: verbs.ItemDetail, versions: list
                 icon=":material/inventory:",
                 key="to_catalogue",
                 on_click=state.keep,
-                args=("view", "catalogue"),
+                args=("view", "catalogue", PAGE),
             )
         st.page_link(
             navigation.ITEMS, label="Browse items", icon=":material/inventory_2:", query_params={"dataset": target.dataset}
@@ -135,7 +136,7 @@ def one_item(dataset: verbs.DatasetState, view: str) -> None:
 
 guards.heading("Archetypes", "One item, and the audiences that each language model describes for it, side by side.")
 chosen = datasets.choose()
-view = state.view("View", VIEWS, "view")
+view = state.view("View", VIEWS, "view", PAGE)
 if view == "catalogue":
     whole_catalogue(chosen)
 else:

@@ -65,7 +65,7 @@ if not dataset.ready_runs:
     st.stop()
 runs = asked.runs(dataset)
 quality(runs)
-view = state.view("View", VIEWS, "view")
+view = state.view("View", VIEWS, "view", asked.PAGE)
 session = sessions.chosen(name)
 
 left, right = st.columns(COLUMNS[len(runs)], gap="large")

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.ui import curves, popularity
+from app.ui.text import tagless
 from genair_engine import verbs
 
 VECTOR_GRAPHICS = 3000
@@ -153,7 +154,7 @@ def _figure(
                 x=points[:, 0],
                 y=points[:, 1],
                 mode="markers",
-                name=_escaped(name),
+                name=tagless(name),
                 marker={"color": colour, "size": marker, "symbol": symbol, "opacity": opacity, "line": {"width": 0}},
                 customdata=items.astype(np.int32),
                 text=hover[items - 1],
@@ -189,7 +190,7 @@ def _figure(
         "linecolor": "#8a8a8a",
     }
     figure.update_layout(
-        title={"text": f"<b>{_escaped(first)}</b><br><sub>{_escaped(rest)}</sub>", "x": 0, "font": {"size": 14}},
+        title={"text": f"<b>{tagless(first)}</b><br><sub>{tagless(rest)}</sub>", "x": 0, "font": {"size": 14}},
         xaxis=frame | {"title": {"text": "axis 1 [RMS radius]", "standoff": 6}, "constrain": "domain"},
         yaxis=frame | {"title": {"text": "axis 2 [RMS radius]", "standoff": 2}, "scaleanchor": "x", "constrain": "domain"},
         legend={"orientation": "h", "y": -0.18, "x": 0, "itemsizing": "constant"},
@@ -208,12 +209,7 @@ def _hover(facts: pd.DataFrame) -> npt.NDArray[np.object_]:
     titles = facts["title"].str.strip()
     titles = titles.where(titles != "", "Item " + facts["item"])
     cut = titles.str.slice(0, LONGEST_TITLE) + np.where(titles.str.len() > LONGEST_TITLE, "…", "")
-    safe = cut.str.replace("&", "&amp;").str.replace("<", "&lt;").str.replace(">", "&gt;")
-    return np.asarray(safe + "<br>taken " + facts["popularity"].astype(str) + " times in training", dtype=object)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return np.asarray(cut.map(tagless) + "<br>taken " + facts["popularity"].astype(str) + " times in training", dtype=object)
 
 
 def _dark() -> bool:

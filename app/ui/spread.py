@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.ui import curves, popularity
+from app.ui.text import tagless
 from genair_engine import verbs
 
 LEAST, MOST = 1, 5
@@ -34,7 +35,7 @@ def bars(spreads: Sequence[verbs.SpaceSpread], names: Sequence[str], order: floa
         figure.add_bar(
             x=[popularity.name(group) for group in found],
             y=values,
-            name=name.replace("&", "&amp;").replace("<", "&lt;"),
+            name=tagless(name),
             marker={"color": palette[place % curves.MOST], "pattern": STRIPES[place % 3]},
             error_y={"type": "data", "array": above, "arrayminus": below, "thickness": 1.2, "width": 3},
             hovertemplate="%{y:.3f} (+%{error_y.array:.3f} −%{error_y.arrayminus:.3f})",

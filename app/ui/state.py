@@ -69,14 +69,15 @@ def choice(
     return st.selectbox(label, options, format_func=shown, key=key, on_change=changed, **widget)
 
 
-def view(label: str, options: Mapping[str, str], name: str, *, default: str = "", labelled: bool = False) -> str:
+def view(label: str, options: Mapping[str, str], name: str, scope: str, *, default: str = "", labelled: bool = False) -> str:
     """Buttons of which one is chosen, whose value is the URL parameter `name`; the first option is the default.
 
-    options: value to what it is called. labelled: whether readers see the label, too.
+    scope: the page, or what else the choice belongs to. options: value to what it is called. labelled: whether readers see
+    the label, too.
     """
-    asked = recall(name)
+    asked = recall(name, scope)
     value = asked if asked in options else default or next(iter(options))
-    keep(name, value if asked else "")
+    keep(name, value if asked else "", scope)
     key = f"{name}_view"
     _show(key, value)
     st.segmented_control(
@@ -86,7 +87,7 @@ def view(label: str, options: Mapping[str, str], name: str, *, default: str = ""
         key=key,
         required=True,
         label_visibility="visible" if labelled else "collapsed",
-        on_change=lambda: keep(name, st.session_state[key]),
+        on_change=lambda: keep(name, st.session_state[key], scope),
     )
     return value
 

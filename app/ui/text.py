@@ -22,6 +22,11 @@ def plain(text: str) -> str:
     return _PUNCTUATION.sub(r"\\\1", _FOUND_AFTER_PARSING.sub(_WORD_JOINER, " ".join(text.split())))
 
 
+def tagless(text: str) -> str:
+    """Text that Plotly shows as it is: it reads some HTML tags, and `%{…}` in templates."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")
+
+
 def one_line(text: str, length: int = 90) -> str:
     """The text on one line, cut at a word after at most `length` characters."""
     flat = " ".join(text.split())

@@ -72,7 +72,7 @@ class Endpoint:
                 raise Problem(413, "too_large", f"The body is larger than {MOST_BYTES:,} bytes: send fewer sessions at once.")
         try:
             return json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Problem(400, "not_json", f"The body is not JSON ({error}): send one object.") from error
 
 

@@ -14,7 +14,8 @@ from genair_engine.catalog.dataset import Dataset
 LONGEST_CATEGORY = 500
 """Characters of a category's name that are kept: a database's key holds no more."""
 
-_AMOUNT = re.compile(r"\d[\d.,]*")
+_AMOUNT = re.compile(r"\d{1,3}(?:[' \u00a0\u202f]\d{3})+(?:[.,]\d+)?|\d[\d.,]*")
+_THOUSANDS = re.compile(r"[' \u00a0\u202f]")
 _DECIMAL_COMMA = re.compile(r"^\d+,\d{1,2}$")
 
 BoolArray = npt.NDArray[np.bool_]
@@ -34,7 +35,7 @@ def amount(text: str) -> float:
     found = _AMOUNT.search(text)
     if found is None:
         return float("nan")
-    digits = found[0].rstrip(".,")
+    digits = _THOUSANDS.sub("", found[0]).rstrip(".,")
     if digits.rfind(",") > digits.rfind(".") and ("." in digits or _DECIMAL_COMMA.match(digits)):
         digits = digits.replace(".", "").replace(",", ".")  # 1.234,50 and 18,50
     digits = digits.replace(",", "")

@@ -194,8 +194,11 @@ class Ranker:
         found[own | (candidates == 0)] = -np.inf
         order = np.lexsort((candidates, -found), axis=1)[:, :k]
         scores = np.take_along_axis(found, order, axis=1)
-        items = np.where(np.isneginf(scores), 0, np.take_along_axis(candidates, order, axis=1))
-        return items.astype(np.int32), scores
+        items = np.where(np.isneginf(scores), 0, np.take_along_axis(candidates, order, axis=1)).astype(np.int32)
+        few = np.flatnonzero((items == 0).any(axis=1))  # the clusters that were visited did not hold enough
+        if len(few):
+            items[few], scores[few] = self._exact(states[few], barred.take(few), k, None)
+        return items, scores
 
     def _histories(self, sessions: Sequence[Sequence[int]]) -> Sequences:
         if not sessions:

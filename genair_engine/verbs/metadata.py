@@ -37,7 +37,10 @@ def read_metadata(text: str) -> dict[str, str]:
         raise InputError(f"This is not valid JSON ({where}). Correct it, or give lines of the form field: value.") from None
     if not isinstance(data, dict):
         raise InputError('One item is wanted, as a JSON object such as {"title": "…", "brand": "…"}.')
-    return clean_attributes({metadata_text(key): metadata_text(value) for key, value in data.items()})
+    try:
+        return clean_attributes({metadata_text(key): metadata_text(value) for key, value in data.items()})
+    except RecursionError:
+        raise InputError("The lists in this JSON hold lists too many times over: give fields with simple values.") from None
 
 
 def clean_attributes(attributes: Mapping[str, str]) -> dict[str, str]:

@@ -48,6 +48,7 @@ def test_answers_are_those_of_the_verbs(served):
     ("method", "path", "content", "status", "said"),
     [
         ("POST", "/api/recommend", "{", 400, "not JSON"),
+        ("POST", "/api/recommend", "[" * 20_000, 400, "not JSON"),
         ("POST", "/api/recommend", b"\xff", 400, "not JSON"),
         ("POST", "/api/recommend", "[]", 422, "dictionary"),
         ("POST", "/api/recommend", '{"run": "RUN"}', 422, "items: Field required"),

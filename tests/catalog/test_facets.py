@@ -10,6 +10,7 @@ from genair_engine.catalog.dataset import Dataset, Sequences
 from genair_engine.catalog.facets import Facets, amount, single_categories
 
 PRICES = ["$18.50", "18,50 EUR", "from $3 to $30", "1,234.50", "1.234,50 €", "1,234", "$1.299.000", "12.", "see in cart", ""]
+OTHERS = {"CHF 1'299.50": 1299.5, "1 299,00 kr": 1299.0, "1\u00a0299": 1299.0, "18 USD": 18.0}
 AMOUNTS = [18.5, 18.5, 3.0, 1234.5, 1234.5, 1234.0, 1299000.0, 12.0, np.nan, np.nan]
 CATEGORIES = ["Tools", "Tools, Saws", "", "Glass,Tools", "Glass", "Saws,Saws", "Tools ,", "Glass", "Glass, Cups", "Cups"]
 
@@ -27,7 +28,7 @@ def facets() -> Facets:
     return Facets(Dataset("shop", items, Sequences.from_lists([[1, 2, 3], [4, 5, 6, 1]]), ["u", "v"]))
 
 
-@pytest.mark.parametrize(("price", "expected"), list(zip(PRICES, AMOUNTS, strict=True)))
+@pytest.mark.parametrize(("price", "expected"), [*zip(PRICES, AMOUNTS, strict=True), *OTHERS.items()])
 def test_the_first_number_of_a_price(price: str, expected: float) -> None:
     np.testing.assert_equal(amount(price), expected)
 

@@ -242,6 +242,7 @@ def test_pasted_metadata_is_read(text, attributes):
         ("{}", "metadata is empty"),
         ('{"title": ', "not valid JSON .line 1"),
         ("[" * 5000, "not valid JSON"),
+        ('{"a": ' + "[" * 600 + "]" * 600 + "}", "simple values"),
         ('[{"title": "a"}]', "One item"),
         ("x" * 100_000, "100,000 characters"),
     ],

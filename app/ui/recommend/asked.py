@@ -12,6 +12,7 @@ from app.ui import runs as training
 from app.ui.text import count, plain
 from genair_engine import verbs
 
+PAGE = "recommend"
 SIDE_BY_SIDE = 3
 SIZES = {number: number for number in ("5", "10", "20", "50")}
 FIRST_METHODS = (("id",), ("genair", "genair-id"))
@@ -21,7 +22,7 @@ FIRST_METHODS = (("id",), ("genair", "genair-id"))
 def runs(dataset: verbs.DatasetState) -> list[verbs.RunResult]:
     """Up to three finished runs (`?run=`); by default one on IDs beside one with archetypes, as alike as can be."""
     ready = {run.run: run for run in dataset.ready_runs}
-    asked = state.separated(state.recall("run", dataset.dataset))
+    asked = list(dict.fromkeys(state.separated(state.recall("run", dataset.dataset))))
     if missing := [run for run in asked if run not in ready]:
         said = f"There is no run {', '.join(f'“{run}”' for run in missing)} here."
         st.warning(plain(said), icon=":material/link_off:")
@@ -51,12 +52,12 @@ def short_names(chosen: Sequence[verbs.RunResult]) -> list[str]:
 
 def size() -> int:
     """How many items a list shows (`?k=`)."""
-    return int(state.view("Items to show", SIZES, "k", default="10", labelled=True))
+    return int(state.view("Items to show", SIZES, "k", PAGE, default="10", labelled=True))
 
 
 def include_seen() -> bool:
     """Whether items of the session may be recommended again (`?seen=1`)."""
-    return state.switch("Items of the session, too", "seen", help="By default they are left out, as in evaluation.")
+    return state.switch("Items of the session, too", "seen", PAGE, help="By default they are left out, as in evaluation.")
 
 
 def filters(dataset: str, run: str) -> dict[str, Any]:
@@ -73,12 +74,12 @@ def filters(dataset: str, run: str) -> dict[str, Any]:
 
 def _of_link(dataset: str) -> dict[str, Any]:
     """The filters that the link names; what is no filter is left out."""
-    groups = [int(one) for one in state.recall("groups", f"{dataset}/recommend").split(",") if one in set("12345")]
-    prices = {f"price_{end}": _number(state.recall(end, dataset)) for end in ("from", "to")}
+    groups = [int(one) for one in state.recall("groups", _scope(dataset)).split(",") if one in set("12345")]
+    prices = {f"price_{end}": _number(state.recall(end, _scope(dataset))) for end in ("from", "to")}
     if None not in prices.values() and prices["price_from"] > prices["price_to"]:  # type: ignore[operator]
         st.warning("The lowest price is above the highest: prices are not filtered.", icon=":material/filter_alt_off:")
         prices = {}
-    found = {"category": state.recall("category", f"{dataset}/recommend") or None, "popularity_groups": groups, **prices}
+    found = {"category": state.recall("category", _scope(dataset)) or None, "popularity_groups": groups, **prices}
     return {name: value for name, value in found.items() if value not in (None, [])}
 
 
@@ -93,7 +94,7 @@ def _number(text: str) -> float | None:
 def _edit(dataset: str, facets: Any) -> None:
     """The fields of the filters, and a button that clears them."""
     categories = facets.category_counts
-    scope = f"{dataset}/recommend"
+    scope = _scope(dataset)
     if categories:
         state.choice(
             "Category",
@@ -121,7 +122,7 @@ def _prices(dataset: str, lowest: float, highest: float) -> None:
     ends = st.columns(2)
     for column, end, label in zip(ends, ("from", "to"), ("Price from", "to"), strict=True):
         key = f"filter_{end}"
-        st.session_state[key] = _number(state.recall(end, dataset))
+        st.session_state[key] = _number(state.recall(end, _scope(dataset)))
         column.number_input(
             label,
             min_value=0.0,
@@ -135,11 +136,14 @@ def _prices(dataset: str, lowest: float, highest: float) -> None:
 
 def _keep_price(dataset: str, end: str, key: str) -> None:
     value = st.session_state[key]
-    state.keep(end, "" if value is None else f"{value:g}", dataset)
+    state.keep(end, "" if value is None else repr(value), _scope(dataset))
 
 
 def _clear(dataset: str) -> None:
-    for name in ("category", "groups"):
-        state.keep(name, "", f"{dataset}/recommend")
-    for name in ("from", "to"):
-        state.keep(name, "", dataset)
+    for name in ("category", "groups", "from", "to"):
+        state.keep(name, "", _scope(dataset))
+
+
+def _scope(dataset: str) -> str:
+    """Other pages filter by parameters of the same names."""
+    return f"{dataset}/{PAGE}"

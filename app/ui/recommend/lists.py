@@ -13,7 +13,7 @@ import streamlit as st
 from app.ui import navigation, popularity, services
 from app.ui.recommend import reasons
 from app.ui.recommend.session import Session
-from app.ui.text import one_line, plain, title_of
+from app.ui.text import one_line, plain, tagless, title_of
 from genair_engine import verbs
 
 MEASURES = {"diversity": "{:.2f}", "novelty": "{:.1f} bits", "long_tail": "{:.0%}"}
@@ -52,6 +52,9 @@ def show(dataset: str, session: Session, lists: Sequence[Ranked]) -> None:
     ids = list(dict.fromkeys(one.item for ranked in lists for one in ranked.items))
     facts = verbs.known_items(services.workspace(), dataset, ids)
     snippets = verbs.archetype_snippets(services.workspace(), dataset, ids)
+    if not ids:
+        st.info("No item is left that may be listed: loosen a filter.", icon=":material/filter_alt:")
+        return
     held_out(dataset, session, lists)
     if len(lists) > 1:
         changes(lists, facts)
@@ -79,9 +82,8 @@ def held_out(dataset: str, session: Session, lists: Sequence[Ranked]) -> None:
         places = [
             f"rank {rank:,}" + (f" by {one.name}" if len(lists) > 1 else "") for rank, one in zip(ranks, lists, strict=True)
         ]
-        of = f"of {lists[0].recommender.n_items:,} items"
         edited = "" if session.ids == session.loaded.items else " The session was edited since it was loaded."
-        st.caption(plain(f"{'; '.join(places)} ({of}).{edited}"))
+        st.caption(plain(f"{'; '.join(places)}, among the items that may be listed.{edited}"))
 
 
 def changes(lists: Sequence[Ranked], facts: Mapping[str, verbs.Item]) -> None:
@@ -101,7 +103,7 @@ def _lines(lists: Sequence[Ranked], facts: Mapping[str, verbs.Item]) -> go.Figur
     below = longest + 1 + longest // 10
     for item in dict.fromkeys(one.item for ranked in lists for one in ranked.items):
         ranks = [one.ranks[item] for one in lists]
-        group, title = facts[item].popularity_group, plain_html(one_line(title_of(facts[item].title, item), 60))
+        group, title = facts[item].popularity_group, tagless(one_line(title_of(facts[item].title, item), 60))
         figure.add_trace(
             go.Scatter(
                 x=list(range(len(lists))),
@@ -119,7 +121,7 @@ def _lines(lists: Sequence[Ranked], facts: Mapping[str, verbs.Item]) -> go.Figur
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         hovermode="closest",
     )
-    names, ticks = [plain_html(one.name) for one in lists], _ticks(longest)
+    names, ticks = [tagless(one.name) for one in lists], _ticks(longest)
     figure.update_xaxes(tickvals=list(range(len(lists))), ticktext=names, range=[-0.2, len(lists) - 0.8], side="top")
     figure.update_yaxes(
         range=[below + 0.6, 0.4],
@@ -135,11 +137,6 @@ def _lines(lists: Sequence[Ranked], facts: Mapping[str, verbs.Item]) -> go.Figur
 def _ticks(longest: int) -> list[int]:
     step = 1 if longest <= 10 else 5 if longest <= 20 else 10
     return [1, *range(step, longest + 1, step)] if step > 1 else list(range(1, longest + 1))
-
-
-def plain_html(text: str) -> str:
-    """Text that Plotly shows as it is: it reads a few HTML tags."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")
 
 
 def _measures(ranked: Ranked) -> None:

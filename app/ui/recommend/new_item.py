@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -21,6 +22,8 @@ LONGEST_IN_LINK = 2000
 KEPT = 20
 """New items that were read, over all visitors."""
 SESSIONS = 5
+SHOWN_RUNS = 8
+"""GenAIR runs that an item is put into at once, the newest; they stay in memory, over all visitors."""
 EXAMPLE = """title: Trailfold Packable Sun Hat
 brand: Trailfold
 categories: Outdoor & Camping, Hats
@@ -41,45 +44,68 @@ def view(dataset: str, session: Session, ready: Sequence[verbs.RunResult]) -> No
         )
         return
     text = _form(dataset)
-    if not text.strip() or state.recall("read", dataset) != "1":
+    if not text.strip() or text != _asked(dataset):
         return
     try:
-        attributes = verbs.read_metadata(text)
+        question = Question(dataset, tuple(verbs.read_metadata(text).items()), tuple(sorted(runs)))
         with st.spinner("Writing its archetype, and reading both …", show_time=True):
-            written = _written(dataset, tuple(attributes.items()), tuple(sorted(runs)))
+            written = _written(question)
+        if written.skipped:  # what is missing may be there the next time
+            _written.clear(question)
         _archetypes(written)
-        _placements(dataset, session, written, runs)
+        _placements(session, question, written, runs)
     except GenairError as error:
         st.error(plain(str(error)), title="This item cannot be ranked", icon=":material/error:")
 
 
+@dataclass(frozen=True)
+class Question:
+    """An item's metadata, and the runs that it may be put into: another run may need another language model."""
+
+    dataset: str
+    attributes: tuple[tuple[str, str], ...]
+    runs: tuple[str, ...]
+
+
+def _asked(dataset: str) -> str:
+    """The metadata that was asked about, in this tab or by the link (`?read=1`)."""
+    if state.recall("read", dataset) == "1":
+        return state.recall("item_text", dataset)
+    return str(st.session_state.get(f"new_item_read:{dataset}", ""))
+
+
 def _form(dataset: str) -> str:
-    """The metadata as pasted (`?item_text=`); it is read when the button is pressed (`?read=1`)."""
-    key = "new_item_text"
+    """The metadata as pasted. A short text is in the link (`?item_text=`), any text is kept in this tab."""
+    key, kept = "new_item_text", f"new_item_kept:{dataset}"
     if key not in st.session_state:
-        st.session_state[key] = state.recall("item_text", dataset)
+        st.session_state[key] = state.recall("item_text", dataset) or st.session_state.get(kept, "")
 
     def changed() -> None:
         given = st.session_state[key]
+        st.session_state[kept] = given
         state.keep("item_text", given if len(given) <= LONGEST_IN_LINK else "", dataset)
         state.keep("read", "", dataset)
 
     def read() -> None:
         changed()
-        state.keep("read", "1", dataset)
+        given = st.session_state[key]
+        st.session_state[f"new_item_read:{dataset}"] = given
+        state.keep("read", "1" if len(given) <= LONGEST_IN_LINK else "", dataset)
 
     def example() -> None:
         st.session_state[key] = EXAMPLE
         changed()
 
-    text = st.text_area(
-        "Metadata of an item that is not in the catalogue",
-        key=key,
-        height=170,
-        max_chars=30_000,
-        placeholder="title: …\nbrand: …\ncategories: …\ndescription: …",
-        help="Lines of the form field: value, or a JSON object.",
-        on_change=changed,
+    text = str(
+        st.text_area(
+            "Metadata of an item that is not in the catalogue",
+            key=key,
+            height=170,
+            max_chars=30_000,
+            placeholder="title: …\nbrand: …\ncategories: …\ndescription: …",
+            help="Lines of the form field: value, or a JSON object.",
+            on_change=changed,
+        )
     )
     with st.container(horizontal=True):
         st.button(
@@ -87,21 +113,28 @@ def _form(dataset: str) -> str:
         )
         st.button("Fill in an example", icon=":material/edit_note:", key="new_item_example", on_click=example)
     st.caption("Nothing is trained, and nothing is kept: text, states, the stored PCA bases, the run's projector, a score.")
-    return str(text)
+    if len(text) > LONGEST_IN_LINK:
+        st.caption(f"Longer than {LONGEST_IN_LINK:,} characters: the link does not carry it, only this tab does.")
+    return text
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def _written(dataset: str, attributes: tuple[tuple[str, str], ...], runs: tuple[str, ...]) -> Any:
-    """The item's archetypes and states; `runs` are part of the question, as another run may need another model."""
-    del runs
-    request = verbs.NewItemRequest(dataset=dataset, attributes=dict(attributes))
+def _written(question: Question) -> Any:
+    """The item's archetypes and states."""
+    request = verbs.NewItemRequest(dataset=question.dataset, attributes=dict(question.attributes))
     return verbs.write_item(services.workspace(), request, models=services.readers())
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the trained model…")
+@st.cache_resource(max_entries=SHOWN_RUNS, show_spinner="Loading the trained model…")
 def _space(run: str) -> Any:
     """A run that new items can be put into."""
     return verbs.load_item_space(services.workspace(), run)
+
+
+@st.cache_resource(max_entries=KEPT * SHOWN_RUNS, show_spinner="Ranking it in the sessions of test users …")
+def _landing(question: Question, run: str) -> verbs.Placement:
+    """Where it lands in a run, whatever the session."""
+    return verbs.place_item(_space(run), _written(question), sessions=SESSIONS)
 
 
 def _archetypes(written: Any) -> None:
@@ -116,40 +149,44 @@ def _archetypes(written: Any) -> None:
         st.caption(plain(note))
 
 
-def _placements(dataset: str, session: Session, written: Any, runs: dict[str, verbs.RunResult]) -> None:
+def _placements(session: Session, question: Question, written: Any, runs: dict[str, verbs.RunResult]) -> None:
     """Where it lands in each run: a table, and for one run its neighbours and the sessions in which it ranks highest."""
-    skipped = list(written.skipped)
-    placed: dict[str, verbs.Placement] = {}
-    for run in written.runs:
+    dataset, skipped = question.dataset, list(written.skipped)
+    placed: dict[str, tuple[verbs.Placement, verbs.Placement]] = {}
+    for run in written.runs[:SHOWN_RUNS]:
         try:
-            placed[run] = verbs.place_item(_space(run), written, session.ids, SESSIONS)
+            placed[run] = verbs.place_item(_space(run), written, session.ids), _landing(question, run)
         except GenairError as error:
             skipped.append(verbs.SkippedRun(run=run, reason=str(error)))
     if placed:
         names = asked.short_names([runs[run] for run in placed])
         st.dataframe(
-            pd.DataFrame([_row(name, one) for name, one in zip(names, placed.values(), strict=True)]),
+            pd.DataFrame([_row(name, *both) for name, both in zip(names, placed.values(), strict=True)]),
             hide_index=True,
             height="content",
             alt="Where the new item lands in each run",
         )
         if not session.items:
             st.caption("Put items into the session to see its rank after them.")
-        looked = next(iter(placed.values())).looked_at
-        st.caption(f"Median rank and top 10: over the sessions of {count(looked, 'test user')}; its rank is among all items.")
+        _, first = next(iter(placed.values()))
+        st.caption(
+            f"Median rank and top 10: over the sessions of {count(first.looked_at, 'test user')}; ranks are among all items."
+            + (f" The {SHOWN_RUNS} newest of {len(written.runs)} runs." if len(written.runs) > SHOWN_RUNS else "")
+        )
         run = state.choice("Look closer at", list(placed), "by", dataset, shown=lambda one: training.name(runs[one]))
-        _closer(dataset, placed[run])
+        _closer(dataset, placed[run][1])
     for one in skipped:
         st.caption(plain(f"Left out: {one.run}: {one.reason}"))
 
 
-def _row(name: str, one: verbs.Placement) -> dict[str, Any]:
+def _row(name: str, here: verbs.Placement, anywhere: verbs.Placement) -> dict[str, Any]:
+    """here: after the session; anywhere: in real sessions."""
     return {
         "Run": name,
-        "After the session": None if one.rank is None else f"rank {one.rank:,} of {one.of:,}",
-        "Score": one.score,
-        "Median rank": one.median_rank,
-        "In the top 10": None if one.top_10 is None else f"{one.top_10:.1%}",
+        "After the session": None if here.rank is None else f"rank {here.rank:,} of {here.of:,}",
+        "Score": here.score,
+        "Median rank": anywhere.median_rank,
+        "In the top 10": None if anywhere.top_10 is None else f"{anywhere.top_10:.1%}",
     }
 
 

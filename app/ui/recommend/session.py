@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -30,17 +31,18 @@ class Session:
 
 def chosen(dataset: str) -> Session:
     """The session of `?session=` and `?user=`; what does not exist is named in a warning and left out."""
-    ids = state.separated(state.recall("session", dataset))
+    ids = _kept(dataset)
     if len(ids) > LONGEST_SESSION:
         st.warning(f"A session here has at most {LONGEST_SESSION} items; the last ones of the link are used.")
         ids = ids[-LONGEST_SESSION:]
+        change(dataset, ids)
     known = verbs.known_items(services.workspace(), dataset, ids)
     found = [known[item_id] for item_id in ids if item_id in known]
     unknown = [item_id for item_id in ids if item_id not in known]
     if unknown:
         st.warning("The link names items that this dataset does not have:", title="Unknown items", icon=":material/link_off:")
         st.text(one_line(", ".join(unknown), 200))
-        change(dataset, found)
+        change(dataset, [item.item for item in found])
     return Session(dataset, found, _loaded(dataset))
 
 
@@ -54,11 +56,31 @@ def _loaded(dataset: str) -> verbs.HeldOutSession | None:
     return None
 
 
-def change(dataset: str, session: list[verbs.Item]) -> None:
+def change(dataset: str, ids: Sequence[str]) -> None:
     """Puts another session into the link; an empty one is nobody's."""
-    state.keep("session", state.joined([item.item for item in session]), dataset)
-    if not session:
+    state.keep("session", state.joined(ids), dataset)
+    if not ids:
         state.keep("user", "", dataset)
+
+
+def _add(dataset: str, item: str) -> None:
+    """A button's callback, as those below: works on the session as it is then, so that quick clicks all count."""
+    change(dataset, [*_kept(dataset), item][-LONGEST_SESSION:])
+
+
+def _remove(dataset: str, place: int) -> None:
+    ids = _kept(dataset)
+    change(dataset, [*ids[:place], *ids[place + 1 :]])
+
+
+def _swap(dataset: str, place: int) -> None:
+    """An item and the one after it change places."""
+    ids = _kept(dataset)
+    change(dataset, [*ids[:place], *ids[place : place + 2][::-1], *ids[place + 2 :]])
+
+
+def _kept(dataset: str) -> list[str]:
+    return state.separated(state.recall("session", dataset))
 
 
 def editor(session: Session) -> None:
@@ -68,13 +90,10 @@ def editor(session: Session) -> None:
     for place, item in enumerate(session.items):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
             st.text(f"{place + 1}. {one_line(title_of(item.title, item.item), 70)}", width="stretch")
-            others = [*session.items[:place], *session.items[place + 1 :]]
-            earlier = [*others[: place - 1], item, *others[place - 1 :]]
-            later = [*others[: place + 1], item, *others[place + 1 :]]
-            for key, icon, tip, outcome, possible in (
-                ("up", "arrow_upward", "Earlier", earlier, place > 0),
-                ("down", "arrow_downward", "Later", later, place < len(session.items) - 1),
-                ("remove", "close", "Remove", others, True),
+            for key, icon, tip, act, at, possible in (
+                ("up", "arrow_upward", "Earlier", _swap, place - 1, place > 0),
+                ("down", "arrow_downward", "Later", _swap, place, place < len(session.items) - 1),
+                ("remove", "close", "Remove", _remove, place, True),
             ):
                 st.button(
                     f":material/{icon}:",
@@ -82,8 +101,8 @@ def editor(session: Session) -> None:
                     help=tip,
                     type="tertiary",
                     disabled=not possible,
-                    on_click=change,
-                    args=(session.dataset, outcome),
+                    on_click=act,
+                    args=(session.dataset, at),
                 )
     with st.container(horizontal=True):
         if session.items:
@@ -151,7 +170,7 @@ def _match(session: Session, item: verbs.Item, full: bool) -> None:
             key=f"session_add_{item.position}",
             help="Add to the session",
             disabled=full,
-            on_click=change,
-            args=(session.dataset, [*session.items, item]),
+            on_click=_add,
+            args=(session.dataset, item.item),
         )
         st.text(items.label(item), width="stretch")
