@@ -38,6 +38,7 @@ def test_a_session_two_models_reasons_a_new_item_and_an_audience(
     settled(page, "Recommend")
     for name in ("sasrec · id", "sasrec · genair"):
         expect(page.get_by_role("strong").filter(has_text=name)).to_be_visible()
+    page.get_by_text("How ranks change between the models").click()
     expect(page.locator(".st-key-rank_changes")).to_be_visible()
 
     page.locator(".st-key-result_1_1").get_by_role("button", name="Why").click()  # reasons

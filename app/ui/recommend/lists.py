@@ -88,7 +88,7 @@ def held_out(dataset: str, session: Session, lists: Sequence[Ranked]) -> None:
 
 def changes(lists: Sequence[Ranked], facts: Mapping[str, verbs.Item]) -> None:
     """A line an item, from its rank in one list to its rank in the next."""
-    with st.expander("How ranks change between the models", icon=":material/swap_vert:", expanded=True):
+    with st.expander("How ranks change between the models", icon=":material/swap_vert:"):
         st.plotly_chart(_lines(lists, facts), key="rank_changes", config={"displayModeBar": False})
         both = set.intersection(*({item.item for item in one.items} for one in lists))
         st.caption(
