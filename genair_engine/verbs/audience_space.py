@@ -29,7 +29,7 @@ from genair_engine.store import runs as rows
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
 from genair_engine.verbs.reading import Models, is_read_by_encoder, read_texts
 from genair_engine.verbs.representations import require_revision
-from genair_engine.verbs.trained import load_representation
+from genair_engine.verbs.trained import load_with_bases
 from genair_engine.workspace import Workspace
 
 CENTRE_OF = 128
@@ -64,7 +64,8 @@ class AudienceSpace:
         columns, written = f"{self.items.shape[1]} components", f"archetypes by {self.archetypes.model}"
         if is_read_by_encoder(self.row, self.archetypes):
             return f"{self.row.model} embeddings of {written}, {columns} ({self.row.id})"
-        return f"states of {self.row.model} over its own archetypes, {columns} ({self.row.id})"
+        own = "its own archetypes" if self.archetypes.model == self.row.model else written
+        return f"states of {self.row.model} over {own}, {columns} ({self.row.id})"
 
     def similarity(self, text: str) -> FloatArray:
         """[n_items] cosine of every item's archetype with a description, both from their centres. Raises ModelError."""
@@ -94,9 +95,7 @@ def load(workspace: Workspace, dataset: str, representation: str | None, models:
             )
         names = some_audiences(archetype_rows.texts_of_set(session, archetypes.id))
     require_revision(row, models.source(row.model))
-    made_of = load_representation(workspace, row)
-    if PART not in made_of.bases:
-        raise InputError(f"Representation {row.id} was stored without its PCA bases: make it again with `represent`.")
+    made_of = load_with_bases(workspace, row)
     basis = made_of.bases[PART]
     columns = np.repeat([part == PART for part in row.dims], list(row.dims.values()))
     centre = read_descriptions(models, row, archetypes, names).mean(axis=0) if names else basis.mean
@@ -107,10 +106,7 @@ def load(workspace: Workspace, dataset: str, representation: str | None, models:
 def read_descriptions(models: Models, row: RepresentationRow, archetypes: ArchetypeSetRow, texts: Sequence[str]) -> FloatArray:
     """[n, d] states of descriptions, read as archetypes of the representation are."""
     forms = [DESCRIPTION.format(" ".join(text.split()).rstrip(".:")) for text in texts]
-    if is_read_by_encoder(row, archetypes):
-        with models.lock:
-            return models.encoder(row.model).encode(forms)
-    return read_texts(models, archetypes, forms, {}, "the description")[1]
+    return read_texts(models, row, archetypes, forms, {}, "the description")[PART]
 
 
 def some_audiences(texts: dict[int, str]) -> list[str]:

@@ -146,7 +146,7 @@ def catalogue_states(workspace: Workspace, owner: DatasetRow, row: Representatio
         for item_id, name in row.provenance.get("pinned", {}).items():
             pinned[int(dataset.position_of[item_id])] = find_set(session, owner.id, name)
         texts = _texts(session, archetypes, pinned) if archetypes else {}
-    if archetypes is not None and archetypes.model == row.model:
+    if archetypes is not None and states_by(archetypes)[0] == row.model:
         states = _kept_states(workspace, dataset, archetypes, pinned)
         return {part: states[part] for part in row.dims}
     source = find_model(row.model, workspace.settings.models_dir)
