@@ -52,9 +52,9 @@ class Models:
         self._encoders: dict[str, Encoder] = {}
 
     def source(self, name: str) -> ModelSource:
-        """Raises ModelError where it is missing."""
+        """Raises ModelError where it is not on this machine: nothing is downloaded, as somebody waits for what is read."""
         if name not in self._sources:
-            self._sources[name] = find_model(name, self._settings.models_dir)
+            self._sources[name] = find_model(name, self._settings.models_dir, fetch=False)
         return self._sources[name]
 
     def language_model(self, name: str) -> LanguageModel:

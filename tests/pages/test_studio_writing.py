@@ -172,6 +172,49 @@ def test_the_whole_catalogue_is_a_job_with_an_estimate(filled_copy: Workspace, j
     assert "Every item that is asked for has a text" in values(shown, "success")[0]
 
 
+def queued(workspace: Workspace) -> dict[str, Any]:
+    (job,) = jobs.jobs(workspace, jobs.JobsRequest(states=["queued"])).jobs
+    return job.config
+
+
+def test_a_preset_is_offered_and_downloaded_by_the_job(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
+    picker = shown.selectbox(key="catalogue_workshop_model")
+    assert "demo-llama" in picker.options and "qwen2.5-0.5b-instruct · download, about 1.0 GB" in picker.options
+    assert "llama2-7b-chat · download, about 13.5 GB, gated: needs HF_TOKEN" in picker.options
+    assert not any("server" in one for one in picker.options)  # none is set
+    shown = check(picker.select("llama2-7b-chat").run())
+    assert any("the job downloads it first, about 13.5 GB" in one and "HF_TOKEN" in one for one in values(shown, "caption"))
+    shown = check(shown.selectbox(key="catalogue_workshop_model").select("qwen2.5-0.5b-instruct").run())
+    assert not any("HF_TOKEN" in one for one in values(shown, "caption"))
+    assert "18 items to write" in values(shown, "info")[0] and "no pace is known yet" in values(shown, "info")[0]
+    check(shown.button(key="generate_all").click().run())
+    config = queued(filled_copy)
+    assert (config["model"], config["reader"]) == ("qwen2.5-0.5b-instruct", None)
+
+
+def test_a_servers_model_is_named_with_its_reader(
+    filled_copy: Workspace, jobs_app: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAIR_OPENAI_BASE_URL", "http://ann:secret@127.0.0.1:1/v1")  # nothing is asked for
+    shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
+    picker = shown.selectbox(key="catalogue_workshop_model")
+    assert "a model of the server 127.0.0.1:1" in picker.options
+    shown = check(picker.select("openai:").run())
+    assert "Name the server's model to go on." in values(shown, "info")
+    assert not any(button.key == "generate_all" for button in shown.button)
+    shown = check(shown.text_input(key="catalogue_workshop_server").set_value(" org/demo-llama ").run())
+    said = values(shown, "info")[0]  # the pace of demo-llama on this machine is not that of the server's
+    assert "18 items to write" in said and "no pace is known yet" in said
+    shown = check(shown.selectbox(key="catalogue_workshop_reader").select("demo-qwen").run())
+    shown = check(shown.button(key="generate_all").click().run())
+    config = queued(filled_copy)
+    assert (config["model"], config["reader"]) == ("openai:org/demo-llama", "demo-qwen")
+    assert any("--reader demo-qwen" in element.value for element in shown.code)
+    shown = check(shown.selectbox(key="catalogue_workshop_model").select("demo-qwen").run())
+    assert not any("--reader" in element.value for element in shown.code)
+
+
 def test_scorecards_of_models(filled_copy: Workspace, jobs_app: OpenPage) -> None:
     shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
     check(shown.button(key="measure").click().run())

@@ -71,7 +71,7 @@ def test_texts_are_put_into_an_encoders_representation(imported, monkeypatch):
         revision = "r"
 
     for module in (representations, reading):
-        monkeypatch.setattr(module, "find_model", lambda name, folder: Source("words", imported.folder))
+        monkeypatch.setattr(module, "find_model", lambda name, folder, fetch=True: Source("words", imported.folder))
         monkeypatch.setattr(module, "load_encoder", lambda source, device="cpu": Encoder())
     made = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="words", archetypes="tiny-llama"))
     run = train(imported, made.representation)

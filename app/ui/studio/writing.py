@@ -53,7 +53,8 @@ def with_another_model(target: Target, there: set[str], prompts: list[str]) -> N
         if not options:
             st.caption("Every language model on this machine has written about this item.")
             st.caption(
-                "Put the folder of another one into `models_cache`, or name a hub id in a terminal: `generate --model`."
+                "Put the folder of another one into `models_cache`, or let a job download one: view “Whole catalogue”, or "
+                "`generate --model` in a terminal."
             )
             return
         model = st.selectbox("Language model on this machine", options, key=f"writer_{target.place}")
