@@ -41,7 +41,7 @@ def generate(dataset: verbs.DatasetState) -> None:
         how = Form(verbs.Sampling, f"catalogue_{dataset.dataset}_sampling", verbs.Sampling().model_dump())
         if what.value("model") not in options:  # a preset that has been downloaded since
             what.given.pop("model", None)
-        left, middle, right = st.columns([2, 2, 1])
+        left, middle, right = st.columns([3, 2, 1])
         with left:
             what.widget("model", options=options, shown=partial(_called, presets=presets, server=choices.server))
         with middle:
@@ -69,8 +69,8 @@ def _called(model: str, presets: Mapping[str, verbs.WriterPreset], server: str |
         return f"a model of the server {server}"
     if model not in presets:
         return model
-    gated = ", gated: needs HF_TOKEN" if presets[model].gated else ""
-    return f"{model} · download, about {presets[model].size / 1e9:.1f} GB{gated}"
+    wanted = ", gated: needs HF_TOKEN" if presets[model].gated else " to download"
+    return f"{model} · {presets[model].size / 1e9:.1f} GB{wanted}"
 
 
 def _writer(what: Form, presets: Mapping[str, verbs.WriterPreset]) -> dict[str, Any]:
