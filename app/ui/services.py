@@ -52,9 +52,9 @@ def readers() -> Any:
 
 
 @st.cache_resource(max_entries=WRITERS_KEPT, show_spinner="Loading the language model…")
-def writer(model: str) -> Any:
-    """A language model that is ready to write, shared by all visitors."""
-    return verbs.load_writer(workspace(), model)
+def writer(model: str, reader: str | None = None) -> Any:
+    """A language model that is ready to write, shared by all visitors. reader: what reads the texts of a server's model."""
+    return verbs.load_writer(workspace(), model, reader=reader)
 
 
 @contextmanager

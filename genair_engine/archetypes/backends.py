@@ -39,6 +39,10 @@ class Sampling(BaseModel):
     greedy: bool = Field(False, description="Always take the likeliest token: no randomness, seeds have no effect.")
 
 
+EDITED = "edited"
+"""Model and backend of texts that people wrote (`reader.GivenTexts`)."""
+
+
 @dataclass(frozen=True)
 class Completion:
     """One item's archetype and its states.

@@ -40,6 +40,11 @@ class Preset:
     parameters: int
     gated: bool = False
 
+    @property
+    def size(self) -> int:
+        """Bytes of the weights on the hub, which keeps all presets in two bytes a number."""
+        return 2 * self.parameters
+
 
 PRESETS = {
     "qwen2.5-0.5b-instruct": Preset("Qwen/Qwen2.5-0.5B-Instruct", 494_032_768),
@@ -49,6 +54,23 @@ PRESETS = {
 }
 
 
+def downloaded(repository: str, cache: Path) -> Path | None:
+    """The folder of a hub model where it is complete in `cache`; nothing is fetched. Raises ModelError for what is no name."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        there = Path(
+            snapshot_download(
+                repository, local_files_only=True, allow_patterns=WANTED, ignore_patterns=UNWANTED, cache_dir=cache
+            )
+        )
+    except OSError:
+        return None  # not there, or not complete
+    except ValueError as error:
+        raise ModelError(f"{repository!r} is no name of a hub model (owner/name): {_first_line(error)}") from None
+    return there if (there / "config.json").is_file() else None
+
+
 def download(repository: str, cache: Path, progress: Progress) -> Path:
     """The folder of a hub model in `cache`, fetched where it is not complete there. progress counts megabytes (10^6 bytes).
 
@@ -56,15 +78,9 @@ def download(repository: str, cache: Path, progress: Progress) -> Path:
     """
     from huggingface_hub import snapshot_download
 
+    if there := downloaded(repository, cache):
+        return there
     wanted: dict[str, Any] = {"allow_patterns": WANTED, "ignore_patterns": UNWANTED, "cache_dir": cache}
-    try:
-        there = Path(snapshot_download(repository, local_files_only=True, **wanted))
-        if (there / "config.json").is_file():
-            return there
-    except OSError:
-        pass  # not there, or not complete
-    except ValueError as error:
-        raise ModelError(f"{repository!r} is no name of a hub model (owner/name): {_first_line(error)}") from None
     total = _size(repository, cache)
     received = _Received()
     found: list[str] = []

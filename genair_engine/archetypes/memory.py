@@ -50,10 +50,13 @@ def needed(folder: Path, config: Any, dtype: torch.dtype) -> Need:
 
 
 def token_bytes(text_config: Any, dtype: torch.dtype) -> int:
-    """Bytes of one token's keys and values in all layers."""
-    heads = getattr(text_config, "num_key_value_heads", None) or text_config.num_attention_heads
-    width = getattr(text_config, "head_dim", None) or text_config.hidden_size // text_config.num_attention_heads
-    return int(2 * text_config.num_hidden_layers * heads * width * dtype.itemsize)
+    """Bytes of one token's keys and values in all layers; 0 for a model whose configuration tells of none (Mamba, RWKV)."""
+    try:
+        heads = getattr(text_config, "num_key_value_heads", None) or text_config.num_attention_heads
+        width = getattr(text_config, "head_dim", None) or text_config.hidden_size // text_config.num_attention_heads
+        return int(2 * text_config.num_hidden_layers * heads * width * dtype.itemsize)
+    except AttributeError:
+        return 0
 
 
 def require_memory(source: ModelSource, config: Any, dtype: torch.dtype, device: torch.device) -> None:

@@ -16,6 +16,10 @@ LARGEST_ANSWER = 16_000_000
 """Bytes of a response: more is no archetype."""
 ENDED = {"stop", "eos", "eos_token", "end_turn", "stop_sequence"}
 """Reasons to finish of an answer that is whole."""
+MALFORMED = (ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading JSON of another form than expected raises: no number, infinity, lists within lists without end."""
+MOST_TOKENS = 2**31 - 1
+"""The largest count that is kept."""
 QUOTED = 200
 """Characters of a server's own message that ours repeats."""
 
@@ -67,10 +71,13 @@ class Parsed:
             if not isinstance(content, str):
                 raise ValueError("content that is no text")
             self.text += content
-            self.finish = choice.get("finish_reason") or self.finish
+            finish = choice.get("finish_reason") or self.finish
+            if not isinstance(finish, str | None):
+                raise ValueError("a finish_reason that is no text")
+            self.finish = finish
         usage = found.get("usage") or {}
-        self.prompt_tokens = int(usage.get("prompt_tokens") or self.prompt_tokens)
-        self.generated_tokens = int(usage.get("completion_tokens") or self.generated_tokens)
+        self.prompt_tokens = _count(usage.get("prompt_tokens") or self.prompt_tokens)
+        self.generated_tokens = _count(usage.get("completion_tokens") or self.generated_tokens)
 
     def answer(self, host: str) -> Answer:
         """The answer, if it is a whole one. Raises Fault; host: what that calls the server."""
@@ -85,12 +92,17 @@ class Parsed:
         return Answer(text, "length" if self.finish == "length" else "eos", self.prompt_tokens, self.generated_tokens)
 
 
+def _count(said: Any) -> int:
+    """A count of tokens that a database keeps. Raises ValueError, TypeError, OverflowError where it is no number."""
+    return max(0, min(int(said), MOST_TOKENS))
+
+
 def parsed(content: bytes) -> Parsed:
     """A response's body. Raises Fault."""
     parsed = Parsed()
     try:
         parsed.add(json.loads(content), "message")
-    except (ValueError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise Fault(f"the server's answer is not of OpenAI's form ({first_words(error)})", may_pass=True) from None
     return parsed
 
@@ -120,7 +132,7 @@ async def read_events(response: httpx2.Response, tell: Callable[[str], None]) ->
         before = parsed.text
         try:
             parsed.add(json.loads(data), "delta")
-        except (ValueError, TypeError, AttributeError) as error:
+        except MALFORMED as error:
             raise Fault(f"the server's answer is not of OpenAI's form ({first_words(error)})", may_pass=True) from None
         if parsed.text != before:
             tell(storable(parsed.text).strip())

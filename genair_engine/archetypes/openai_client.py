@@ -21,7 +21,17 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import httpx2
 
 from genair_engine.archetypes.backends import Sampling
-from genair_engine.archetypes.openai_answers import QUOTED, Answer, Fault, first_words, parsed, read, read_events, storable
+from genair_engine.archetypes.openai_answers import (
+    MALFORMED,
+    QUOTED,
+    Answer,
+    Fault,
+    first_words,
+    parsed,
+    read,
+    read_events,
+    storable,
+)
 from genair_engine.errors import ModelError
 from genair_engine.settings import Settings
 
@@ -69,7 +79,7 @@ class ChatClient:
             if response.status_code != 200:
                 raise ModelError(f"{str(self._refusal(response, response.content)).rstrip('.')}.")
             return [str(one["id"]) for one in response.json().get("data") or []]
-        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, AttributeError, TypeError, KeyError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, KeyError, *MALFORMED) as error:
             why = self._discreet(first_words(error))
             raise ModelError(
                 f"{self.host} does not answer as a server of language models ({why}): is it running, and is "
@@ -192,7 +202,7 @@ class ChatClient:
             found = json.loads(text)
             error = found.get("error", found.get("detail", found))
             text = str(error.get("message", error) if isinstance(error, dict) else error)
-        except (ValueError, AttributeError):
+        except MALFORMED:
             pass  # no JSON
         return " ".join(storable(self._discreet(text)).split())[:QUOTED] or "nothing more"
 

@@ -3,7 +3,8 @@
 A ballot shows the archetypes of one item by two or more models. Its winner wins against all others shown; a thumb up wins
 against a thumb down on the same ballot; a ballot without winner and thumbs is a tie of all. Ties are counted, but are no
 part of the rate. A person who gave a name counts once for the same item and the same archetypes: with the newest ballot.
-Wilson's interval takes comparisons for independent; three models on a ballot give two that are not.
+Wilson's interval takes trials for independent. Comparisons on one ballot are not, so that a name's rate against all others
+counts ballots: one that it wins, or loses, or that is a tie for it, however many models were shown.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class Ballot:
 
 
 class WinRate(BaseModel):
-    """How often `model` won against `against` (None: any other). rate = wins / (wins + losses), None where nobody won."""
+    """How often `model` won against `against`, or ballots that it won whoever else was shown (None).
+
+    rate = wins / (wins + losses), None where nobody won.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,26 +81,30 @@ def win_rates(ballots: Iterable[Ballot], names: Mapping[str, str]) -> list[WinRa
     """
     wins: Counter[tuple[str, str]] = Counter()
     ties: Counter[tuple[str, str]] = Counter()
+    ballots_won: Counter[str] = Counter()
+    ballots_lost: Counter[str] = Counter()
+    ballots_tied: Counter[str] = Counter()
     for ballot in counting(ballots):
         shown = [one for one in ballot.sets if one in names]
+        tied = ballot.winner is None and not ballot.up and not ballot.down
+        winners, losers, others = set(), set(), set()
         for a, b in itertools.permutations(shown, 2):
             if names[a] == names[b]:
                 continue
             pair = (names[a], names[b])
-            wins[pair] += (ballot.winner == a) or (ballot.winner is None and a in ballot.up and b in ballot.down)
-            ties[pair] += ballot.winner is None and not ballot.up and not ballot.down
+            won = ballot.winner == a or (ballot.winner is None and a in ballot.up and b in ballot.down)
+            wins[pair] += won
+            ties[pair] += tied
+            if won:
+                winners.add(names[a])
+                losers.add(names[b])
+            others.add(names[a])
+        ballots_won.update(winners - losers)  # a name with two sets on a ballot may be both, which says nothing
+        ballots_lost.update(losers - winners)
+        ballots_tied.update(others if tied else ())
     pairs = sorted(pair for pair in wins if wins[pair] + wins[pair[::-1]] + ties[pair])
     singles = sorted({a for a, _ in pairs})
-    overall = [
-        _rate(
-            name,
-            None,
-            sum(wins[pair] for pair in pairs if pair[0] == name),
-            sum(wins[pair] for pair in pairs if pair[1] == name),
-            sum(ties[pair] for pair in pairs if pair[0] == name),
-        )
-        for name in singles
-    ]
+    overall = [_rate(name, None, ballots_won[name], ballots_lost[name], ballots_tied[name]) for name in singles]
     return overall + [_rate(a, b, wins[a, b], wins[b, a], ties[a, b]) for a, b in pairs]
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from genair_engine.archetypes.backends import (
     BATCH_SIZE,
+    EDITED,
     Completion,
     Encoder,
     Failure,
@@ -28,9 +29,6 @@ from genair_engine.archetypes.reading import embed_texts
 from genair_engine.archetypes.sources import ModelSource
 from genair_engine.devices import device_name, pick_device
 from genair_engine.errors import GenairError
-
-EDITED = "edited"
-"""Model and backend of texts that people wrote."""
 
 States = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Prefill and decoding states of a pair, [d] each."""

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from genair_engine.archetypes.hub import PRESETS, Progress, download, silent
+from genair_engine.archetypes.hub import PRESETS, Progress, download, downloaded, silent
 from genair_engine.errors import ModelError
 
 SERVER_PREFIX = "openai:"
@@ -70,12 +70,12 @@ def list_models(models_dir: Path) -> list[ModelSource]:
     return [*found, packaged] if packaged else found
 
 
-def find_model(model: str, models_dir: Path, progress: Progress = silent) -> ModelSource:
+def find_model(model: str, models_dir: Path, progress: Progress = silent, *, fetch: bool = True) -> ModelSource:
     """The folder of `model`: a folder's path, a name in `models_dir`, "minilm", a preset, else a hub id "owner/name", which is
     downloaded where it is not there yet, as progress tells.
 
-    HF_HUB_OFFLINE=1 keeps it from looking anywhere but on this machine. Raises ModelError, which names the local
-    models.
+    fetch: whether to download; a page that somebody waits for does not. HF_HUB_OFFLINE=1 keeps it from looking anywhere but
+    on this machine. Raises ModelError, which names the local models.
     """
     if model in {"", ".", ".."}:
         raise ModelError(f"No model is named. {_advice(model, models_dir)}")
@@ -88,7 +88,7 @@ def find_model(model: str, models_dir: Path, progress: Progress = silent) -> Mod
         if _is_folder(folder):
             return _checked(ModelSource(folder.resolve().name, folder.resolve()))
     if model == "minilm":
-        return _packaged_minilm() or _from_hub("minilm", MINILM_HUB_ID, models_dir, progress)
+        return _packaged_minilm() or _from_hub("minilm", MINILM_HUB_ID, models_dir, progress, fetch)
     if model.lower() in PRESETS:
         model = PRESETS[model.lower()].hub_id
     if model.count("/") != 1 or model.startswith(("/", ".", "~")):
@@ -96,7 +96,7 @@ def find_model(model: str, models_dir: Path, progress: Progress = silent) -> Mod
             f"There is no model {model!r}: no such folder, and none of that name in {models_dir.name}/. "
             + _advice(model, models_dir)
         )
-    return _from_hub(model, model, models_dir, progress)
+    return _from_hub(model, model, models_dir, progress, fetch)
 
 
 def _is_folder(path: Path) -> bool:
@@ -122,9 +122,16 @@ def _checked(source: ModelSource) -> ModelSource:
     return source
 
 
-def _from_hub(model_id: str, repository: str, models_dir: Path, progress: Progress) -> ModelSource:
+def _from_hub(model_id: str, repository: str, models_dir: Path, progress: Progress, fetch: bool) -> ModelSource:
+    cache = _downloads(models_dir)
     try:
-        folder = download(repository, _downloads(models_dir), progress)
+        folder = download(repository, cache, progress) if fetch else downloaded(repository, cache)
+        if folder is None:
+            raise ModelError(
+                f"{model_id!r} is not on this machine, and is not downloaded while somebody waits for an answer: generate "
+                f"with it once as a job, or in a terminal (`generate DATASET --model {model_id} --limit 1`; `represent` for "
+                "an encoder), which downloads it."
+            )
     except ModelError as error:
         raise ModelError(f"{error} {_advice(model_id, models_dir)}") from error
     return _checked(ModelSource(model_id, folder, hub_revision=folder.name))

@@ -49,6 +49,11 @@ def states_by(row: ArchetypeSetRow) -> tuple[str, str]:
     return row.sampling.get("reader", row.model), row.sampling.get("reader_revision", row.revision)
 
 
+def reader_of(row: ArchetypeSetRow) -> str | None:
+    """The language model or encoder that read a set's texts, None where who wrote them gave the states too."""
+    return row.sampling.get("reader") or row.sampling.get("encoder")
+
+
 def fullest_set(session: Session, dataset_id: int) -> ArchetypeSetRow | None:
     """The set with the most texts of a data set (the oldest among equals), None where it has none."""
     return max(list_sets(session, dataset_id), key=lambda pair: pair[1], default=(None, 0))[0]

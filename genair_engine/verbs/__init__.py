@@ -7,6 +7,7 @@ the only source of CLI options, form fields and their help.
 from genair_engine.archetypes.backends import Sampling
 from genair_engine.archetypes.diff import word_diff
 from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
+from genair_engine.archetypes.sources import SERVER_PREFIX
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
 from genair_engine.verbs.analyse import (
     AnalyseRequest,
@@ -134,6 +135,7 @@ from genair_engine.verbs.sessions import HeldOutSession, held_out_session, some_
 from genair_engine.verbs.spaces import Space, find_space, item_facts, spaces
 from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
 from genair_engine.verbs.what_if import READS_REPRESENTATION, ChangedSession, WhatIfRequest, WhatIfResult, what_if
+from genair_engine.verbs.writer_choices import WriterChoices, WriterPreset, writer_choices
 from genair_engine.verbs.written_items import NewArchetype, NewItemRequest, SkippedRun, WrittenItem, write_item
 
 __all__ = [
@@ -142,6 +144,7 @@ __all__ = [
     "MEASURES",
     "METHOD_FACTS",
     "READS_REPRESENTATION",
+    "SERVER_PREFIX",
     "SUN_HAT",
     "AnalyseRequest",
     "AnalyseResult",
@@ -254,6 +257,8 @@ __all__ = [
     "WhatIfRequest",
     "WhatIfResult",
     "WorkspaceState",
+    "WriterChoices",
+    "WriterPreset",
     "WrittenItem",
     "aligned",
     "analyse",
@@ -324,5 +329,6 @@ __all__ = [
     "word_diff",
     "workspace_state",
     "write_item",
+    "writer_choices",
     "writers",
 ]

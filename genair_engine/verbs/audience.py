@@ -16,11 +16,11 @@ from pydantic import Field, model_validator
 
 from genair_engine.archetypes.segments import audience_words, split_segments
 from genair_engine.errors import InputError
-from genair_engine.store.archetypes import texts_of_items
 from genair_engine.verbs.base import Progress, Record, Result, positional, silent
 from genair_engine.verbs.filters import FilteredRequest
 from genair_engine.verbs.reading import Models
 from genair_engine.verbs.recommendation import load_recommender, positions_of
+from genair_engine.verbs.representations import texts_made_of
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def find_audience(
         score = steer(scores, similarity, request.weight, competing)
     best = top_places(score, competing, request.k)
     with workspace.reading() as session:
-        texts = texts_of_items(session, space.archetypes.id, [int(one) + 1 for one in best])
+        texts = texts_made_of(session, dataset, space.row, {int(one) + 1 for one in best})
     chosen = dataset.items.iloc[best]
     return AudienceResult(
         dataset=dataset.name,

@@ -24,12 +24,11 @@ from genair_engine.archetypes.segments import audience_name, split_segments
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.facets import Facets
 from genair_engine.errors import InputError
-from genair_engine.store import archetypes as archetype_rows
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
 from genair_engine.verbs.reading import Models, is_read_by_encoder, read_texts
-from genair_engine.verbs.representations import require_revision
-from genair_engine.verbs.trained import load_representation
+from genair_engine.verbs.representations import require_revision, texts_made_of
+from genair_engine.verbs.trained import load_with_bases
 from genair_engine.workspace import Workspace
 
 CENTRE_OF = 128
@@ -64,7 +63,8 @@ class AudienceSpace:
         columns, written = f"{self.items.shape[1]} components", f"archetypes by {self.archetypes.model}"
         if is_read_by_encoder(self.row, self.archetypes):
             return f"{self.row.model} embeddings of {written}, {columns} ({self.row.id})"
-        return f"states of {self.row.model} over its own archetypes, {columns} ({self.row.id})"
+        own = "its own archetypes" if self.archetypes.model == self.row.model else written
+        return f"states of {self.row.model} over {own}, {columns} ({self.row.id})"
 
     def similarity(self, text: str) -> FloatArray:
         """[n_items] cosine of every item's archetype with a description, both from their centres. Raises ModelError."""
@@ -74,7 +74,7 @@ class AudienceSpace:
 
 def load(workspace: Workspace, dataset: str, representation: str | None, models: Models) -> AudienceSpace:
     """`verbs.load_audience_space`."""
-    owner = workspace.dataset_row(dataset)
+    owner, catalogue = workspace.dataset_row(dataset), workspace.load_dataset(dataset)
     with workspace.reading() as session:
         if representation is None:
             made = [one for one in rows.list_representations(session, owner.id) if PART in one.dims]
@@ -92,25 +92,20 @@ def load(workspace: Workspace, dataset: str, representation: str | None, models:
                 f"Representation {row.id} holds {' and '.join(row.dims)} and no archetypes: choose one that has a decoding "
                 "part."
             )
-        names = some_audiences(archetype_rows.texts_of_set(session, archetypes.id))
+        names = some_audiences(texts_made_of(session, catalogue, row))
     require_revision(row, models.source(row.model))
-    made_of = load_representation(workspace, row)
-    if PART not in made_of.bases:
-        raise InputError(f"Representation {row.id} was stored without its PCA bases: make it again with `represent`.")
+    made_of = load_with_bases(workspace, row)
     basis = made_of.bases[PART]
     columns = np.repeat([part == PART for part in row.dims], list(row.dims.values()))
     centre = read_descriptions(models, row, archetypes, names).mean(axis=0) if names else basis.mean
     items = unit(made_of.vectors[:, columns])
-    return AudienceSpace(workspace.load_dataset(dataset), row, archetypes, items, basis, centre, models)
+    return AudienceSpace(catalogue, row, archetypes, items, basis, centre, models)
 
 
 def read_descriptions(models: Models, row: RepresentationRow, archetypes: ArchetypeSetRow, texts: Sequence[str]) -> FloatArray:
     """[n, d] states of descriptions, read as archetypes of the representation are."""
     forms = [DESCRIPTION.format(" ".join(text.split()).rstrip(".:")) for text in texts]
-    if is_read_by_encoder(row, archetypes):
-        with models.lock:
-            return models.encoder(row.model).encode(forms)
-    return read_texts(models, archetypes, forms, {}, "the description")[1]
+    return read_texts(models, row, archetypes, forms, {}, "the description")[PART]
 
 
 def some_audiences(texts: dict[int, str]) -> list[str]:

@@ -10,7 +10,9 @@ from pathlib import PurePath
 
 from sqlalchemy.orm import Session
 
-from genair_engine.store.archetypes import list_sets, pace_of_set, written_positions
+from genair_engine.archetypes.hub import PRESETS
+from genair_engine.archetypes.sources import SERVER_PREFIX
+from genair_engine.store.archetypes import list_sets, pace_of_set, reader_of, written_positions
 from genair_engine.store.datasets import find_dataset
 from genair_engine.store.tables import ArchetypeSetRow
 from genair_engine.verbs.archetypes import GenerateRequest
@@ -37,7 +39,7 @@ def generation_estimate(workspace: Workspace, request: GenerateRequest) -> Gener
     with workspace.reading() as session:
         owner = find_dataset(session, request.dataset)
         version = find_prompt(session, request.prompt).version
-        mine = {request.model, PurePath(request.model).name}
+        mine = _names(request.model)
         sets = [(one, texts) for one, texts in list_sets(session, owner.id) if one.model in mine]
         same = [one for one, _ in sets if _same(one, request, version)]
         there = written_positions(session, same[-1].id) if same else set()
@@ -57,11 +59,20 @@ def generation_estimate(workspace: Workspace, request: GenerateRequest) -> Gener
     )
 
 
+def _names(model: str) -> set[str]:
+    """What sets may call the model that a request names: a folder by its own name, a preset by its hub id."""
+    if model.startswith(SERVER_PREFIX):
+        return {model}
+    preset = PRESETS.get(model.lower())
+    return {model, PurePath(model).name, *([preset.hub_id] if preset else [])}
+
+
 def _same(one: ArchetypeSetRow, request: GenerateRequest, version: str) -> bool:
     """Whether the request goes on with this set, as far as can be told without the model."""
     drawn = request.sampling.model_dump()
     sampling = {name: one.sampling.get(name) for name in drawn}  # a set keeps more, such as the precision
-    return (one.prompt_version, one.seed, sampling) == (version, request.seed, drawn)
+    of_reader = request.reader is None or reader_of(one) in _names(request.reader)
+    return of_reader and (one.prompt_version, one.seed, sampling) == (version, request.seed, drawn)
 
 
 def _measured(

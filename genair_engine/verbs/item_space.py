@@ -23,7 +23,7 @@ from genair_engine.models.items import ProjectedItems
 from genair_engine.store.tables import RepresentationRow
 from genair_engine.training.config import TrainingConfig
 from genair_engine.verbs.reading import States
-from genair_engine.verbs.trained import as_trained_on, load_model, load_representation
+from genair_engine.verbs.trained import as_trained_on, load_model, load_with_bases
 from genair_engine.workspace import Workspace
 
 SAMPLE_SEED = 0
@@ -96,11 +96,6 @@ def load(workspace: Workspace, run: str) -> ItemSpace:
     with workspace.reading() as session:
         made = session.get(RepresentationRow, row.representation_id)
     assert made is not None  # the run names it
-    representation = load_representation(workspace, made)
-    if set(representation.bases) != set(made.dims):
-        raise InputError(
-            f"Representation {made.id}, which run {run!r} was trained on, was stored without its PCA bases, so that no new "
-            f"item can be put into it: make it again with `represent {owner.name} --model {made.model}`, and train on that."
-        )
+    representation = load_with_bases(workspace, made)
     config = TrainingConfig.model_construct(**row.config)
     return ItemSpace(run, workspace.load_dataset(owner.name), made, config, TableScorer(model), representation)

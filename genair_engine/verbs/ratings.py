@@ -62,7 +62,7 @@ class RatingsRequest(Request):
 
 
 class Rate(WinRate):
-    """How often a model was preferred to another (against None: to any other), in blind votes or in others."""
+    """How often a model was preferred to another, in blind votes or in others. against None: to all others, a vote a trial."""
 
     blind: bool
 
@@ -95,9 +95,9 @@ class Vote(Record):
 
 
 class RatingsResult(Result):
-    """rates: each model against all others, then every pair in both directions; by set, those of one model that differ in
-    prompt, sampling or seed are told apart by the set's id. votes: how many were cast; counted: without those that the same
-    person has replaced. recent: the newest 200.
+    """rates: each model against all others (a vote counts once), then every pair in both directions; by set, those of
+    one model that differ in prompt, sampling or seed are told apart by the set's id. votes: how many were cast; counted:
+    without those that the same person has replaced. recent: the newest 200.
     """
 
     dataset: str

@@ -1,29 +1,34 @@
 """Texts and states of what is not in the catalogue: a new item, or an audience in somebody's words.
 
 A representation's states came from one model and, for archetypes, one way of asking it. What is new is read in exactly that
-way, so that the stored PCA bases say where it lies: the same weights, prompt and sampling, a seed made of the item's id.
+way, so that the stored PCA bases say where it lies: the same weights, prompt and sampling, a seed made of the item's id. Where
+a server or a person wrote the texts, the states are those of the model that read them (`states_by`), and so are new ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import RLock
 
 import numpy as np
 import numpy.typing as npt
 
 from genair_engine.archetypes.backends import (
+    EDITED,
     Completion,
     Encoder,
     LanguageModel,
     Sampling,
     load_encoder,
     load_language_model,
+    open_language_model,
 )
 from genair_engine.archetypes.prompts import PromptTemplate
 from genair_engine.archetypes.sources import ModelSource, find_model
 from genair_engine.catalog.readers.assemble import FIELD_ALIASES
 from genair_engine.errors import InputError
 from genair_engine.settings import Settings
+from genair_engine.store.archetypes import reader_of, states_by
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
 from genair_engine.verbs.representations import UNKNOWN, metadata_text, require_revision
 from genair_engine.verbs.run_generation import item_seed
@@ -39,16 +44,17 @@ class Models:
 
     def __init__(self, settings: Settings, device: str = "auto") -> None:
         self.lock = RLock()
-        self._folder = settings.models_dir
+        self._settings = settings
         self._device = device
         self._sources: dict[str, ModelSource] = {}
         self._language_models: dict[str, LanguageModel] = {}
+        self._servers: dict[tuple[str, str], LanguageModel] = {}
         self._encoders: dict[str, Encoder] = {}
 
     def source(self, name: str) -> ModelSource:
-        """Raises ModelError where it is missing."""
+        """Raises ModelError where it is not on this machine: nothing is downloaded, as somebody waits for what is read."""
         if name not in self._sources:
-            self._sources[name] = find_model(name, self._folder)
+            self._sources[name] = find_model(name, self._settings.models_dir, fetch=False)
         return self._sources[name]
 
     def language_model(self, name: str) -> LanguageModel:
@@ -62,6 +68,25 @@ class Models:
         if name not in self._encoders:
             self._encoders[name] = load_encoder(self.source(name), self._device)
         return self._encoders[name]
+
+    def writer(self, archetypes: ArchetypeSetRow) -> LanguageModel:
+        """What can write another text as those of a set were written: its language model, or its server's with its reader.
+
+        Raises ModelError, and InputError where people wrote them.
+        """
+        if archetypes.backend == EDITED:
+            raise InputError(
+                f"The archetypes of set {archetypes.id} were written by people, so that no model can write another one: give "
+                "the item's archetype as a text."
+            )
+        reader = reader_of(archetypes)
+        if reader is None:
+            return self.language_model(archetypes.model)
+        key = (archetypes.model, reader)
+        if key not in self._servers:
+            self.source(reader)
+            self._servers[key] = open_language_model(self._settings, archetypes.model, self._device, reader)
+        return self._servers[key]
 
 
 def template_of(archetypes: ArchetypeSetRow) -> PromptTemplate:
@@ -82,19 +107,19 @@ def template_of(archetypes: ArchetypeSetRow) -> PromptTemplate:
 def write_archetype(models: Models, archetypes: ArchetypeSetRow, attributes: dict[str, str], item: str) -> Completion:
     """The archetype of an item as the set's model would have written it: same prompt, sampling and way to its seed.
 
-    For an item of the catalogue, under its id, that is its text in the set (up to rounding, `archetypes.sampling`). Raises
-    ModelError, InputError, NonFiniteError.
+    For an item of the catalogue, under its id, that is its text in the set (up to rounding, `archetypes.sampling`; a server
+    may answer otherwise). Raises ModelError, NonFiniteError, and InputError where people wrote the set.
     """
     sampling = Sampling(**{key: value for key, value in archetypes.sampling.items() if key in Sampling.model_fields})
     prompt, seed = template_of(archetypes).render(attributes), item_seed(archetypes.seed, item)
     with models.lock:
-        model = models.language_model(archetypes.model)
+        model = models.writer(archetypes)
         return model.generate([prompt], [seed], sampling, names=[f"item {item!r}"])[0]
 
 
 def is_read_by_encoder(representation: RepresentationRow, archetypes: ArchetypeSetRow | None) -> bool:
-    """Whether an encoder embedded the texts, rather than the language model that wrote them."""
-    return archetypes is None or archetypes.model != representation.model
+    """Whether an encoder embedded the texts, rather than that the set's own states were taken."""
+    return archetypes is None or states_by(archetypes)[0] != representation.model
 
 
 def read_item(
@@ -119,25 +144,34 @@ def read_item(
             return {part: encoder.encode([texts[part]], names=[f"item {item!r}"]) for part in representation.dims}
     if isinstance(archetype, str):
         assert archetypes is not None
-        prefill, decoding = read_texts(models, archetypes, [text], attributes, f"item {item!r}")
-    else:
-        prefill, decoding = archetype.prefill[None], archetype.decoding[None]
-    return {"prefill": prefill, "decoding": decoding}
+        return read_texts(models, representation, archetypes, [text], attributes, f"item {item!r}")
+    return {"prefill": archetype.prefill[None], "decoding": archetype.decoding[None]}
 
 
 def read_texts(
-    models: Models, archetypes: ArchetypeSetRow, texts: list[str], attributes: dict[str, str], name: str
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Prefill and decoding states of texts as if the set's model had answered them to the prompt of these attributes.
+    models: Models,
+    representation: RepresentationRow,
+    archetypes: ArchetypeSetRow,
+    texts: Sequence[str],
+    attributes: dict[str, str],
+    name: str,
+) -> States:
+    """The states of n texts read as a representation's archetypes were, part -> [n, d], for the parts that a text decides.
 
-    name: what errors call them.
+    An encoder reads them alone; a language model as its answers to the prompt of these attributes, so that its prefill part is
+    there too. name: what errors call them. Raises InputError, ModelError, NonFiniteError.
     """
+    names = [name] * len(texts)
+    if is_read_by_encoder(representation, archetypes):
+        with models.lock:
+            return {"decoding": models.encoder(representation.model).encode(texts, names=names)}
     from genair_engine.archetypes.reading import embed_texts
 
     prompt = template_of(archetypes).render(attributes)
     with models.lock:
-        model = models.language_model(archetypes.model)
-        return embed_texts(model, [prompt] * len(texts), texts, names=[name] * len(texts))
+        model = models.language_model(representation.model)
+        prefill, decoding = embed_texts(model, [prompt] * len(texts), texts, names=names)
+    return {"prefill": prefill, "decoding": decoding}
 
 
 def title_of(attributes: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from genair_engine.archetypes.segments import SAME_AUDIENCE, audience_name, audience_words, overlap, split_segments
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.dataset import Dataset, Sequences
 from genair_engine.errors import InputError
 from genair_engine.evaluation import beyond
 from genair_engine.store import archetypes as archetype_rows
@@ -24,6 +24,7 @@ from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
 from genair_engine.verbs.base import Progress, Record, Result, positional, silent
 from genair_engine.verbs.filters import FilteredRequest
 from genair_engine.verbs.recommendation import RecommendRequest, load_recommender, positions_of
+from genair_engine.verbs.representations import texts_made_of
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def explain_items(
     run, dataset, scorer = recommender.run, recommender.catalogue, recommender.scorer
     taken, listed = (np.array(positions_of(dataset, list(ids))) for ids in (session, items))
     scores, without = leave_one_out(scorer, taken, listed)
-    archetypes, audiences = _audiences(workspace, run, [*taken.tolist(), *listed.tolist()])
+    archetypes, audiences = _audiences(workspace, run, dataset, [*taken.tolist(), *listed.tolist()])
     chosen = dataset.items.iloc[listed - 1]
     reasons = [
         Reason(
@@ -208,7 +209,7 @@ def leave_one_out(
 
 
 def _audiences(
-    workspace: Workspace, run: str, positions: Sequence[int]
+    workspace: Workspace, run: str, dataset: Dataset, positions: Sequence[int]
 ) -> tuple[ArchetypeSetRow | None, dict[int, list[tuple[str, frozenset[str]]]]]:
     """The archetypes that a run was trained on, else the data set's fullest set, and the audiences named in it, by item."""
     with workspace.reading() as session:
@@ -218,7 +219,10 @@ def _audiences(
         chosen = own or archetype_rows.fullest_set(session, owner.id)
         if chosen is None:
             return None, {}
-        texts = archetype_rows.texts_of_items(session, chosen.id, sorted(set(positions)))
+        if own and made:
+            texts = texts_made_of(session, dataset, made, set(positions))
+        else:
+            texts = archetype_rows.texts_of_items(session, chosen.id, sorted(set(positions)))
     named = {}
     for position, text in texts.items():
         names = [audience_name(entry) for entry in split_segments(text).audiences]

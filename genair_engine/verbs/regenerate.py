@@ -15,7 +15,7 @@ from pydantic import Field
 
 from genair_engine.archetypes.backends import Completion, Failure, LanguageModel, Sampling, Streaming
 from genair_engine.archetypes.prompts import PAPER, PromptTemplate
-from genair_engine.archetypes.sources import list_models
+from genair_engine.archetypes.sources import SERVER_PREFIX, find_model, list_models
 from genair_engine.cluster import language_model
 from genair_engine.errors import InputError, ModelError
 from genair_engine.store import artifacts
@@ -77,13 +77,20 @@ def writers(workspace: Workspace) -> list[str]:
 
 
 def load_writer(workspace: Workspace, model: str, device: str = "auto", reader: str | None = None) -> LanguageModel:
-    """A language model that is ready to write: what a page keeps between clicks. reader: for a server's. Raises ModelError."""
-    return language_model(workspace.settings, model, device, reader)
+    """A language model that is ready to write: what a page keeps between clicks. reader: for a server's.
+
+    Raises ModelError, also where it would have to be downloaded first, gigabytes that a page cannot wait for.
+    """
+    settings = workspace.settings
+    here = reader if model.startswith(SERVER_PREFIX) else model
+    if here is not None and settings.ray_address is None:  # machines of a cluster have models of their own
+        find_model(here, settings.models_dir, fetch=False)
+    return language_model(settings, model, device, reader)
 
 
 def regenerate(workspace: Workspace, request: RegenerateRequest, progress: Progress = silent) -> RegenerateResult:
     """Write and keep the new version. Raises as `regenerating`, and ModelError where the model cannot be used."""
-    model = load_writer(workspace, request.model, request.device, request.reader)
+    model = language_model(workspace.settings, request.model, request.device, request.reader, progress)
     progress(0, 1, f"{model.model_id} writes")
     with closing(regenerating(workspace, request, model)) as parts:
         for part in parts:

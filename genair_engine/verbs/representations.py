@@ -7,7 +7,7 @@ an item's archetype is pinned (`verbs.pins`), the pinned one is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from genair_engine.archetypes.sources import ModelSource, find_model
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError, OutageError
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import find_set, states_by, texts_of_set, written_positions
+from genair_engine.store.archetypes import find_set, states_by, texts_of_items, texts_of_set, written_positions
 from genair_engine.store.keys import new_id
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
 from genair_engine.store.votes import list_pins
@@ -142,11 +142,9 @@ def catalogue_states(workspace: Workspace, owner: DatasetRow, row: Representatio
     dataset = workspace.load_dataset(owner.name)
     with workspace.reading() as session:
         archetypes = session.get(ArchetypeSetRow, row.archetype_set_id) if row.archetype_set_id else None
-        pinned = {}
-        for item_id, name in row.provenance.get("pinned", {}).items():
-            pinned[int(dataset.position_of[item_id])] = find_set(session, owner.id, name)
+        pinned = _pinned_then(session, dataset, row)
         texts = _texts(session, archetypes, pinned) if archetypes else {}
-    if archetypes is not None and archetypes.model == row.model:
+    if archetypes is not None and states_by(archetypes)[0] == row.model:
         states = _kept_states(workspace, dataset, archetypes, pinned)
         return {part: states[part] for part in row.dims}
     source = find_model(row.model, workspace.settings.models_dir)
@@ -154,6 +152,24 @@ def catalogue_states(workspace: Workspace, owner: DatasetRow, row: Representatio
     if archetypes is not None:
         _require_all(texts.keys(), dataset, archetypes.model)
     return _embedded(source, dataset, list(row.dims), texts, progress)
+
+
+def texts_made_of(
+    session: Session, dataset: Dataset, row: RepresentationRow, positions: Collection[int] | None = None
+) -> dict[int, str]:
+    """Item position → the archetype that a representation was made of: of its set, or the one that was pinned then.
+
+    positions: only these items. Empty where the representation holds no archetypes.
+    """
+    archetypes = session.get(ArchetypeSetRow, row.archetype_set_id) if row.archetype_set_id else None
+    return _texts(session, archetypes, _pinned_then(session, dataset, row), positions) if archetypes else {}
+
+
+def _pinned_then(session: Session, dataset: Dataset, row: RepresentationRow) -> dict[int, ArchetypeSetRow]:
+    """Item position → set whose archetype was pinned when the representation was made."""
+    pins: dict[str, str] = row.provenance.get("pinned", {})
+    sets = {name: session.get(ArchetypeSetRow, name) for name in set(pins.values())}
+    return {int(dataset.position_of[item]): of for item, name in pins.items() if (of := sets[name]) is not None}
 
 
 def require_revision(row: RepresentationRow, source: ModelSource) -> None:
@@ -225,12 +241,22 @@ def _encoded(
     return Gathered(_embedded(source, dataset, parts, texts, progress), archetypes, pinned)
 
 
-def _texts(session: Session, archetypes: ArchetypeSetRow, pinned: Mapping[int, ArchetypeSetRow]) -> dict[int, str]:
-    """Item position → text of the set, or of the set from which it is pinned."""
-    written = texts_of_set(session, archetypes.id)
-    for of in {one.id: one for one in pinned.values()}.values():
-        theirs = texts_of_set(session, of.id)
-        written |= {position: theirs[position] for position, one in pinned.items() if one.id == of.id}
+def _texts(
+    session: Session,
+    archetypes: ArchetypeSetRow,
+    pinned: Mapping[int, ArchetypeSetRow],
+    positions: Collection[int] | None = None,
+) -> dict[int, str]:
+    """Item position → text of the set, or of the set from which it is pinned. positions: only these items."""
+
+    def of_set(name: str, among: Collection[int] | None) -> dict[int, str]:
+        return texts_of_set(session, name) if among is None else texts_of_items(session, name, sorted(among))
+
+    written = of_set(archetypes.id, positions)
+    for name in {one.id for one in pinned.values()}:
+        places = {place for place, one in pinned.items() if one.id == name and (positions is None or place in positions)}
+        theirs = of_set(name, None if positions is None else places)
+        written |= {place: theirs[place] for place in places}
     return written
 
 

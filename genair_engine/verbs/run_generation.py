@@ -19,7 +19,6 @@ import pandas as pd
 from genair_engine.archetypes.backends import Completion, LanguageModel, Sampling, Written
 from genair_engine.archetypes.prompts import PromptTemplate
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.errors import GenairError
 from genair_engine.store import artifacts
 from genair_engine.store.archetypes import settle_failures
 from genair_engine.store.keys import new_id
@@ -145,7 +144,7 @@ def _chunks(model: LanguageModel, dataset: Dataset, task: Task) -> Generator[lis
             if len(chunk) >= SAVE_EVERY or time.monotonic() - saved >= SAVE_SECONDS:
                 yield chunk
                 chunk, saved = [], time.monotonic()
-    except GenairError:  # no memory, or no cluster, any more: what was finished before is kept
+    except Exception:  # no memory, no cluster any more, or a fault of ours: what was finished before is kept
         if chunk:
             yield chunk
         raise

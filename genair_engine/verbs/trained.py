@@ -63,6 +63,17 @@ def load_representation(workspace: Workspace, row: RepresentationRow) -> Represe
     return Representation.from_arrays(artifacts.load_arrays(workspace.fetch(f"{row.folder}/representation.safetensors")))
 
 
+def load_with_bases(workspace: Workspace, row: RepresentationRow) -> Representation:
+    """The same, for who projects new states with it. Raises InputError where a part's bases are not there."""
+    made = load_representation(workspace, row)
+    if set(made.bases) != set(row.dims):
+        raise InputError(
+            f"Representation {row.id} was stored without its PCA bases, so that nothing new can be put into it: make it again "
+            f"with `represent` (--model {row.model}), and train on that."
+        )
+    return made
+
+
 def as_trained_on(
     rows: npt.NDArray[np.float32],
     catalogue: npt.NDArray[np.float32],

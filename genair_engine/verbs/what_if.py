@@ -1,45 +1,38 @@
 """The verb `what-if`: another archetype for one item, and which recommendations it changes. Nothing is trained or kept.
 
 The other archetype is one of another set (another version, another prompt), or any text, such as one that somebody edited:
-what made the representation reads it. That is its encoder, or the language model itself in one pass over prompt and text.
+what made the representation reads it. That is its encoder, or the language model whose states it holds, in one pass over
+prompt and text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from genair_engine.archetypes import representation as representations
-from genair_engine.archetypes.backends import LanguageModel, load_encoder
-from genair_engine.archetypes.prompts import PromptTemplate
-from genair_engine.archetypes.sources import find_model
+from genair_engine.archetypes.representation import check_finite, project
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError
-from genair_engine.methods.config import ModelConfig
-from genair_engine.store import artifacts
+from genair_engine.methods.config import METHOD_FACTS, ModelConfig
 from genair_engine.store.archetypes import find_set, states_by, texts_of_items
 from genair_engine.store.runs import find_representation, find_run
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
 from genair_engine.verbs.archetypes import states_of
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
-from genair_engine.verbs.checks import kept_columns
+from genair_engine.verbs.reading import Models, States, is_read_by_encoder, read_texts
 from genair_engine.verbs.recommendation import positions_of
-from genair_engine.verbs.regenerate import load_writer
-from genair_engine.verbs.representations import refuse_other_states
+from genair_engine.verbs.representations import refuse_other_states, require_revision
 from genair_engine.verbs.run_generation import item_labels
 from genair_engine.workspace import Workspace
 
 SEED = 0
 """Of the draw of sessions."""
 SHOWN_ITEMS = 10
-READS_REPRESENTATION = ("genair", "genair-id")
-
-Row = npt.NDArray[np.float32]
-Writer = Callable[[Workspace, str], LanguageModel]
+READS_REPRESENTATION = tuple(method for method, facts in METHOD_FACTS.items() if facts.projected)
+"""Methods whose item vectors change with the representation."""
 
 
 class WhatIfRequest(Request):
@@ -103,11 +96,11 @@ class WhatIfResult(Result):
 
 
 def what_if(
-    workspace: Workspace, request: WhatIfRequest, progress: Progress = silent, writer: Writer = load_writer
+    workspace: Workspace, request: WhatIfRequest, progress: Progress = silent, models: Models | None = None
 ) -> WhatIfResult:
     """Rank before and after. Raises NotFoundError, InputError where the archetype cannot be put in.
 
-    writer: how a language model is got that a text needs, for who keeps them loaded.
+    models: loaded ones to read a text with.
     Sessions are all but the last interaction of test users, as in the test; the same ones for the same data set and number.
     """
     from genair_engine.serving.what_if import what_if as compare  # torch, which nobody else waits for
@@ -127,7 +120,8 @@ def what_if(
     run, _, model = load_model(workspace, request.run)
     dataset = workspace.load_dataset(owner.name)
     position = positions_of(dataset, [request.item])[0]
-    row = _row(workspace, owner, dataset, made, position, request, writer, ModelConfig(**_model_fields(run.config)))
+    states = _states(workspace, owner, dataset, made, position, request, models or Models(workspace.settings))
+    row = _row(workspace, made, position, states, ModelConfig(**_model_fields(run.config)))
     users = dataset.split.users
     drawn = np.sort(np.random.default_rng(SEED).choice(users, size=min(request.sessions, len(users)), replace=False))
     sequences = dataset.sequences.take(drawn)
@@ -176,28 +170,18 @@ def _model_fields(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(
-    workspace: Workspace,
-    owner: DatasetRow,
-    dataset: Dataset,
-    made: RepresentationRow,
-    position: int,
-    request: WhatIfRequest,
-    writer: Writer,
-    config: ModelConfig,
-) -> Row:
-    """[D] the item's row with the other archetype, scaled and cut as the run reads it."""
-    stored = representations.Representation.from_arrays(
-        artifacts.load_arrays(workspace.fetch(f"{made.folder}/representation.safetensors"))
-    )
-    row = stored.vectors[position - 1].copy()
-    states = _states(workspace, owner, dataset, made, position, request, writer)
+    workspace: Workspace, made: RepresentationRow, position: int, states: States, config: ModelConfig
+) -> npt.NDArray[np.float32]:
+    """[D] the item's row with other states (part → [1, d]), scaled and cut as the run reads it."""
+    from genair_engine.verbs.trained import as_trained_on, load_with_bases
+
+    stored = load_with_bases(workspace, made)
+    row = stored.vectors[[position - 1]]
     ends = np.cumsum(list(made.dims.values()))
     for part, end in zip(made.dims, ends, strict=True):
         if part in states:
-            row[end - made.dims[part] : end] = representations.project(stored.bases[part], states[part][None])[0]
-    if config.scaling == "parts":
-        row = row / representations.part_scales(stored.vectors, list(made.dims.values()))
-    return np.asarray(row[kept_columns(made.id, made.dims, config)], dtype=np.float32)
+            row[:, end - made.dims[part] : end] = project(stored.bases[part], states[part])
+    return as_trained_on(row, stored.vectors, made.id, made.dims, config)[0]
 
 
 def _states(
@@ -207,9 +191,9 @@ def _states(
     made: RepresentationRow,
     position: int,
     request: WhatIfRequest,
-    writer: Writer,
-) -> dict[str, Row]:
-    """Part → the other archetype's state, for the parts that it changes."""
+    models: Models,
+) -> States:
+    """Part → [1, d] the other archetype's state, for the parts that it changes."""
     label = item_labels(dataset.items.iloc[[position - 1]])[0]
     with workspace.reading() as session:
         own = session.get(ArchetypeSetRow, made.archetype_set_id) if made.archetype_set_id else None
@@ -219,36 +203,29 @@ def _states(
         raise InputError(f"Representation {made.id} holds nothing of the archetypes' texts: no archetype can change it.")
     if text is None:
         raise InputError(f"Archetype set {request.archetypes!r} has no text of {label}.")
-    if made.model != states_by(own)[0]:
-        encoder = load_encoder(find_model(made.model, workspace.settings.models_dir))
-        if encoder.revision != made.revision:
-            raise InputError(f"Representation {made.id} was made by another revision of {made.model!r} than the one here.")
-        return {"decoding": encoder.encode([text], names=[label])[0]}
-    if other is None:
-        attributes = dataset.items["attributes"].iloc[position - 1]
-        return _read(writer(workspace, own.model), made, own, attributes, text, label)
+    by_encoder = is_read_by_encoder(made, own)
+    if by_encoder or other is None:
+        require_revision(made, models.source(made.model))
+        if not by_encoder:
+            _require_same_states(models, made, own)
+        return read_texts(models, made, own, [text], dataset.items["attributes"].iloc[position - 1], label)
     refuse_other_states(other, own, label, "Choose a set by the same model.")
     prefill, decoding, there = states_of(workspace.fetch(other.folder), dataset.n_items)
     if not there[position - 1]:
         raise InputError(f"Archetype set {other.id} has no states of {label}: generate or embed it again.")
-    states = {"prefill": prefill[position - 1], "decoding": decoding[position - 1]}
+    states = {"prefill": prefill[[position - 1]], "decoding": decoding[[position - 1]]}
     for part, values in states.items():
-        representations.check_finite(values[None], f"the {part} states", [label])
+        check_finite(values, f"the {part} states", [label])
     return states
 
 
-def _read(
-    model: LanguageModel, made: RepresentationRow, own: ArchetypeSetRow, attributes: dict[str, str], text: str, label: str
-) -> dict[str, Row]:
-    """Part → state of a text behind the prompt of the set that the representation is made from, read by the same model."""
-    from genair_engine.archetypes.reading import embed_texts  # torch, which nobody else waits for
-
-    here, there = (model.revision, model.precision), (own.revision, own.sampling.get("precision"))
-    if here != there:
+def _require_same_states(models: Models, made: RepresentationRow, own: ArchetypeSetRow) -> None:
+    """Raises InputError where the language model here is not the one whose states the set holds."""
+    with models.lock:
+        model = models.language_model(made.model)
+    (reader, revision), precision = states_by(own), own.sampling.get("precision")
+    if (model.revision, model.precision) != (revision, precision):
         raise InputError(
-            f"Representation {made.id} was made by {own.model!r}, revision {own.revision[:12]} in {there[1]}, and here it is "
+            f"Representation {made.id} was made by {reader!r}, revision {revision[:12]} in {precision}, and here it is "
             f"{model.revision[:12]} in {model.precision}: their states cannot stand in one representation."
         )
-    prompt = PromptTemplate("", **own.prompt).render(attributes)
-    prefill, decoding = embed_texts(model, [prompt], [text], names=[label])
-    return {"prefill": prefill[0], "decoding": decoding[0]}

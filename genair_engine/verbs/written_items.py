@@ -180,7 +180,7 @@ def _has_projector(run: RunRow) -> bool:
 
 def _notes(models: Models, archetypes: ArchetypeSetRow) -> list[str]:
     """Where the archetype is not written quite as those of the set."""
-    model = models.language_model(archetypes.model)
+    model = models.writer(archetypes)
     found = []
     if model.revision != archetypes.revision:
         found.append(

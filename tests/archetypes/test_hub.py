@@ -70,6 +70,14 @@ def test_a_preset_is_downloaded_and_then_used_as_it_is(server, folder, monkeypat
     assert QWEN in [one.model_id for one in list_models(folder)]
 
 
+def test_nothing_is_downloaded_where_somebody_waits(server, folder):
+    with pytest.raises(ModelError, match=rf"'{QWEN}' is not on this machine.*as a job.*generate DATASET --model {QWEN}"):
+        find_model("qwen2.5-0.5b-instruct", folder, fetch=False)
+    assert server.fetched == [] and not folder.exists()
+    find_model(QWEN, folder)
+    assert find_model("qwen2.5-0.5b-instruct", folder, fetch=False).revision == COMMIT
+
+
 def test_a_cancelled_download_ends_and_goes_on(server, folder, monkeypatch):
     monkeypatch.setattr(hub, "MB", 1)
     server.held = threading.Event()

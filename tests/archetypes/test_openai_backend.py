@@ -129,6 +129,13 @@ def test_a_fault_that_passes_costs_nothing_but_time(model, server, fault):
     assert server.prompts("Nitrile") == 3 and len(server.requests) == 7
 
 
+NESTED = b"[" * 100_000
+
+
+def says_no_end(code):
+    return lambda handler: handler.send(code, None, raw=NESTED)
+
+
 STAYING = {
     "429": (status(429, "slow down"), 3, r"answered 429: slow down \(3 attempts\)"),
     "500": (status(500, "<b>boom</b>\nand more"), 3, r"answered 500: <b>boom</b> and more \(3 attempts\)"),
@@ -137,6 +144,14 @@ STAYING = {
     "nothing": (says(raw=b""), 3, r"not of OpenAI's form"),
     "a list": (says([1]), 3, r"not of OpenAI's form"),
     "odd choices": (says({"choices": ["x"]}), 3, r"not of OpenAI's form"),
+    "a reason to finish that is a list": (says(answer("Those", ["stop"])), 3, r"finish_reason that is no text"),
+    "infinitely many tokens": (
+        says(raw=b'{"choices":[{"message":{"content":"A"},"finish_reason":"stop"}],"usage":{"completion_tokens":1e999}}'),
+        3,
+        r"not of OpenAI's form",
+    ),
+    "a refusal without end": (says_no_end(400), 1, r"answered 400: \[\["),
+    "lists within lists": (says(raw=NESTED), 3, r"not of OpenAI's form"),
     "an empty answer": (says(answer(" \n")), 1, r"gave an empty answer\."),
     "no content": (says(answer(None, "length")), 1, r"empty answer; raise --max-new-tokens"),
     "withheld": (says(answer("Those", "content_filter")), 1, r"withheld the answer"),
@@ -394,6 +409,22 @@ def test_an_answer_can_be_stored_whatever_it_holds(model, server):
     ]
     (one,) = model.generate(PROMPTS[1:2], [1], SHORT)
     assert one.text == "A? <b>\u202e" and (one.prompt_tokens, one.generated_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize(("said", "kept"), [(10**30, 2**31 - 1), (-5, 0), (7.0, 7), (None, 0)])
+def test_a_count_of_tokens_can_be_stored_whatever_it_is(model, server, said, kept):
+    server.faults["Nitrile"] = [says(answer("Those.", usage={"prompt_tokens": said, "completion_tokens": said}))]
+    (one,) = model.generate(PROMPTS[1:2], [1], SHORT)
+    assert (one.prompt_tokens, one.generated_tokens) == (kept, kept)
+
+
+def test_events_of_another_form_fail_their_item(model, server):
+    def sends(handler):
+        handler.send(200, None, {"Content-Type": "text/event-stream"}, raw=b"data: " + NESTED + b"\n\n")
+
+    server.always["Nitrile"] = sends
+    with pytest.raises(ModelError, match="not of OpenAI's form"):
+        list(model.stream(PROMPTS[1], 1, SHORT))
 
 
 def test_an_endless_answer_is_cut_off(model, server, monkeypatch):

@@ -30,7 +30,8 @@ def test_wins_losses_and_ties():
 
 def test_a_winner_wins_against_all_that_were_shown():
     found = rates(ballot("lqm", winner="m"))
-    assert found[("mistral", None)] == (2, 0, 0)
+    assert found[("mistral", None)] == (1, 0, 0)  # one trial: comparisons on a ballot are not independent
+    assert found[("llama", None)] == found[("qwen", None)] == (0, 1, 0)
     assert found[("mistral", "llama")] == found[("mistral", "qwen")] == (1, 0, 0)
     assert ("llama", "qwen") not in found  # nothing is said about them
 
@@ -42,6 +43,21 @@ def test_thumbs_decide_only_against_thumbs_of_the_other_kind():
         ("llama", 2, 0),
         ("qwen", 1, 1),
     ]
+
+
+def test_a_ballot_is_one_trial_however_many_it_shows():
+    many = [ballot("lqm", winner="l"), ballot("lqm"), ballot("lqm", up="l", down="qm"), ballot("lqm", up="q", down="l")]
+    found = {(one.model, one.against): one for one in win_rates(many, NAMES)}
+    assert [(found[name, None].wins, found[name, None].losses, found[name, None].ties) for name in ("llama", "qwen")] == [
+        (2, 1, 1),
+        (1, 2, 1),
+    ]
+    assert (found["llama", None].low, found["llama", None].high) == wilson(2, 3)
+    assert (found["mistral", None].wins, found["mistral", None].losses, found["mistral", None].ties) == (0, 2, 1)
+    twice = rates(Ballot(1, ["q", "q2", "l"], "q", [], [], None), Ballot(1, ["q", "q2", "l"], None, ["q", "l"], ["q2"], None))
+    assert twice["qwen", None] == (1, 1, 0) and twice["llama", None] == (1, 1, 0)
+    both = rates(Ballot(1, ["q", "q2", "l", "m"], None, ["q", "l"], ["q2", "m"], None))
+    assert both["qwen", None] == (0, 0, 0)
 
 
 def test_a_person_counts_once():

@@ -17,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import processors
+from transformers import MambaConfig, MambaForCausalLM
 
 from genair_engine.archetypes import transformers_backend
 from genair_engine.archetypes.backends import Completion, Failure, Sampling, Streaming, load_encoder, load_language_model
@@ -277,6 +278,15 @@ def test_an_unknown_architecture(llama: Path) -> None:
     (llama / "config.json").write_text(json.dumps({"model_type": "no-such-model"}))
     with pytest.raises(ModelError, match="cannot be loaded as a causal LM"):
         load(llama)
+
+
+def test_a_model_without_a_key_value_cache(tmp_path: Path) -> None:
+    """Its configuration knows no attention heads."""
+    folder = tmp_path / "tiny-mamba"
+    config = MambaConfig(vocab_size=len(save_tokenizer(folder)), hidden_size=8, state_size=4, num_hidden_layers=1)
+    MambaForCausalLM(config).save_pretrained(folder)
+    with pytest.raises(ModelError, match=r"MambaForCausalLM of tiny-mamba is no causal LM with a key-value cache"):
+        load(folder)
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:

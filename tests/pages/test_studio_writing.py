@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,11 +16,16 @@ from streamlit.testing.v1 import AppTest
 from app.ui import services
 from app.ui.studio import exports
 from genair_engine import jobs, verbs
+from genair_engine.archetypes.backends import load_language_model
+from genair_engine.archetypes.sources import find_model
 from genair_engine.archetypes.transformers_backend import TransformersModel
 from genair_engine.errors import ModelError
+from genair_engine.store.tables import ArchetypeSetRow
 from genair_engine.workspace import Workspace
+from tests.openai_server import KEY, OpenAIServer, answer, says
 from tests.pages.conftest import OpenPage, check
 
+MODELS = Path(__file__).resolve().parents[2] / "models_cache"
 FORM = "write_compare_demo-qwen"
 
 
@@ -50,6 +58,45 @@ def test_regenerating_keeps_the_old_version_and_shows_what_changed(filled_copy: 
     assert shown.query_params["versions"] == old.archetypes
     shown = check(shown.button(key=f"{FORM}_start").click().run())
     assert [one.seed for one in texts(filled_copy)] == [42, 42, 43]
+
+
+@pytest.fixture
+def server(filled_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
+    """A server of language models, set for the app and for this process."""
+    with OpenAIServer(load_language_model(find_model("demo-llama", MODELS), "cpu"), "org/llama") as server:
+        monkeypatch.setenv("GENAIR_OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("GENAIR_OPENAI_API_KEY", KEY)
+        yield server
+
+
+def test_a_servers_column_is_written_anew_with_its_reader(
+    filled_copy: Workspace, server: OpenAIServer, jobs_app: OpenPage
+) -> None:
+    model = "openai:org/llama"
+    server.always["item"] = says(answer("Those who *measure*."))
+    settings = filled_copy.settings.model_copy(update={"openai_base_url": server.url, "openai_api_key": KEY})
+    with closing(Workspace.open(settings)) as opened:
+        request = verbs.RegenerateRequest(
+            dataset="workshop", item="i1", model=model, reader="demo-qwen", sampling=verbs.Sampling(greedy=True), device="cpu"
+        )
+        verbs.regenerate(opened, request)
+    shown = jobs_app("archetypes", dataset="workshop", item="i1", models=f"{model},{model}")
+    assert shown.multiselect(key="studio_models_workshop").value == [model]
+    shown = check(shown.button(key=f"write_compare_{model}_start").click().run())
+    assert any("org/llama: 0 tokens" in toast for toast in values(shown, "toast"))
+    old, new = texts(filled_copy, model=model)
+    assert (old.sampling["reader"], new.sampling["reader"]) == ("demo-qwen", "demo-qwen") and not new.sampling["greedy"]
+
+
+def test_what_read_a_text_is_no_markdown(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    request = verbs.EmbedRequest(dataset="workshop", model="demo-qwen", text={"i1": "Those who dig."}, device="cpu")
+    made = verbs.embed(filled_copy, request).archetypes
+    with filled_copy.session() as session:
+        row = session.get(ArchetypeSetRow, made)
+        assert row is not None
+        row.sampling = row.sampling | {"reader": "*my* model"}
+    shown = jobs_app("archetypes", dataset="workshop", item="i1")
+    assert any(r"read by \*my\* model" in element.value for element in shown.caption)
 
 
 def test_a_model_that_fails_says_so_and_nothing_is_kept(
@@ -123,6 +170,49 @@ def test_the_whole_catalogue_is_a_job_with_an_estimate(filled_copy: Workspace, j
     assert any("Write archetypes of workshop with demo-llama" in one for one in values(shown, "text"))
     shown = check(shown.toggle(key=f"{key}_greedy").set_value(True).run())
     assert "Every item that is asked for has a text" in values(shown, "success")[0]
+
+
+def queued(workspace: Workspace) -> dict[str, Any]:
+    (job,) = jobs.jobs(workspace, jobs.JobsRequest(states=["queued"])).jobs
+    return job.config
+
+
+def test_a_preset_is_offered_and_downloaded_by_the_job(filled_copy: Workspace, jobs_app: OpenPage) -> None:
+    shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
+    picker = shown.selectbox(key="catalogue_workshop_model")
+    assert "demo-llama" in picker.options and "qwen2.5-0.5b-instruct · 1.0 GB to download" in picker.options
+    assert "llama2-7b-chat · 13.5 GB, gated: needs HF_TOKEN" in picker.options
+    assert not any("server" in one for one in picker.options)  # none is set
+    shown = check(picker.select("llama2-7b-chat").run())
+    assert any("the job downloads it first, about 13.5 GB" in one and "HF_TOKEN" in one for one in values(shown, "caption"))
+    shown = check(shown.selectbox(key="catalogue_workshop_model").select("qwen2.5-0.5b-instruct").run())
+    assert not any("HF_TOKEN" in one for one in values(shown, "caption"))
+    assert "18 items to write" in values(shown, "info")[0] and "no pace is known yet" in values(shown, "info")[0]
+    check(shown.button(key="generate_all").click().run())
+    config = queued(filled_copy)
+    assert (config["model"], config["reader"]) == ("qwen2.5-0.5b-instruct", None)
+
+
+def test_a_servers_model_is_named_with_its_reader(
+    filled_copy: Workspace, jobs_app: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAIR_OPENAI_BASE_URL", "http://ann:secret@127.0.0.1:1/v1")  # nothing is asked for
+    shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
+    picker = shown.selectbox(key="catalogue_workshop_model")
+    assert "a model of the server 127.0.0.1:1" in picker.options
+    shown = check(picker.select("openai:").run())
+    assert "Name the server's model to go on." in values(shown, "info")
+    assert not any(button.key == "generate_all" for button in shown.button)
+    shown = check(shown.text_input(key="catalogue_workshop_server").set_value(" org/demo-llama ").run())
+    said = values(shown, "info")[0]  # the pace of demo-llama on this machine is not that of the server's
+    assert "18 items to write" in said and "no pace is known yet" in said
+    shown = check(shown.selectbox(key="catalogue_workshop_reader").select("demo-qwen").run())
+    shown = check(shown.button(key="generate_all").click().run())
+    config = queued(filled_copy)
+    assert (config["model"], config["reader"]) == ("openai:org/demo-llama", "demo-qwen")
+    assert any("--reader demo-qwen" in element.value for element in shown.code)
+    shown = check(shown.selectbox(key="catalogue_workshop_model").select("demo-qwen").run())
+    assert not any("--reader" in element.value for element in shown.code)
 
 
 def test_scorecards_of_models(filled_copy: Workspace, jobs_app: OpenPage) -> None:

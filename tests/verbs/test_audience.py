@@ -12,6 +12,7 @@ from genair_engine.verbs.audience import steer, top_places
 from genair_engine.verbs.audience_space import CENTRE_OF, DESCRIPTION, some_audiences
 from genair_engine.verbs.reading import Models
 from tests.recommended_shop import TEXTS, Vowels
+from tests.verbs_workspaces import SMALL
 
 
 def search(shop, text="Electricians", **options):
@@ -69,6 +70,28 @@ def test_the_audience_shown_is_the_one_with_the_words(recommended_shop):
     entries = {one.position: one.audience for one in found.items}
     assert entries[4] == "Home brewers: they brew."
     assert entries[1] == "**Electricians**: they measure."  # none of its words: the first
+
+
+def test_what_was_pinned_is_shown_as_it_was_embedded(represented):
+    """Also in reasons; and a representation that was made before keeps the text of then."""
+    workspace, before = represented
+    for item, text in {"b01": "1. Gardeners: they dig.", "b04": "1. The gardeners: they rest."}.items():
+        request = verbs.EmbedRequest(dataset="shop", model="tiny-llama", text={item: text}, device="cpu")
+        pin = {"item": item, "archetypes": verbs.embed(workspace, request).archetypes}
+        verbs.pin(workspace, verbs.PinRequest(dataset="shop", **pin))
+    made = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="tiny-llama")).representation
+    verbs.pin(workspace, verbs.PinRequest(dataset="shop", item="b01", off=True))  # later: what was embedded stays
+    models = Models(workspace.settings, "cpu")
+    shown, read = {}, []
+    for name in (before, made):
+        request = verbs.AudienceRequest(dataset="shop", text="gardeners", representation=name, k=12)
+        shown[name] = {one.item: one.audience for one in verbs.audience(workspace, request, models=models).items}
+        run = verbs.train(workspace, verbs.TrainRequest(dataset="shop", representation=name, **SMALL)).run
+        (reason,) = verbs.explain_items(workspace, verbs.load_recommender(workspace, run), ["b04"], ["b01"]).reasons
+        read.append([(one.audience, one.of_item) for one in reason.shared])
+    assert shown[made]["b01"] == "Gardeners: they dig." and shown[before]["b01"] != "Gardeners: they dig."
+    assert shown[made]["b02"] == shown[before]["b02"]
+    assert read == [[], [("Gardeners", "The gardeners")]]
 
 
 @pytest.mark.parametrize("kind", ["states", "metadata", "texts", "id"])

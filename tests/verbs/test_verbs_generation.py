@@ -140,16 +140,17 @@ def test_states_without_texts_are_written_again_and_once(imported, monkeypatch):
     assert states_of(folder, 12)[2].all()
 
 
-def test_what_is_finished_is_kept_when_the_memory_ends(imported, monkeypatch):
+@pytest.mark.parametrize("error", [ModelError("The GPU's memory is too small."), RuntimeError("a fault: too small.")])
+def test_what_is_finished_is_kept_whatever_ends_it(imported, monkeypatch, error):
     write = TransformersModel._write
 
     def until_full(self, *arguments):
         for number, batch in enumerate(write(self, *arguments)):
             if number == 5:
-                raise ModelError("The GPU's memory is too small for this.")
+                raise error
             yield batch
 
-    with monkeypatch.context() as patched, pytest.raises(ModelError, match="memory is too small"):
+    with monkeypatch.context() as patched, pytest.raises(type(error), match="too small"):
         patched.setattr(TransformersModel, "_write", until_full)
         generate(imported, batch_size=2)
     kept = len(written(imported))

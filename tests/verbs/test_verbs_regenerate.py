@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from genair_engine import jobs, verbs
+from genair_engine.archetypes import sources
 from genair_engine.archetypes.backends import Failure
 from genair_engine.archetypes.prompts import PAPER
 from genair_engine.archetypes.transformers_backend import TransformersModel
@@ -15,6 +16,7 @@ from genair_engine.cli import main
 from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.store import artifacts
 from genair_engine.store.archetypes import find_set, list_sets, settle_failures
+from genair_engine.store.tables import ArchetypeSetRow
 from genair_engine.verbs.archetypes import states_of
 from tests.verbs_workspaces import SHORT
 
@@ -81,6 +83,15 @@ def test_it_streams_and_keeps_nothing_before_the_end(imported):
     assert len(growing) >= 5 and last.text.startswith(growing[-1].strip()[:4]) and texts(imported)[0].text == last.text
     with imported.reading() as session:
         assert len(list_sets(session, imported.dataset_row("shop").id)) == 1
+
+
+def test_nothing_is_downloaded_while_a_page_waits(imported, monkeypatch):
+    monkeypatch.setattr(sources, "download", lambda *_: pytest.fail("downloads"))
+    for options in ({"model": "qwen2.5-0.5b-instruct"}, {"model": "openai:org/any", "reader": "qwen2.5-0.5b-instruct"}):
+        with pytest.raises(ModelError, match=r"is not on this machine.*generate with it once as a job"):
+            verbs.load_writer(imported, **options)
+    with pytest.raises(ModelError, match=r"is not on this machine.*generate with it once as a job"):
+        verbs.Models(imported.settings).language_model("qwen2.5-0.5b-instruct")
 
 
 def test_a_model_that_cannot_stream_writes_all_the_same(imported):
@@ -207,3 +218,34 @@ def test_sets_that_are_measured_as_they_are_now(imported):
     generate(imported, seed=43)
     verbs.score(imported, verbs.ScoreRequest(dataset="shop"))
     assert len(verbs.measured_sets(imported, "shop")) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "reader", "written_by", "read_by"),
+    [
+        ("qwen2.5-0.5b-instruct", None, "Qwen/Qwen2.5-0.5B-Instruct", None),
+        ("openai:org/any", "tiny-qwen", "openai:org/any", "tiny-qwen"),
+        ("openai:org/any", "qwen2.5-0.5b-instruct", "openai:org/any", "Qwen/Qwen2.5-0.5B-Instruct"),
+    ],
+)
+def test_the_estimate_knows_presets_and_readers_by_their_names(imported, model, reader, written_by, read_by):
+    made = generate(imported)
+    ask = verbs.GenerateRequest(dataset="shop", model=model, reader=reader, sampling=SHORT)
+    assert verbs.generation_estimate(imported, ask).seconds is None
+    with imported.session() as session:
+        row = session.get(ArchetypeSetRow, made.archetypes)
+        row.model, row.sampling = written_by, row.sampling | ({"reader": read_by} if read_by else {})
+    assert verbs.generation_estimate(imported, ask).missing == 0
+    if reader:  # another reader is another set, written at the same pace
+        found = verbs.generation_estimate(imported, ask.model_copy(update={"reader": "demo-llama"}))
+        assert found.missing == 12 and found.seconds is not None
+        folder_of_that_name = ask.model_copy(update={"model": "any", "reader": None})
+        assert verbs.generation_estimate(imported, folder_of_that_name).seconds is None
+
+
+def test_what_can_write(imported):
+    found = verbs.writer_choices(imported)
+    assert found.here == verbs.writers(imported) and set(found.here) <= set(found.readers) and found.server is None
+    assert found.readers[: len(found.here)] == found.here
+    sizes = {one.model: (one.gated, one.size) for one in found.presets}
+    assert sizes["qwen2.5-0.5b-instruct"] == (False, 988_065_536) and sizes["llama2-7b-chat"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from sqlalchemy import select
 
@@ -9,7 +10,7 @@ from genair_engine import verbs
 from genair_engine.archetypes import openai_client
 from genair_engine.archetypes.backends import Sampling, load_language_model
 from genair_engine.archetypes.sources import find_model
-from genair_engine.errors import ModelError
+from genair_engine.errors import InputError, ModelError
 from genair_engine.store.archetypes import failures_of_set, find_set
 from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
 from genair_engine.verbs.regenerate import RegenerateResult, load_writer, regenerating
@@ -77,6 +78,51 @@ def test_a_catalogue_is_written_by_a_server_and_trained_on(shop, server, tmp_pat
         verbs.represent(shop, verbs.RepresentRequest(dataset="shop", model="openai:org/tiny"))
     kept = b"".join(path.read_bytes() for path in shop.folder.rglob("*") if path.is_file())
     assert b"Tinkerers." in kept and KEY.encode() not in kept  # the database, its journal and all artifacts
+
+
+def trained(shop, archetypes, model="tiny-qwen"):
+    """A run on the states of the set, and its representation."""
+    request = verbs.RepresentRequest(dataset="shop", model=model, archetypes=archetypes)
+    made = verbs.represent(shop, request).representation
+    return verbs.train(shop, verbs.TrainRequest(dataset="shop", representation=made, **SMALL)).run, made
+
+
+def test_everything_behind_training_takes_a_servers_set(shop, server):
+    """What is new is written by the server and read by the set's reader."""
+    run, made = trained(shop, generate(shop).archetypes)
+    found = verbs.audience(shop, verbs.AudienceRequest(dataset="shop", text="electricians", k=3, device="cpu"))
+    assert len(found.items) == 3 and "states of tiny-qwen over archetypes by openai:org/tiny" in found.space
+    request = verbs.NewItemRequest(dataset="shop", attributes={"title": "Clamp Meter"}, runs=[run], device="cpu")
+    written = verbs.write_item(shop, request)
+    (text,) = written.archetypes
+    assert text.model == "openai:org/tiny" and text.generated_tokens == 6 and server.prompts("Clamp Meter") == 1
+    given = verbs.write_item(shop, request.model_copy(update={"archetype": text.text}))
+    for part, states in given.states[made].items():
+        np.testing.assert_allclose(written.states[made][part], states, atol=1e-4)
+    (own,) = verbs.item_detail(shop, "shop", "b01").archetypes
+    same = verbs.what_if(shop, verbs.WhatIfRequest(run=run, item="b01", text=own.text))
+    assert same.cosine == pytest.approx(1, abs=1e-4)
+    assert verbs.what_if(shop, verbs.WhatIfRequest(run=run, item="b01", text="Nobody at all.")).cosine < 0.9999
+    with shop.session() as session:
+        row = session.get(ArchetypeSetRow, own.archetypes)
+        row.sampling = row.sampling | {"reader_revision": "gone"}
+    with pytest.raises(InputError, match=r"made by 'tiny-qwen', revision gone .* cannot stand in one representation"):
+        verbs.what_if(shop, verbs.WhatIfRequest(run=run, item="b01", text=own.text))
+
+
+def test_texts_that_people_wrote_take_only_given_ones(imported):
+    ids = imported.load_dataset("shop").items["item_id"]
+    texts = {one: f"For people {number}." for number, one in enumerate(ids)}
+    request = verbs.EmbedRequest(dataset="shop", model="tiny-qwen", text=texts, device="cpu")
+    run, _ = trained(imported, verbs.embed(imported, request).archetypes)
+    wanted = verbs.NewItemRequest(dataset="shop", attributes={"title": "Clamp Meter"}, runs=[run], device="cpu")
+    with pytest.raises(InputError, match=r"were written by people.*give the item's archetype as a text"):
+        verbs.write_item(imported, wanted)
+    given = verbs.write_item(imported, wanted.model_copy(update={"archetype": "For electricians."}))
+    assert given.runs == [run]
+    same = verbs.what_if(imported, verbs.WhatIfRequest(run=run, item="b01", text=texts["b01"]))
+    assert same.cosine == pytest.approx(1, abs=1e-4)
+    assert verbs.audience(imported, verbs.AudienceRequest(dataset="shop", text="electricians", k=3)).items
 
 
 def test_one_item_is_regenerated_as_the_server_writes(shop):

@@ -1,15 +1,14 @@
 """The verb `what-if` on a run over a language model's states, and over an encoder's."""
 
-import sys
-
 import numpy as np
 import pytest
 
 from genair_engine import verbs
 from genair_engine.archetypes.representation import level_parts, part_scales
 from genair_engine.errors import InputError, NotFoundError
-from genair_engine.store.tables import ArchetypeSetRow
-from genair_engine.verbs import representations
+from genair_engine.store import artifacts
+from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
+from genair_engine.verbs import reading, representations
 from tests.verbs_workspaces import SHORT, SMALL
 
 
@@ -62,8 +61,6 @@ def test_texts_are_put_into_an_encoders_representation(imported, monkeypatch):
     generate(imported)
 
     class Encoder:
-        revision = "r"
-
         def encode(self, texts, names=()):
             return np.array([[len(text), text.count("e"), text.count("a")] for text in texts], dtype=np.float32)
 
@@ -73,16 +70,16 @@ def test_texts_are_put_into_an_encoders_representation(imported, monkeypatch):
         is_encoder = True
         revision = "r"
 
-    for module in (representations, sys.modules[verbs.what_if.__module__]):
-        monkeypatch.setattr(module, "find_model", lambda name, folder: Source("words", imported.folder))
-        monkeypatch.setattr(module, "load_encoder", lambda source: Encoder())
+    for module in (representations, reading):
+        monkeypatch.setattr(module, "find_model", lambda name, folder, fetch=True: Source("words", imported.folder))
+        monkeypatch.setattr(module, "load_encoder", lambda source, device="cpu": Encoder())
     made = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="words", archetypes="tiny-llama"))
     run = train(imported, made.representation)
     (own,) = verbs.item_detail(imported, "shop", "b01").archetypes
     assert what_if(imported, run, text=own.text).cosine == pytest.approx(1.0)
     assert what_if(imported, run, text="e" * 500).cosine < 0.99
-    Encoder.revision = "another"
-    with pytest.raises(InputError, match="another revision"):
+    Source.revision = "another"
+    with pytest.raises(InputError, match="made with revision r of 'words', and here is revision another"):
         what_if(imported, run, text="e")
 
 
@@ -106,6 +103,17 @@ def test_what_cannot_be_put_in(represented):
     alone = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="tiny-llama", parts="prefill"))
     with pytest.raises(InputError, match="holds nothing of the archetypes' texts"):
         what_if(workspace, train(workspace, alone.representation), archetypes="tiny-llama")
+
+
+def test_a_representation_without_bases_is_said(represented):
+    workspace, representation = represented
+    run = train(workspace, representation)
+    with workspace.reading() as session:
+        path = workspace.path(session.get(RepresentationRow, representation).folder) / "representation.safetensors"
+    artifacts.save_arrays(path, {"vectors": artifacts.load_arrays(path)["vectors"]})
+    for options in ({"archetypes": "tiny-llama"}, {"text": "x"}):
+        with pytest.raises(InputError, match=f"Representation {representation}.*without its PCA bases"):
+            what_if(workspace, run, **options)
 
 
 def test_scales_of_parts_are_those_of_levelling():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
@@ -16,40 +20,88 @@ from genair_engine import jobs, verbs
 
 FIRST_ITEMS = 64
 """Of a model of which no pace is known."""
+SERVER = verbs.SERVER_PREFIX
+"""What names of a server's models begin with; alone, the choice to name one."""
 LEAST_SHARE = 0.1
 """Of the catalogue that a set must hold to be measured: a few items that were written anew say nothing of a model."""
 
 
 def generate(dataset: verbs.DatasetState) -> None:
     """What to write with, how long it will take, and the job."""
-    options = verbs.writers(services.workspace())
+    choices = verbs.writer_choices(services.workspace())
+    presets = {one.model: one for one in choices.presets}
+    options = [*choices.here, *presets, *([SERVER] if choices.server and choices.readers else [])]
     with st.container(border=True, key="generate_catalogue"):
         st.markdown("**Generate for the whole catalogue**")
-        if not options:
-            st.caption("No language model is on this machine: put the folder of one into `models_cache`.")
-            return
         defaults = {
             name: field.get_default() for name, field in verbs.GenerateRequest.model_fields.items() if name != "sampling"
         }
-        what = Form(verbs.GenerateRequest, f"catalogue_{dataset.dataset}", defaults | {"model": options[0]})
+        chosen = {"model": options[0], "reader": next(iter(choices.readers), None)}
+        what = Form(verbs.GenerateRequest, f"catalogue_{dataset.dataset}", defaults | chosen)
         how = Form(verbs.Sampling, f"catalogue_{dataset.dataset}_sampling", verbs.Sampling().model_dump())
-        left, middle, right = st.columns([2, 2, 1])
+        if what.value("model") not in options:  # a preset that has been downloaded since
+            what.given.pop("model", None)
+        left, middle, right = st.columns([3, 2, 1])
         with left:
-            what.widget("model", options=options)
+            what.widget("model", options=options, shown=partial(_called, presets=presets, server=choices.server))
         with middle:
             what.widget("prompt", options=["paper", *list(versions())[1:]])
         with right:
             what.widget("limit")
+        writer = _of_server(dataset.dataset, what, choices) if what.value("model") == SERVER else _writer(what, presets)
         how.group("Sampling", SAMPLING, "tune")
         what.group("Seed and machine", ["seed", "batch_size", "device"], "memory")
         try:
             sampling = {"sampling": verbs.Sampling(**how.given)} if how.given else {}
-            given = {"model": what.value("model")} | what.given | sampling
-            request = verbs.GenerateRequest(dataset=dataset.dataset, **given)
+            request = verbs.GenerateRequest(dataset=dataset.dataset, **(what.given | writer | sampling))
         except ValidationError as error:
             st.error(plain(" ".join(problems(error, []).values())), icon=":material/error:")
             return
+        if request.model == SERVER:
+            st.info("Name the server's model to go on.", icon=":material/dns:")
+            return
         _launch(request)
+
+
+def _called(model: str, presets: Mapping[str, verbs.WriterPreset], server: str | None) -> str:
+    """An option in words: what it takes to have it."""
+    if model == SERVER:
+        return f"a model of the server {server}"
+    if model not in presets:
+        return model
+    wanted = ", gated: needs HF_TOKEN" if presets[model].gated else " to download"
+    return f"{model} · {presets[model].size / 1e9:.1f} GB{wanted}"
+
+
+def _writer(what: Form, presets: Mapping[str, verbs.WriterPreset]) -> dict[str, Any]:
+    """The request's model, on this machine or downloaded by the job, which reads its own texts."""
+    model = what.value("model")
+    if model in presets:
+        gated = (
+            " Its owner wants a licence accepted on the hub: do that first, and set HF_TOKEN to a token of the account that "
+            "was granted access."
+        )
+        st.caption(
+            f"Not on this machine yet: the job downloads it first, about {presets[model].size / 1e9:.1f} GB, and shows how "
+            f"far it is.{gated if presets[model].gated else ''}"
+        )
+    return {"model": model, "reader": None}
+
+
+def _of_server(dataset: str, what: Form, choices: verbs.WriterChoices) -> dict[str, Any]:
+    """The request's model and reader where a server writes."""
+    left, right = st.columns(2)
+    with left:
+        name = st.text_input(
+            "Model's name on the server",
+            key=f"catalogue_{dataset}_server",
+            max_chars=200,
+            placeholder="as the server calls it",
+        )
+    with right:
+        what.widget("reader", options=choices.readers)
+    st.caption("The server writes the texts; a model on this machine reads them, and its states are kept.")
+    return {"model": f"{SERVER}{name.strip().removeprefix(SERVER)}", "reader": what.value("reader")}
 
 
 def _launch(request: verbs.GenerateRequest) -> None:

@@ -48,7 +48,7 @@ def of_item(dataset: str, detail: verbs.ItemDetail) -> list[Column]:
 def choose(dataset: str, columns: Sequence[Column]) -> list[Column]:
     """Those that stand side by side; a picker where there are more than two."""
     by_model = {one.model: one for one in columns}
-    asked = [model for model in state.separated(state.recall("models", dataset)) if model in by_model]
+    asked = [model for model in dict.fromkeys(state.separated(state.recall("models", dataset))) if model in by_model]
     shown = (asked or list(by_model))[:SIDE_BY_SIDE]
     if len(by_model) <= 2:
         return [by_model[model] for model in by_model]
@@ -82,14 +82,14 @@ def is_edited(text: verbs.ArchetypeText) -> bool:
     return text.backend == "edited"
 
 
-def _read_by(text: verbs.ArchetypeText) -> str:
-    """The model that read a text which it did not write."""
-    return str(text.sampling.get("reader") or text.sampling.get("encoder"))
+def reader(text: verbs.ArchetypeText) -> str | None:
+    """The model that read a text which it did not write; None where its writer did."""
+    return text.sampling.get("reader") or text.sampling.get("encoder")
 
 
 def drawn(text: verbs.ArchetypeText) -> str:
     if is_edited(text):
-        return f"read by {_read_by(text)}"
+        return f"read by {reader(text)}"
     return "greedy" if text.sampling["greedy"] else f"temperature {text.sampling['temperature']:g}"
 
 
@@ -97,7 +97,7 @@ def provenance(text: verbs.ArchetypeText) -> None:
     """How a text came about."""
     sampling = text.sampling
     if is_edited(text):
-        for key, value in {"Written by": "a person", "Read by": _read_by(text), "Prompt": text.prompt_version}.items():
+        for key, value in {"Written by": "a person", "Read by": reader(text), "Prompt": text.prompt_version}.items():
             st.text(f"{key}: {value}")
         st.text(f"Archetype set: {text.archetypes}")
         return
@@ -123,7 +123,7 @@ def provenance(text: verbs.ArchetypeText) -> None:
         "Archetype set": text.archetypes,
     }
     if text.backend == "openai":
-        rows |= {"Server": sampling["server"], "Read by": _read_by(text)}
+        rows |= {"Server": sampling["server"], "Read by": str(reader(text))}
     for key, value in rows.items():
         st.text(f"{key}: {value}")
     for part, wording in text.prompt.items():
@@ -156,7 +156,7 @@ def heading(column: Column, pinned: str | None) -> None:
             provenance(text)
         cut = " · cut off" if text.finish == "length" else ""
         tokens = count(text.generated_tokens, "token")
-        st.caption(f"{tokens} · {text.seconds:.2f} s · {drawn(text)}{cut}", width="content")
+        st.caption(f"{tokens} · {text.seconds:.2f} s · {plain(drawn(text))}{cut}", width="content")
 
 
 def version_picker(dataset: str, column: Column) -> None:

@@ -157,8 +157,9 @@ def rates(dataset: str) -> None:
         )
         cast = f"{count(found.votes, 'vote')} over all items, {found.counted:,} counted (a person's newest on the same texts)."
         st.caption(
-            f"{cast} Win rate: won of won and lost, ties apart; Wilson's 95 % interval. “thumbs”: up of all thumbs. Blind "
-            "votes and others are never counted together."
+            f"{cast} Win rate: won of won and lost, ties apart; Wilson's 95 % interval. Against all others a vote counts "
+            "once, however many texts it compared. “thumbs”: up of all thumbs. Blind votes and others are never counted "
+            "together."
         )
         reasons = [one for one in found.recent if one.reason]
         for vote in reasons[:5]:

@@ -43,7 +43,7 @@ def regenerate(target: Target, column: columns.Column, prompts: list[str]) -> No
     used = {name: text.sampling[name] for name in SAMPLING if name in text.sampling} | {"greedy": False}
     with st.popover("Regenerate", icon=":material/refresh:", key=f"regenerate_{column.model}"):
         prompt = text.prompt_version if text.prompt_version in prompts else prompts[0]
-        _form(target, column.model, used, prompt, prompts)
+        _form(target, column.model, used, prompt, prompts, columns.reader(text))
 
 
 def with_another_model(target: Target, there: set[str], prompts: list[str]) -> None:
@@ -53,14 +53,18 @@ def with_another_model(target: Target, there: set[str], prompts: list[str]) -> N
         if not options:
             st.caption("Every language model on this machine has written about this item.")
             st.caption(
-                "Put the folder of another one into `models_cache`, or name a hub id in a terminal: `generate --model`."
+                "Put the folder of another one into `models_cache`, or let a job download one: view “Whole catalogue”, or "
+                "`generate --model` in a terminal."
             )
             return
         model = st.selectbox("Language model on this machine", options, key=f"writer_{target.place}")
         _form(target, model, verbs.Sampling().model_dump(), prompts[0], prompts)
 
 
-def _form(target: Target, model: str, sampling: dict[str, Any], prompt: str, prompts: list[str]) -> None:
+def _form(
+    target: Target, model: str, sampling: dict[str, Any], prompt: str, prompts: list[str], reader: str | None = None
+) -> None:
+    """reader: what reads the texts of a server's model."""
     key = f"write_{target.place}_{model}"
     how = Form(verbs.Sampling, f"{key}_sampling", sampling)
     what = Form(verbs.RegenerateRequest, key, {"prompt": prompt, "seed": None})
@@ -79,17 +83,18 @@ def _form(target: Target, model: str, sampling: dict[str, Any], prompt: str, pro
         icon=":material/edit_note:",
         type="primary",
         on_click=_start,
-        args=(target, model, what, how),
+        args=(target, model, reader, what, how),
     )
     st.caption("It is written here and now, and kept beside the other versions. Leaving the page ends it.")
 
 
-def _start(target: Target, model: str, what: Form, how: Form) -> None:
+def _start(target: Target, model: str, reader: str | None, what: Form, how: Form) -> None:
     try:
         st.session_state[_WANTED] = verbs.RegenerateRequest(
             dataset=target.dataset,
             item=target.item,
             model=model,
+            reader=reader,
             prompt=what.value("prompt"),
             seed=what.value("seed"),
             sampling=verbs.Sampling(**{name: how.value(name) for name in SAMPLING}),
@@ -122,7 +127,7 @@ def stream(request: verbs.RegenerateRequest, place: DeltaGenerator, detail: verb
     versions = [one for one in detail.archetypes if one.model == request.model]
     shown = 0.0
     try:
-        model = services.writer(request.model)
+        model = services.writer(request.model, request.reader)
         with closing(verbs.regenerating(services.workspace(), request, model)) as parts:
             for part in parts:
                 if isinstance(part, verbs.RegenerateResult):
