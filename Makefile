@@ -11,7 +11,7 @@ app: .venv/app-ready
 	$(BIN)/streamlit run app/Home.py
 
 test: .venv/tests-ready
-	GENAIR_TEST_INSTALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # much of it waits for processes
+	GENAIR_TEST_INSTALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # much of it waits; the long browser tests begin early
 
 setup: .venv/tests-ready
 

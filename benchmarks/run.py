@@ -23,13 +23,13 @@ PARTS: dict[str, list[str]] = {
     "studio": ["--rounds", "9"],
     "recommend": [],
     "reasons": [],
-    "serving": [],
+    "serving": ["exact", "http"],
     "train": ["--plot", str(HERE / "growth.svg")],
     "quality": ["recipe", "views", "fusion", "--workspace", str(HERE / "workspace")],
     "demo": ["--workspace", str(HERE / "workspace" / "demo")],
 }
 """A benchmark's module, and the options that it is run with. Not here are what takes hours on two cores (the other parts of
-`quality`) and what needs a workspace with trained runs (`audience`, `coldstart`, `reasons` on a real run)."""
+`quality`, the million items of `serving index`) and what needs a workspace with trained runs (`audience`, `coldstart`, `reasons` on a real run)."""
 
 
 def main() -> None:
