@@ -29,7 +29,8 @@ PARTS: dict[str, list[str]] = {
     "demo": ["--workspace", str(HERE / "workspace" / "demo")],
 }
 """A benchmark's module, and the options that it is run with. Not here are what takes hours on two cores (the other parts of
-`quality`, the million items of `serving index`) and what needs a workspace with trained runs (`audience`, `coldstart`, `reasons` on a real run)."""
+`quality`, the million items of `serving index`) and what needs a workspace with trained runs (`audience`, `coldstart`, `reasons`
+on a real run)."""
 
 
 def main() -> None:
