@@ -4,6 +4,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_DISABLE_PROGRESS_BARS := 1
+# Two workers share two cores: threads of their own would only wait for each other. Files begin in the order of their names,
+# so that the long browser tests are not left for the end.
+PYTEST := OMP_NUM_THREADS=1 GENAIR_TEST_INSTALL=1 $(BIN)/python -m pytest
 
 .PHONY: app test setup fmt lint type smoke bench clean
 
@@ -11,7 +14,7 @@ app: .venv/app-ready
 	$(BIN)/streamlit run app/Home.py
 
 test: .venv/tests-ready
-	GENAIR_TEST_INSTALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # much of it waits; the long browser tests begin early
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
 
 setup: .venv/tests-ready
 
@@ -28,7 +31,7 @@ type: .venv/tests-ready
 	$(BIN)/mypy
 
 smoke: .venv/tests-ready
-	GENAIR_TEST_INSTALL=1 $(BIN)/python -m pytest tests/pages tests/browser
+	$(PYTEST) tests/pages tests/browser
 
 bench: .venv/tests-ready
 	$(BIN)/python -m benchmarks.run
