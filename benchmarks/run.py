@@ -28,8 +28,8 @@ PARTS: dict[str, list[str]] = {
     "quality": ["recipe", "views", "fusion", "--workspace", str(HERE / "workspace")],
     "demo": ["--workspace", str(HERE / "workspace" / "demo")],
 }
-"""A benchmark's module, and the options that it is run with. Not here are what takes hours on two cores (the other parts of
-`quality`, the million items of `serving index`) and what needs a workspace with trained runs (`audience`, `coldstart`, `reasons`
+"""A benchmark's module, and the options that it is run with. Not here are what takes hours on two cores (other parts of
+`quality`, a million items in `serving index`) and what needs a workspace with trained runs (`audience`, `coldstart`, `reasons`
 on a real run)."""
 
 
