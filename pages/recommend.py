@@ -78,7 +78,7 @@ with right:
         new_item.view(name, session, dataset.ready_runs)
         st.stop()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        options = {"k": asked.size(), **asked.filters(name, runs[0].run)}
+        options = {"k": asked.size(), **asked.filters(name)}
         if view == "next":
             options["include_seen"] = asked.include_seen()
     if view == "audience":

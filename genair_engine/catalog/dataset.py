@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from genair_engine.catalog.facets import Facets
 from genair_engine.errors import InputError
 
 IntArray = npt.NDArray[np.int64]
@@ -156,6 +157,11 @@ class Dataset:
     def position_of(self) -> pd.Series[int]:
         """Item index 1…n_items by source id."""
         return pd.Series(range(1, self.n_items + 1), index=self.items["item_id"])
+
+    @cached_property
+    def facets(self) -> Facets:
+        """What lists of its items can be narrowed to."""
+        return Facets(self)
 
     @cached_property
     def split(self) -> Split:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from genair_engine.catalog.dataset import Dataset
+if TYPE_CHECKING:
+    from genair_engine.catalog.dataset import Dataset
+
 
 LONGEST_CATEGORY = 500
 """Characters of a category's name that are kept: a database's key holds no more."""

@@ -130,7 +130,7 @@ def find_audience(
     check_description(request.text)
     dataset = space.dataset
     similarity = space.similarity(request.text)
-    among = request.among(space.facets)
+    among = request.among(dataset)
     competing = np.ones(dataset.n_items, dtype=bool) if among is None else among[1:]
     score = similarity.astype(np.float64)
     if recommender is not None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,6 @@ import numpy.typing as npt
 from genair_engine.archetypes.representation import PartBasis, project
 from genair_engine.archetypes.segments import audience_name, split_segments
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.catalog.facets import Facets
 from genair_engine.errors import InputError
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
@@ -51,11 +49,6 @@ class AudienceSpace:
     basis: PartBasis
     centre: FloatArray
     models: Models
-
-    @cached_property
-    def facets(self) -> Facets:
-        """What its items can be filtered by."""
-        return Facets(self.dataset)
 
     @property
     def in_words(self) -> str:

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from genair_engine.catalog.dataset import POPULARITY_GROUPS
-from genair_engine.catalog.facets import Facets
+from genair_engine.catalog.dataset import POPULARITY_GROUPS, Dataset
 from genair_engine.errors import InputError
 from genair_engine.verbs.base import Request
 
@@ -38,10 +37,10 @@ class FilteredRequest(Request):
         fields = FilteredRequest.model_fields
         return {name: value for name in fields if (value := getattr(self, name)) not in (None, [])}
 
-    def among(self, facets: Facets) -> npt.NDArray[np.bool_] | None:
+    def among(self, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
         """[n_items + 1] bool, the items that pass; None where no filter is set. Raises InputError where none passes."""
-        passes = facets.among(self.category, self.popularity_groups, self.price_from, self.price_to)
+        passes = dataset.facets.among(self.category, self.popularity_groups, self.price_from, self.price_to)
         if passes is not None and not passes.any():
             said = ", ".join(f"{name} {value}" for name, value in self.filters.items())
-            raise InputError(f"No item of {facets.dataset.name!r} passes the filters ({said}): loosen one of them.")
+            raise InputError(f"No item of {dataset.name!r} passes the filters ({said}): loosen one of them.")
         return passes

@@ -16,7 +16,6 @@ from contextlib import closing, nullcontext
 from typing import Self
 
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.catalog.facets import Facets
 from genair_engine.errors import GenairError, InputError
 from genair_engine.methods.recommender import SequenceRecommender
 from genair_engine.serving.index import ApproximateIndex
@@ -45,7 +44,7 @@ class Recommender(Ranker):
         items = dataset.items
         super().__init__(model, items["item_id"].tolist(), items["title"].tolist(), name=repr(dataset.name))
         self.run, self.dataset, self.deviations = run, dataset.name, deviations
-        self.catalogue, self.facets = dataset, Facets(dataset)
+        self.catalogue = dataset
 
     @classmethod
     def load(cls, run: str, workspace: Workspace | None = None) -> Self:
@@ -84,13 +83,13 @@ class Recommender(Ranker):
         for place, request in enumerate(requests):
             try:
                 session = self.positions(request.items)
-                request.among(self.facets)
+                request.among(self.catalogue)
                 alike.setdefault((request.include_seen, str(request.filters)), {})[place] = session
             except GenairError as error:
                 answers[place] = error
         for asked in alike.values():
             first, most = requests[next(iter(asked))], max(requests[place].k for place in asked)
-            lists = self.ranked(list(asked.values()), most, first.include_seen, first.among(self.facets))
+            lists = self.ranked(list(asked.values()), most, first.include_seen, first.among(self.catalogue))
             for place, found in zip(asked, lists, strict=True):  # a shorter list is the beginning of a longer one
                 answers[place] = self._result(requests[place], found[: requests[place].k])
         return [answers[place] for place in range(len(requests))]

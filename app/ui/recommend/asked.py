@@ -60,15 +60,14 @@ def include_seen() -> bool:
     return state.switch("Items of the session, too", "seen", PAGE, help="By default they are left out, as in evaluation.")
 
 
-def filters(dataset: str, run: str) -> dict[str, Any]:
+def filters(dataset: str) -> dict[str, Any]:
     """The filters of `FilteredRequest` that are set (`?category=`, `?groups=`, `?from=`, `?to=`)."""
-    facets = services.recommender(run).facets
     found = _of_link(dataset)
     label = f"Filters ({count(len(found), 'is', 'are')} set)" if found else "Filters"
     opened = st.popover(label, icon=":material/filter_alt:", key="filters", on_change="rerun")
     if opened.open:
         with opened:
-            _edit(dataset, facets)
+            _edit(dataset, found)
     return found
 
 
@@ -91,8 +90,9 @@ def _number(text: str) -> float | None:
     return value if 0 <= value < float("inf") else None
 
 
-def _edit(dataset: str, facets: Any) -> None:
-    """The fields of the filters, and a button that clears them."""
+def _edit(dataset: str, found: dict[str, Any]) -> None:
+    """The fields of the filters, and a button that clears them. found: those that are set."""
+    facets = services.workspace().load_dataset(dataset).facets
     categories = facets.category_counts
     scope = _scope(dataset)
     if categories:
@@ -104,7 +104,7 @@ def _edit(dataset: str, facets: Any) -> None:
             shown=lambda one: f"{one} ({categories[one]:,})" if one else "Any category",
         )
     key = "filter_groups"
-    st.session_state[key] = _of_link(dataset).get("popularity_groups", [])
+    st.session_state[key] = found.get("popularity_groups", [])
     st.pills(
         "Popularity groups",
         range(1, len(popularity.NAMES) + 1),

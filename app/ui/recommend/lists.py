@@ -42,7 +42,7 @@ def rank(runs: Sequence[verbs.RunResult], names: Sequence[str], session: Session
     wanted += [session.loaded.held_out] if session.loaded and session.loaded.held_out not in wanted else []
     ranked = []
     for run, name, recommender, request, items in zip(runs, names, recommenders, requests, found, strict=True):
-        ranks = recommender.ranks_of(session.ids, wanted, request.include_seen, request.among(recommender.facets))
+        ranks = recommender.ranks_of(session.ids, wanted, request.include_seen, request.among(recommender.catalogue))
         ranked.append(Ranked(name, run, recommender, items, dict(zip(wanted, ranks, strict=True))))
     return ranked
 
