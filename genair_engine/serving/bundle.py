@@ -37,7 +37,7 @@ FORMAT = 1
 ENGINE = Path(__file__).resolve().parents[1]
 MODULES = (
     *("__init__.py", "errors.py", "pca.py"),
-    *("catalog/__init__.py", "catalog/dataset.py", "catalog/negatives.py"),
+    *("catalog/__init__.py", "catalog/dataset.py", "catalog/facets.py", "catalog/negatives.py"),
     *("models/__init__.py", "models/attention.py", "models/backbone.py", "models/bert4rec.py", "models/gru4rec.py"),
     *("models/items.py", "models/sasrec.py"),
     *("methods/__init__.py", "methods/config.py", "methods/recommender.py", "methods/registry.py"),

@@ -109,11 +109,11 @@ def test_an_export_needs_neither_database_nor_repository(trained, tmp_path):
         "import sys; sys.argv = ['recommend.py', '--items', 'b03,nothing']; recommend.main()"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(folder)}, **CAPTURED)
+    assert done.stderr.startswith("error: There is no item") and "Traceback" not in done.stderr and done.returncode == 1
     assert done.stdout.splitlines() == [
         str(folder / "genair_engine" / "__init__.py"),
         str([one.item for one in expected]),
     ]
-    assert done.returncode == 1 and done.stderr.startswith("error: There is no item") and "Traceback" not in done.stderr
 
 
 def test_export_never_overwrites_and_says_what_is_broken(trained, tmp_path):
