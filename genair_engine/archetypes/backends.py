@@ -21,8 +21,10 @@ from genair_engine.archetypes.sources import SERVER_PREFIX, ModelSource, find_mo
 from genair_engine.errors import InputError, ModelError
 from genair_engine.settings import Settings
 
-BATCH_SIZE = 64
+BATCH_SIZE = 128
 """Prompts that are answered at once. Whatever it is, the texts are the same in float32, and memory is what it costs."""
+READ_SIZE = 64
+"""Texts that are read at once where no answers are written: whole texts, so that more gain little."""
 
 
 class Sampling(BaseModel):

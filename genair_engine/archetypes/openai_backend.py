@@ -16,7 +16,16 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import Any, Generic, TypeVar
 
-from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order, require_matching
+from genair_engine.archetypes.backends import (
+    BATCH_SIZE,
+    READ_SIZE,
+    Completion,
+    Failure,
+    Sampling,
+    Written,
+    in_order,
+    require_matching,
+)
 from genair_engine.archetypes.hub import Progress, silent
 from genair_engine.archetypes.openai_answers import Answer, Fault
 from genair_engine.archetypes.openai_client import ChatClient
@@ -120,17 +129,17 @@ class ServerModel:
                 at_once = min(self._concurrency, batch_size, len(prompts))
                 await asyncio.gather(*(one_after_another() for _ in range(at_once)))
 
-        in_a_row, since = 0, time.perf_counter()
+        in_a_row, since, at_once = 0, time.perf_counter(), min(batch_size, READ_SIZE)
         with closing(_Aside(ask)) as told:
             for found in told:
                 final = next((fault for _, fault in found if isinstance(fault, Fault) and fault.concerns_all), None)
                 found = [(i, one) for i, one in found if not (isinstance(one, Fault) and one.concerns_all)]
-                for start in range(0, len(found), batch_size):
-                    chunk = found[start : start + batch_size]
+                for start in range(0, len(found), at_once):
+                    chunk = found[start : start + at_once]
                     indices, answers = [i for i, _ in chunk], [one for _, one in chunk]
                     seconds = time.perf_counter() - since
                     written = self._read(
-                        [prompts[i] for i in indices], answers, [labels[i] for i in indices], seconds, batch_size
+                        [prompts[i] for i in indices], answers, [labels[i] for i in indices], seconds, at_once
                     )
                     since = time.perf_counter()
                     yield list(zip(indices, written, strict=True))

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genair_engine.archetypes.backends import (
-    BATCH_SIZE,
     EDITED,
+    READ_SIZE,
     Completion,
     Encoder,
     Failure,
@@ -51,7 +51,7 @@ class Reader:
         self.facts = {role: source.model_id, f"{role}_revision": source.revision}
 
     def read(
-        self, prompts: Sequence[str], answers: Sequence[str], names: Sequence[str], batch_size: int = BATCH_SIZE
+        self, prompts: Sequence[str], answers: Sequence[str], names: Sequence[str], batch_size: int = READ_SIZE
     ) -> list[States | Failure]:
         """The states of every pair, or why it has none; in order."""
         try:
@@ -110,7 +110,7 @@ class GivenTexts:
         prompts: Sequence[str],
         seeds: Sequence[int],  # noqa: ARG002 - nothing is drawn
         sampling: Sampling,  # noqa: ARG002
-        batch_size: int = BATCH_SIZE,
+        batch_size: int = READ_SIZE,
         *,
         names: Sequence[str] = (),
     ) -> Iterator[list[tuple[int, Written]]]:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genair_engine.archetypes.backends import BATCH_SIZE, LanguageModel
+from genair_engine.archetypes.backends import READ_SIZE, LanguageModel
 from genair_engine.archetypes.transformers_backend import TransformersModel
 from genair_engine.devices import enough_memory
 from genair_engine.errors import InputError, ModelError, NonFiniteError
@@ -30,7 +30,7 @@ def embed_texts(
     answers: Sequence[str],
     *,
     names: Sequence[str] = (),
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = READ_SIZE,
 ) -> tuple[FloatArray, FloatArray]:
     """Prefill and decoding states, float32 [n, d] each, of n answers to n prompts (user messages, as `generate` takes them).
 

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from genair_engine.archetypes.attention import use_own_keys
 from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order, require_matching
 from genair_engine.archetypes.decoding import Answer, Decoder, Decoding
 from genair_engine.archetypes.memory import require_memory, token_bytes
@@ -201,7 +202,9 @@ def _load(source: ModelSource, device: torch.device) -> tuple[Any, Any]:
     for name, weight in model.named_parameters():
         if not torch.isfinite(weight).all():
             raise NonFiniteError(f"The weights {name} of {source.model_id} hold NaN or infinity: get the model again.")
-    return model.to(device).eval(), tokenizer
+    model = model.to(device).eval()
+    use_own_keys(model)
+    return model, tokenizer
 
 
 def _first_line(error: Exception) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from genair_engine.archetypes.backends import BATCH_SIZE, Sampling
+from genair_engine.archetypes.backends import READ_SIZE, Sampling
 from genair_engine.archetypes.prompts import PAPER, PromptTemplate
 from genair_engine.archetypes.sources import find_model
 from genair_engine.catalog.dataset import Dataset
@@ -57,7 +57,7 @@ class EmbedRequest(Request):
     texts: Path | None = Field(None, description="CSV file (or .jsonl) with the columns item_id and text")
     text: dict[str, str] = Field({}, description="a text without a file: item id = text; may be given several times")
     prompt: str = Field(PAPER.name, description="prompt that the texts answer: a saved name, or a version")
-    batch_size: int = Field(BATCH_SIZE, ge=1, le=4096, description="texts read at once")
+    batch_size: int = Field(READ_SIZE, ge=1, le=4096, description="texts read at once")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
 
 
