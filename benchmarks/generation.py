@@ -1,4 +1,4 @@
-"""Writing archetypes: `python -m benchmarks.generation [--model demo-llama] [--items 192] [--rounds 2]`, Markdown on stdout.
+"""Writing archetypes: `python -m benchmarks.generation [--model demo-llama] [--items 512] [--rounds 2]`, Markdown on stdout.
 
 The baseline is the scheme by which the paper's public code gets its states (methods.md 3.1 and 3.5; a reconstruction, its code
 was not at hand): batches of 16 in the file's order, Hugging Face's `generate` with `output_hidden_states=True`, each step's
@@ -164,7 +164,7 @@ def overhead(model: str, items: int, batch: int, threads: int, rounds: int) -> t
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="demo-llama")
-    parser.add_argument("--items", type=int, default=192)
+    parser.add_argument("--items", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--batch", type=int, default=BATCH_SIZE, help="ours")

@@ -138,9 +138,8 @@ class ServerModel:
                     chunk = found[start : start + at_once]
                     indices, answers = [i for i, _ in chunk], [one for _, one in chunk]
                     seconds = time.perf_counter() - since
-                    written = self._read(
-                        [prompts[i] for i in indices], answers, [labels[i] for i in indices], seconds, at_once
-                    )
+                    questions, names = [prompts[i] for i in indices], [labels[i] for i in indices]
+                    written = self._read(questions, answers, names, seconds, at_once)
                     since = time.perf_counter()
                     yield list(zip(indices, written, strict=True))
                 for _, one in found:

@@ -101,9 +101,9 @@ def test_only_models_that_use_pytorchs_kernel_on_a_cpu_are_changed():
     config = LlamaConfig(
         vocab_size=11, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1
     )
-    for given, expected in (("sdpa", attention.NAME), ("eager", "eager")):
-        model = LlamaForCausalLM._from_config(config, attn_implementation=given)
+    for before, after in (("sdpa", attention.NAME), ("eager", "eager")):
+        model = LlamaForCausalLM._from_config(config, attn_implementation=before)
         attention.use_own_keys(model)
-        assert model.config._attn_implementation == expected
+        assert model.config._attn_implementation == after
     elsewhere = SimpleNamespace(device=torch.device("cuda"), config=SimpleNamespace(_attn_implementation="sdpa"))
     attention.use_own_keys(elsewhere)  # has no `set_attn_implementation`: nothing was asked of it
