@@ -2,8 +2,8 @@
 
 A step of decoding reads every key and value once and does little with it, so the bytes that are read are its time. PyTorch's
 kernel also reads the padding of rows that are shorter than the longest, and rows whose answer is complete, only to mask them,
-and with one query a row it reaches half of the memory's bandwidth; in a batch of 64 answers the loop below takes less than half
-of its time (benchmarks/README.md). Everything else (prompts, GPUs, other precisions, a row alone) is PyTorch's.
+and with one query a row it reaches half of the memory's bandwidth; in a batch of 64 answers the loop below takes less than
+half of its time (benchmarks/README.md). Everything else (prompts, GPUs, other precisions, a row alone) is PyTorch's.
 """
 
 from __future__ import annotations

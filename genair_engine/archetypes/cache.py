@@ -71,7 +71,7 @@ class SlotLayer(DynamicLayer):  # type: ignore[misc]  # transformers is untyped 
             return
         if self._begin >= max(more, _CHUNK // 2):
             for buffer in self._buffers:
-                buffer[:, :, :used] = buffer[:, :, self._begin : self._end].clone()  # the two may overlap
+                _shift(buffer, self._begin, used)
         else:  # one after the other, and the old one is gone before the next is copied
             del self.keys, self.values
             keys, values = self._buffers
@@ -114,6 +114,14 @@ class SlotCache(Cache):  # type: ignore[misc]
         """Gives up what is left of the last so many columns."""
         for layer in self.layers:
             layer.keep_columns(columns)
+
+
+def _shift(buffer: Tensor, begin: int, used: int) -> None:
+    """Moves `used` columns to the buffer's beginning: pieces that do not overlap what they replace, so that nothing is copied
+    twice."""
+    for start in range(0, used, begin):
+        stop = min(start + begin, used)
+        buffer[:, :, start:stop] = buffer[:, :, begin + start : begin + stop]
 
 
 def _grown(used: Tensor, more: int) -> Tensor:
