@@ -21,7 +21,7 @@ from benchmarks.data import MOVIELENS, SCIENTIFIC
 from genair_engine import verbs
 from genair_engine.settings import Settings
 from genair_engine.store.runs import find_representation
-from genair_engine.verbs import representations, run_coldstart
+from genair_engine.verbs import run_coldstart, states
 from genair_engine.verbs.trained import load_representation
 from genair_engine.workspace import Workspace
 
@@ -93,7 +93,7 @@ def embed_once(workspace: Workspace, dataset: str, representation: str, stored: 
         parts = zip(made.bases.items(), columns, strict=True)
         return {part: rows @ basis.components + basis.mean for (part, basis), rows in parts}
 
-    read = functools.cache(again if stored else lambda: representations.catalogue_states(workspace, owner, row))
+    read = functools.cache(again if stored else lambda: states.catalogue_states(workspace, owner, row))
     run_coldstart.catalogue_states = lambda *_: read()
 
 

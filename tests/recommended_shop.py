@@ -19,7 +19,7 @@ from genair_engine import verbs
 from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.settings import Settings
 from genair_engine.store.tables import ArchetypeRow
-from genair_engine.verbs import reading, representations
+from genair_engine.verbs import reading, states
 from genair_engine.workspace import Workspace
 from tests import conftest
 from tests.verbs_workspaces import SHORT, SMALL
@@ -54,7 +54,7 @@ class RecommendedShop:
 @pytest.fixture
 def vowels(monkeypatch: pytest.MonkeyPatch) -> None:
     """The encoder in place of MiniLM."""
-    for module in (reading, representations):
+    for module in (reading, states):
         monkeypatch.setattr(module, "load_encoder", lambda source, device="cpu": Vowels())
 
 
@@ -70,7 +70,7 @@ def built_shop(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> It
         for row in session.scalars(select(ArchetypeRow).where(ArchetypeRow.position.in_(TEXTS))):
             row.text = TEXTS[row.position]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(representations, "load_encoder", lambda source, device="cpu": Vowels())
+        patch.setattr(states, "load_encoder", lambda source, device="cpu": Vowels())
         ways = {
             "states": {"model": "tiny-llama"},
             "metadata": {"model": "minilm", "variance": 1.0},

@@ -20,7 +20,7 @@ from genair_engine.verbs.base import Progress, Record, Result, positional, silen
 from genair_engine.verbs.filters import FilteredRequest
 from genair_engine.verbs.reading import Models
 from genair_engine.verbs.recommendation import load_recommender, positions_of
-from genair_engine.verbs.representations import texts_made_of
+from genair_engine.verbs.states import texts_made_of
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from genair_engine.errors import InputError
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
 from genair_engine.verbs.reading import Models, is_read_by_encoder, read_texts
-from genair_engine.verbs.representations import require_revision, texts_made_of
+from genair_engine.verbs.states import require_revision, texts_made_of
 from genair_engine.verbs.trained import load_with_bases
 from genair_engine.workspace import Workspace
 

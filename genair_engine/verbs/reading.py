@@ -30,8 +30,8 @@ from genair_engine.errors import InputError
 from genair_engine.settings import Settings
 from genair_engine.store.archetypes import reader_of, states_by
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
-from genair_engine.verbs.representations import UNKNOWN, metadata_text, require_revision
 from genair_engine.verbs.run_generation import item_seed
+from genair_engine.verbs.states import UNKNOWN, metadata_text, require_revision
 
 States = dict[str, npt.NDArray[np.float32]]
 

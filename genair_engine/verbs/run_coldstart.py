@@ -23,9 +23,9 @@ from genair_engine.verbs.base import Progress
 from genair_engine.verbs.checks import check
 from genair_engine.verbs.coldstart import ColdStartRequest, ColdStartResult, ColdStartRow
 from genair_engine.verbs.item_space import project
-from genair_engine.verbs.representations import catalogue_states
 from genair_engine.verbs.run_generation import item_labels
 from genair_engine.verbs.runs import deviations_with
+from genair_engine.verbs.states import catalogue_states
 from genair_engine.verbs.trained import as_trained_on
 from genair_engine.workspace import Workspace
 

@@ -24,8 +24,8 @@ from genair_engine.verbs.archetypes import states_of
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
 from genair_engine.verbs.reading import Models, States, is_read_by_encoder, read_texts
 from genair_engine.verbs.recommendation import positions_of
-from genair_engine.verbs.representations import refuse_other_states, require_revision
 from genair_engine.verbs.run_generation import item_labels
+from genair_engine.verbs.states import refuse_other_states, require_revision
 from genair_engine.workspace import Workspace
 
 SEED = 0

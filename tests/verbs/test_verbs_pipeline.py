@@ -379,10 +379,10 @@ def test_an_encoder_embeds_metadata_and_texts(imported, monkeypatch):
             assert len(texts) == len(names)
             return np.array([[text.lower().count(letter) for letter in "aeiou"] for text in texts], dtype=np.float32)
 
-    from genair_engine.verbs import representations
+    from genair_engine.verbs import states
 
-    monkeypatch.setattr(representations, "ENCODE_CHUNK", 5)
-    monkeypatch.setattr(representations, "load_encoder", lambda source: Letters())
+    monkeypatch.setattr(states, "ENCODE_CHUNK", 5)
+    monkeypatch.setattr(states, "load_encoder", lambda source: Letters())
     metadata = represent(imported, model="minilm", variance=1.0)
     assert set(metadata.dims) == {"prefill"} and metadata.archetypes is None
     both = represent(imported, model="minilm", archetypes="tiny-llama", variance=1.0)

@@ -219,14 +219,14 @@ def test_an_encoder_reads_pinned_texts_of_any_model(imported, monkeypatch):
             return np.random.default_rng(len(texts)).normal(size=(len(texts), 3)).astype(np.float32)
 
     from genair_engine.archetypes.sources import ModelSource
-    from genair_engine.verbs import representations
+    from genair_engine.verbs import representations, states
 
     class Source(ModelSource):
         is_encoder = True
         revision = "r"
 
     monkeypatch.setattr(representations, "find_model", lambda name, folder: Source("words", imported.folder))
-    monkeypatch.setattr(representations, "load_encoder", lambda source: Encoder())
+    monkeypatch.setattr(states, "load_encoder", lambda source: Encoder())
     made = represent(imported, model="words", archetypes="tiny-llama", parts="decoding")
     assert read == [texts[1], pinned[2], *(texts[k] for k in range(3, 13))]
     assert provenance(imported, made.representation)["pinned"] == {"b02": qwen}

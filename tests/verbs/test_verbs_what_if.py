@@ -8,7 +8,7 @@ from genair_engine.archetypes.representation import level_parts, part_scales
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store import artifacts
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
-from genair_engine.verbs import reading, representations
+from genair_engine.verbs import reading, representations, states
 from tests.verbs_workspaces import SHORT, SMALL
 
 
@@ -72,6 +72,7 @@ def test_texts_are_put_into_an_encoders_representation(imported, monkeypatch):
 
     for module in (representations, reading):
         monkeypatch.setattr(module, "find_model", lambda name, folder, fetch=True: Source("words", imported.folder))
+    for module in (states, reading):
         monkeypatch.setattr(module, "load_encoder", lambda source, device="cpu": Encoder())
     made = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="words", archetypes="tiny-llama"))
     run = train(imported, made.representation)
