@@ -118,8 +118,8 @@ def measure(way: str, model: str, items: int | None, batch: int, threads: int) -
     torch.manual_seed(0)
     prompts = demo_prompts(items)
     write = WAYS[way](model, prompts, batch)
-    write_one = WAYS[way](model, prompts[:1], 1)
-    write_one()  # what is loaded and allocated with the first use
+    write_two = WAYS[way](model, prompts[:2], 2)
+    write_two()  # what is loaded and allocated with the first use
     held = psutil.Process().memory_info().rss / 1e6
     with peak_memory(torch.device("cpu")) as peak:
         started = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,17 @@ def enough_memory(advice: str) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         asked = str(error).partition(" GPU ")[0]  # then follows the state of torch's allocator
         raise ModelError(f"The GPU's memory is too small for this ({asked.rstrip('. ')}). {advice}") from error
+
+
+def give_back_freed(device: torch.device) -> None:
+    """Gives the main memory that was freed back to the system, on the CPU and where the C library can.
+
+    glibc keeps holes between what is still in use, and buffers that grow leave holes that are too small for the next one:
+    without this, writing 512 archetypes took 300 to 600 MB by chance, with it 300. It takes about 5 ms.
+    """
+    if device.type == "cpu":
+        with suppress(AttributeError, OSError, TypeError):  # macOS, musl, Windows
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @dataclass

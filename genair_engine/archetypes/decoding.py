@@ -26,6 +26,7 @@ from torch import Tensor
 from genair_engine.archetypes.backends import Sampling
 from genair_engine.archetypes.cache import SlotCache
 from genair_engine.archetypes.sampling import next_tokens, uniforms
+from genair_engine.devices import give_back_freed
 
 REFILL = 8
 """Newcomers are read when one slot in so many is free: a prompt alone uses a processor badly, and an empty slot not at all."""
@@ -196,6 +197,8 @@ class Decoding:
         self._counts[rows] = 0
         self._positions[rows] = mask.sum(dim=1)
         self._who[slots], self._columns[slots] = newcomers, [len(self._prompts[i]) for i in newcomers]
+        del cache, states, logits
+        give_back_freed(device)
         self._since[slots] = self._clock - (time.perf_counter() - started) / len(newcomers)
 
     def _begin_means(self, rows: Tensor, states: Tensor, mask: Tensor) -> None:
