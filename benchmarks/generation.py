@@ -4,13 +4,14 @@ The baseline is the scheme by which the paper's public code gets its states (met
 was not at hand): batches of 16 in the file's order, Hugging Face's `generate` with `output_hidden_states=True`, each step's
 states copied to the CPU and averaged afterwards. Both write archetypes of the same items of the demo catalogue with the same
 model, sampling and threads, in turn, every measurement in a process of its own. Memory is the process's peak above what it
-held once the model was loaded. What collecting the states costs is measured in one process: the same decoder writes the same
-texts with and without it, in turn.
+held once the model was loaded and used. What collecting the states costs is measured in one process: the same decoder writes
+the same texts with and without it, a step each in turn.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import tempfile
@@ -138,27 +139,28 @@ class Plain(Decoding):
         pass
 
 
-def overhead(model: str, items: int, batch: int, threads: int, rounds: int) -> tuple[float, float]:
-    """(wall time, CPU time) that collecting the states adds, as shares: the least of some rounds with, and without it."""
+def overhead(model: str, items: int, batch: int, threads: int) -> tuple[float, float]:
+    """(wall time, CPU time) that collecting the states adds, as shares.
+
+    Both write the same texts side by side, a step each in turn, so that what else happens on the machine happens to both.
+    """
     torch.set_num_threads(threads)
     language_model: Any = load(model)
     ids = language_model._tokenize(demo_prompts(items))
     budgets, seeds = [SAMPLING.max_new_tokens] * len(ids), range(len(ids))
-
-    def run(kind: type[Decoding]) -> tuple[float, float]:
-        started, used = time.perf_counter(), time.process_time()
-        decoding = kind(language_model._decoder, ids, budgets, seeds, SAMPLING, batch)
-        while not decoding.finished:
-            decoding.step()
-        return time.perf_counter() - started, time.process_time() - used
-
-    run(Plain)
-    times = {Plain: [], Decoding: []}
-    for number in range(rounds):
-        for kind in (Plain, Decoding) if number % 2 else (Decoding, Plain):
-            times[kind].append(run(kind))
-    least = {kind: [min(column) for column in zip(*found, strict=True)] for kind, found in times.items()}
-    return least[Decoding][0] / least[Plain][0] - 1, least[Decoding][1] / least[Plain][1] - 1
+    kinds = (Plain, Decoding)
+    pair = [kind(language_model._decoder, ids, budgets, seeds, SAMPLING, batch) for kind in kinds]
+    used = {kind: [0.0, 0.0] for kind in kinds}
+    for number in itertools.count():
+        if pair[0].finished:
+            break
+        for one in pair if number % 2 else reversed(pair):
+            wall, cpu = time.perf_counter(), time.process_time()
+            one.step()
+            used[type(one)][0] += time.perf_counter() - wall
+            used[type(one)][1] += time.process_time() - cpu
+    assert pair[1].finished
+    return used[Decoding][0] / used[Plain][0] - 1, used[Decoding][1] / used[Plain][1] - 1
 
 
 def main() -> None:
@@ -198,7 +200,7 @@ def main() -> None:
         found = apart(measure, way, options.model, options.items, MEMORY_BATCH, options.threads)
         memory[way] = found.megabytes
         tell(way, MEMORY_BATCH, found)
-    wall, cpu = apart(overhead, options.model, 64, options.batch, options.threads, 4)
+    wall, cpu = apart(overhead, options.model, options.items, MEMORY_BATCH, options.threads)
     print(f"\nItems a second: {mean(speed['ours']) / mean(speed['public']):.1f} times (bar: {SPEED:.0f}).")
     print(f"Memory at batch {MEMORY_BATCH}: {memory['ours'] / memory['public']:.2f} of it (bar: {MEMORY:.2f}).")
     print(f"Collecting states: {wall:+.1%} of the time, {cpu:+.1%} of CPU time (bar: {OVERHEAD:.0%}).")
