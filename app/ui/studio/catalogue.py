@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -69,7 +69,7 @@ def _called(model: str, presets: Mapping[str, verbs.WriterPreset], server: str |
         return f"a model of the server {server}"
     if model not in presets:
         return model
-    wanted = ", gated: needs HF_TOKEN" if presets[model].gated else " to download"
+    wanted = ", gated" if presets[model].gated else " to download"
     return f"{model} · {presets[model].size / 1e9:.1f} GB{wanted}"
 
 
@@ -119,18 +119,18 @@ def _launch(request: verbs.GenerateRequest) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if try_first:
             first = {name: getattr(request, name) for name in request.model_fields_set} | {"limit": FIRST_ITEMS}
-            _button(f"Write the first {FIRST_ITEMS}", "generate_first", verbs.GenerateRequest(**first))
-        _button(f"Write {missing}", "generate_all", request)
+            _button(f"Write the first {FIRST_ITEMS}", "generate_first", verbs.GenerateRequest(**first), "primary")
+        _button(f"Write {missing}", "generate_all", request, "secondary" if try_first else "primary")
     with st.expander("The same in a terminal", icon=":material/terminal:"):
         guards.commands(jobs.command_line("generate", request))
 
 
-def _button(label: str, key: str, request: verbs.GenerateRequest) -> None:
+def _button(label: str, key: str, request: verbs.GenerateRequest, weight: Literal["primary", "secondary"]) -> None:
     st.button(
         label,
         key=key,
         icon=":material/play_arrow:",
-        type="primary",
+        type=weight,
         help="Runs as a job that goes on where it stopped. The Jobs page shows how far it is.",
         on_click=services.submit,
         args=("generate", request),
