@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from genair_engine.catalog.dataset import Dataset, Sequences
 from tests.tiny_language_models import save_model
@@ -19,6 +20,9 @@ pytest_plugins = [
     "tests.verbs_workspaces",
     "tests.workspaces",
 ]
+
+settings.register_profile("timeless", deadline=None)  # tests assert no times: the machine may be busy
+settings.load_profile("timeless")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

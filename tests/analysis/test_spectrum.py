@@ -49,14 +49,14 @@ def test_identical_rows_have_none(n, order):
     assert entropy_of(np.tile(row, (n, 1)), order) == pytest.approx(0, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 30), st.integers(1, 30), st.sampled_from(ORDERS), st.integers(0, 10_000))
 def test_it_is_that_of_a_direct_eigendecomposition(n, d, order, seed):
     vectors = vectors_of(n, d, seed)
     assert entropy_of(vectors, order) == pytest.approx(direct(vectors, order), abs=1e-8)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 4), st.integers(0, 10_000))
 def test_it_is_at_most_the_log_of_the_rank_and_falls_with_the_order(n, d, rank, seed):
     shares = spectrum(gram(vectors_of(n, d, seed, rank)))

@@ -32,7 +32,7 @@ def iso_score(vectors):
     return (d * utilised - 1) / (d - 1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 25), st.integers(2, 25), st.integers(0, 10_000))
 def test_both_are_what_they_are_defined_as(n, d, seed):
     vectors = vectors_of(n, d, seed)

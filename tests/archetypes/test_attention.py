@@ -31,7 +31,7 @@ def grouped(heads: int, key_heads: int) -> torch.nn.Module:
     return module
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 1000),
     rows=st.integers(2, 6),

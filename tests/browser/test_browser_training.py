@@ -175,7 +175,7 @@ def test_a_link_to_runs_keeps_its_choice_while_another_one_trains(
     endless = {"dim": 16, "layers": 1, "max_len": 20, "epochs": NEVER_ENDING, "patience": NEVER_ENDING, "device": "cpu"}
     jobs.submit(studio.workspace, "train", verbs.TrainRequest(dataset=DATASET, method="id", **endless))
     address = f"{studio.url}/training?dataset={DATASET}&runs=copied-run-1,copied-run-3"
-    tabs = [browser.new_context().new_page() for _ in range(6)]
+    tabs = [browser.new_context().new_page() for _ in range(4)]
     for tab in tabs:
         tab.goto(address, timeout=1000 * WITHIN)
     for tab in tabs:

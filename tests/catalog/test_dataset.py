@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from genair_engine.catalog.dataset import Dataset, Sequences
@@ -56,7 +56,6 @@ def test_padded(rows: list[list[int]], max_len: int, data: st.DataObject) -> Non
     assert padded.tolist() == [row + [0] * (width - len(row)) for row in kept]
 
 
-@settings(deadline=None)
 @given(rows=logs)
 def test_split_recomposes_every_sequence(rows: list[list[int]]) -> None:
     split = dataset(rows).split
@@ -67,7 +66,6 @@ def test_split_recomposes_every_sequence(rows: list[list[int]]) -> None:
     assert list(held_out) == [user for user, row in enumerate(rows) if len(row) >= 3]
 
 
-@settings(deadline=None)
 @given(rows=logs, data=st.data())
 def test_popularity_counts_training_events_only(rows: list[list[int]], data: st.DataObject) -> None:
     train = [item for row in rows for item in (row[:-2] if len(row) >= 3 else row)]
@@ -77,7 +75,6 @@ def test_popularity_counts_training_events_only(rows: list[list[int]], data: st.
     assert dataset(swapped).popularity.tolist() == expected
 
 
-@settings(deadline=None)
 @given(rows=logs)
 def test_popularity_groups_rise_with_the_count_and_are_even(rows: list[list[int]]) -> None:
     data = dataset(rows)

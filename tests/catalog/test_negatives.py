@@ -11,7 +11,7 @@ from genair_engine.catalog.dataset import Sequences
 from genair_engine.catalog.negatives import draw_negatives
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(n_items=st.integers(1, 400), count=st.integers(1, 60), seed=st.integers(-5, 2**70), data=st.data())
 def test_distinct_and_never_met(n_items: int, count: int, seed: int, data: st.DataObject) -> None:
     row = st.lists(st.integers(1, n_items), max_size=20)

@@ -38,25 +38,25 @@ def check_roundtrip(log: Log, write: Callable[[Log, Path], None], format: str) -
     assert list(titles_of(result.dataset)) == list(log.titles)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(log=logs(titles=prose))
 def test_csv(log: Log) -> None:
     check_roundtrip(log, write_csv_log, "tables")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(log=logs())
 def test_recbole(log: Log) -> None:
     check_roundtrip(log, write_recbole_log, "recbole")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(log=logs(titles=prose))
 def test_lcrec(log: Log) -> None:
     check_roundtrip(log, write_lcrec_log, "lcrec")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(log=logs(titles=prose))
 def test_parquet(log: Log) -> None:
     check_roundtrip(log, write_parquet_log, "tables")
@@ -72,7 +72,7 @@ def damage(data: st.DataObject, good: list[str], bad: list[str]) -> tuple[list[s
     return [text for text, _ in lines], [number for number, (_, is_bad) in enumerate(lines, start=2) if is_bad]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(log=logs(), data=st.data())
 def test_recbole_bad_lines_are_rejected_and_nothing_else(log: Log, data: st.DataObject) -> None:
     item = next(iter(log.titles))
@@ -89,7 +89,7 @@ def test_recbole_bad_lines_are_rejected_and_nothing_else(log: Log, data: st.Data
     assert lists_of(result.dataset) == log.expected()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(log=logs(), data=st.data())
 def test_csv_bad_lines_are_rejected_and_nothing_else(log: Log, data: st.DataObject) -> None:
     item = csv_lines([(next(iter(log.titles)), "")])[0].removesuffix(",")

@@ -75,7 +75,7 @@ def test_repeating_the_history_has_no_popularity_bias():
     assert popularity_lift(lists, DATA) == pytest.approx(1)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 10**6), st.integers(1, 6))
 def test_equals_loops(seed, k):
     random = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from genair_engine.catalog.dataset import Dataset, Sequences
@@ -56,7 +56,6 @@ def test_equal_lengths_make_one_group():
     assert groups.labels == ["3"] and groups.member.tolist() == [0] * 7
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=80))
 def test_history_groups_are_ordered_ranges_of_length(lengths):
     dataset = dataset_of([3, *lengths])
@@ -72,7 +71,6 @@ def test_history_groups_are_ordered_ranges_of_length(lengths):
         previous = of_group.max()
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 3)), min_size=1, max_size=50))
 def test_group_metrics_are_those_of_the_subsets(pairs):
     ranks = np.array([rank / 2 for rank, _ in pairs])

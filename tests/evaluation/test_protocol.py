@@ -159,7 +159,7 @@ def score_blocks(draw):
     return scores, targets, np.array(seen, dtype=np.int64)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(score_blocks(), st.integers(1, 40))
 def test_ranks_and_lists_equal_brute_force_on_any_scores(block, top):
     scores, targets, seen = block
@@ -177,7 +177,7 @@ def test_ranks_and_lists_equal_brute_force_on_any_scores(block, top):
             assert (target in lists[row]) == (ranks[row] < top)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.booleans(), st.sampled_from(["valid", "test"]))
 def test_whole_pass_equals_brute_force_on_random_data(seed, exclude_seen, part):
     random = np.random.default_rng(seed)

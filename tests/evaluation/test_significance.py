@@ -82,7 +82,7 @@ def test_false_alarms_are_as_frequent_as_promised():
     assert 20 <= t <= 62 and 20 <= resampled <= 62  # 40 expected, standard deviation 6
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.integers(-4, 4), min_size=2, max_size=5))
 def test_bootstrap_tends_to_exact_enumeration(values):
     difference = np.array(values, dtype=float)

@@ -59,7 +59,7 @@ def test_without_the_causal_mask_a_later_item_is_seen():
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(1, MAX_LEN - 1), min_size=1, max_size=5),
     extra=st.integers(0, 3),

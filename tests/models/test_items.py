@@ -111,7 +111,7 @@ def test_vectors_start_at_a_length_of_order_one_and_random_ones_small(name):
     assert low < lengths.mean() < high
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 12), st.integers(1, 9), st.integers(1, 12), st.integers(0, 2**20), st.floats(0.01, 100), st.booleans())
 def test_leading_components_are_those_of_the_singular_value_decomposition(n, width, dim, seed, scale, degenerate):
     rng = np.random.default_rng(seed)

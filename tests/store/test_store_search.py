@@ -92,7 +92,7 @@ def test_operators_are_only_text(catalogue: Catalogue, text: str) -> None:
         assert page.total == 12
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.text(max_size=30), st.lists(st.sampled_from([*HOSTILE, "digital", "b0", "é"])).map(" ".join)))
 def test_no_text_is_an_error(catalogue: Catalogue, text: str) -> None:
     items = {

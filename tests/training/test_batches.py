@@ -16,7 +16,7 @@ HISTORIES = st.lists(st.lists(st.integers(1, 9), max_size=8), min_size=1, max_si
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(HISTORIES, st.integers(1, 7), st.integers(1, 9))
 def test_an_epoch_is_every_transition_once(histories, batch_size, max_len):
     source = NextItemSource(Sequences.from_lists(histories), batch_size, max_len)
@@ -39,7 +39,7 @@ def test_an_epoch_is_every_transition_once(histories, batch_size, max_len):
     assert seen == expected
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(HISTORIES, st.integers(1, 7), st.integers(1, 9))
 def test_last_only_leaves_the_last_target_and_all_inputs(histories, batch_size, max_len):
     train = Sequences.from_lists(histories)
@@ -52,7 +52,7 @@ def test_last_only_leaves_the_last_target_and_all_inputs(histories, batch_size, 
             assert [(t, item) for t, item in enumerate(targets) if item] == [(length - 1, histories[user][-1])]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HISTORIES, st.integers(1, 7), st.integers(2, 9), st.floats(0.01, 0.99), st.integers(9, 12))
 def test_cloze_shows_each_user_twice_and_hides_what_it_asks_for(histories, batch_size, max_len, probability, n_items):
     source = ClozeSource(Sequences.from_lists(histories), batch_size, max_len, n_items, probability)
@@ -153,7 +153,7 @@ def test_nothing_to_learn_is_said():
         NextItemSource(Sequences.from_lists([[1], [2]]), 2, 5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.integers(1, 5), max_size=9), min_size=1, max_size=6))
 def test_negatives_are_uniform_over_what_the_user_never_took(histories):
     n_items, draws = 5, 2000

@@ -97,7 +97,7 @@ def counted(histories, n_items, window=None, count_once=False):
     return np.log1p(counts) / np.log1p(counts.max()) if counts.max() else counts
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     histories=st.lists(st.lists(st.integers(1, 6), max_size=9), min_size=1, max_size=12),
     window=st.none() | st.integers(1, 10),
@@ -136,7 +136,7 @@ def test_association_knows_training_interactions_only(tiny):
     assert np.array_equal(Association(other.split.train, other.n_items).scores.toarray(), scores)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     histories=st.lists(st.lists(st.integers(1, 9), max_size=8), min_size=1, max_size=8),
     asked=st.lists(st.lists(st.integers(1, 9), unique=True, max_size=9), min_size=1, max_size=4),

@@ -37,7 +37,7 @@ def score(one, session, items):
 
 
 @pytest.mark.parametrize("backbone", SCORERS)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=9), st.lists(st.integers(1, 9), min_size=1, max_size=9, unique=True))
 def test_leave_one_out_equals_separate_calls(backbone, session, items):
     """Also with repeated items, and where the session is longer than the model reads."""

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 VERSION = 1
 """Of the measures' definitions; scores of another version are measured anew."""
@@ -109,6 +108,8 @@ def mean_and_interval(
     mean = float(known.mean())
     if n < 2:
         return mean, None, None, n
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * measure.spread * float(known.std(ddof=1)) / float(np.sqrt(n))
+    from scipy.special import stdtrit  # half a second, which those who only name the measures need not wait for
+
+    reach = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * measure.spread * float(known.std(ddof=1)) / float(np.sqrt(n))
     high = mean + reach if measure.high is None else min(mean + reach, measure.high)
     return mean, max(mean - reach, measure.low), high, n
