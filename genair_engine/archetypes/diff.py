@@ -9,6 +9,7 @@ from typing import Literal
 Change = Literal["same", "removed", "added"]
 
 _TOKEN = re.compile(r"\s*\S+|\s+")
+_SPACE = re.compile(r"\s*")
 
 
 def word_diff(old: str, new: str) -> list[tuple[Change, str]]:
@@ -30,6 +31,8 @@ def word_diff(old: str, new: str) -> list[tuple[Change, str]]:
     old_words, new_words = ([token.strip() for token in tokens] for tokens in (before, after))
     for tag, a, a_end, b, b_end in SequenceMatcher(None, old_words, new_words, autojunk=False).get_opcodes():
         if tag == "equal":
+            if pieces and not after[b][0].isspace():  # the new text's first word, and not the old one's
+                add("removed", [_SPACE.match(before[a])[0]])  # type: ignore[index]  # it matches nothing, too
             add("same", after[b:b_end])
         else:
             add("removed", before[a:a_end])

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genair_engine.archetypes.diff import word_diff
@@ -19,6 +19,8 @@ from genair_engine.archetypes.diff import word_diff
         ),
         ("a b", "a b c", [("same", "a b"), ("added", " c")]),
         ("a  b\n", "a b", [("same", "a b"), ("removed", "\n")]),
+        ("a b", "b", [("removed", "a "), ("same", "b")]),
+        ("b", "a b", [("added", "a"), ("same", " b")]),
         ("", "a", [("added", "a")]),
         ("a", "", [("removed", "a")]),
         ("", "", []),
@@ -31,6 +33,7 @@ def test_planted_changes(old, new, expected):
 TEXTS = st.lists(st.sampled_from(["a", "b", " ", "\n", "hat", "ق"])).map("".join)
 
 
+@settings(max_examples=1000)
 @given(TEXTS, TEXTS)
 def test_both_texts_can_be_read_from_it(old, new):
     pieces = word_diff(old, new)
