@@ -75,6 +75,7 @@ def _fits(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, option
     plain = not any(options.get(name) is not None for name in ("position_bias", "softcap", "s_aux", "cache"))
     return (
         len(query) > 1
+        and not query.requires_grad
         and query.shape[2] == 1
         and query.dtype == key.dtype == value.dtype == torch.float32
         and mask is not None

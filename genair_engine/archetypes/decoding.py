@@ -157,7 +157,7 @@ class Decoding:
         over = alive & (full | ends | ~self._sums.sum(dim=1).isfinite())
         over_slots = over.nonzero()[:, 0].tolist()
         answers = [(int(self._who[slot]), self._answer(slot, bool(ends[slot]))) for slot in over_slots]
-        self._who[over_slots], self._positions[over_slots] = -1, 0
+        self._who[over_slots], self._positions[over_slots] = -1, 0  # an empty slot looks at what it is fed, and no further
         if self._busy.any():
             if not self._waiting and 4 * self._busy.sum() <= 3 * len(self._who):
                 tokens = tokens[self._shrink()]

@@ -23,7 +23,7 @@ from tests.browser.test_browser_path import settled
 pytestmark = pytest.mark.browser
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
-ITEMS = 40
+ITEMS = 80
 WITHIN = 240.0
 """Seconds that this demo may take on a busy machine."""
 
