@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.debian import found_or_installed
 from tests.workspaces import FilledWorkspace
@@ -28,6 +28,9 @@ from tests.workspaces import FilledWorkspace
 ENTRY = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 STARTS_WITHIN = 60.0
 """Seconds that a cold start may take on a busy machine."""
+PATIENCE = 30_000
+"""Milliseconds in which what a test expects may come on a busy machine."""
+expect.set_options(timeout=PATIENCE)
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -119,7 +122,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A desktop window."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()
 
@@ -128,6 +131,6 @@ def page(browser: Browser) -> Iterator[Page]:
 def phone(browser: Browser) -> Iterator[Page]:
     """A phone's window."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, color_scheme="dark")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()
