@@ -18,6 +18,7 @@ from genair_engine import jobs, verbs
 from genair_engine.errors import GenairError, InputError
 
 KEY = "train"
+ESTIMATE_ASKED = f"{KEY}_estimate_asked"
 FIRST = ("preset", "backbone", "method", "loss")
 """Fields on which the defaults of others, or which others there are, depend."""
 SEVERAL = {"seeds": "seed", "alphas": "alpha", "gammas": "gamma"}
@@ -148,25 +149,37 @@ def estimating(request: verbs.TrainRequest, several: int) -> None:
     """What a run will cost, measured when asked for."""
     found = estimate_of(request)
     if isinstance(found, verbs.Estimate):
+        st.session_state[ESTIMATE_ASKED] = False
         show_estimate(found, several)
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        clicked = st.button("Estimate", key="train_estimate", icon=":material/speed:")
+        st.button("Estimate", key="train_estimate", icon=":material/speed:", on_click=ask_estimate)
         if isinstance(found, str):
             st.markdown(f":orange[:material/warning: {plain(found)}]")
         else:
             st.caption("Parameters, FLOPs, memory and time, measured by training for a moment in a process of its own.")
-    if clicked:
+    if st.session_state.get(ESTIMATE_ASKED):
         with st.spinner("Training for a moment to see what a run will cost…", show_time=True):
-            try:
-                measured: verbs.Estimate | str = verbs.estimate(services.workspace(), request)
-                if os.getloadavg()[0] > (os.cpu_count() or 1):
-                    busy = f"{measured.how} The machine is busy: expect less time when it is not."
-                    measured = measured.model_copy(update={"how": busy})
-            except GenairError as error:
-                measured = str(error)
-        st.session_state[f"{KEY}_estimates"][cost_key(request)] = measured
+            st.session_state[f"{KEY}_estimates"][cost_key(request)] = measure(request)
+            st.session_state[ESTIMATE_ASKED] = False  # here: leaving the spinner may end this run for a newer one
         st.rerun()
+
+
+def ask_estimate() -> None:
+    """Remembered until it is measured: a run of the page that a newer one ends takes its clicks with it."""
+    st.session_state[ESTIMATE_ASKED] = True
+
+
+def measure(request: verbs.TrainRequest) -> verbs.Estimate | str:
+    """What it will cost, or why that could not be measured."""
+    try:
+        measured = verbs.estimate(services.workspace(), request)
+    except GenairError as error:
+        return str(error)
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        busy = f"{measured.how} The machine is busy: expect less time when it is not."
+        return measured.model_copy(update={"how": busy})
+    return measured
 
 
 def show_estimate(estimate: verbs.Estimate, several: int) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 
 from tests.debian import found_or_installed
 from tests.workspaces import FilledWorkspace
@@ -82,6 +82,17 @@ def until(condition: Callable[[], bool], what: str, within: float = 90.0) -> Non
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.2)
+
+
+def press(button: Locator, condition: Callable[[], bool], what: str, within: float = 90.0) -> None:
+    """Clicks until the condition holds, as a person would: the browser may drop a click while the page is drawn anew."""
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, what
+        with suppress(Error):
+            button.click(timeout=2000)
+        with suppress(AssertionError):
+            until(condition, what, within=10.0)
 
 
 def end_worker(process: int) -> None:

@@ -19,7 +19,7 @@ from genair_engine import jobs, verbs
 from genair_engine.settings import Settings
 from genair_engine.store.tables import RunRow
 from genair_engine.workspace import Workspace
-from tests.browser.conftest import end_worker, serving, until
+from tests.browser.conftest import end_worker, press, serving, until
 from tests.browser.test_browser_path import settled
 from tests.workspaces import DATASET, FilledWorkspace
 
@@ -123,10 +123,9 @@ def test_two_runs_from_the_form_to_their_comparison(studio: Studio, page: Page) 
     choose(page, "Method", "genair")
     fill(page, "Epochs", str(NEVER_ENDING))
     fill(page, "Patience", str(NEVER_ENDING))
-    page.get_by_role("button", name="Estimate").click()
-    expect(page.get_by_text("Peak memory [MB]")).to_be_visible(timeout=1000 * WITHIN)
+    press(page.get_by_role("button", name="Estimate"), page.get_by_text("Peak memory [MB]").is_visible, "it is estimated")
     settled(page, "Training")
-    page.get_by_role("button", name="Launch 1 run").click()
+    press(page.get_by_role("button", name="Launch 1 run"), lambda: studio.state("genair") != "not launched", "it is launched")
     until(lambda: studio.epochs("genair") > 0, "the first epoch is complete")
     card = page.locator(f".st-key-run_{studio.job('genair').job}")
     expect(card.get_by_text("epoch", exact=False).first).to_be_visible(timeout=1000 * WITHIN)
@@ -138,16 +137,14 @@ def test_two_runs_from_the_form_to_their_comparison(studio: Studio, page: Page) 
     until(lambda: points(page) > before, f"the curves move (seen since {form:.0f} ms)")
     assert page.evaluate("document.querySelector('.st-key-train_form').dataset.marked") == "yes"  # the form stayed
 
-    card.get_by_role("button", name="Cancel").click()
-    until(lambda: studio.state("genair") == "cancelled", "the run is cancelled")
+    press(card.get_by_role("button", name="Cancel"), lambda: studio.state("genair") == "cancelled", "the run is cancelled")
     stopped = studio.epochs("genair")
     expect(card.get_by_text("cancelled")).to_be_visible(timeout=1000 * WITHIN)
-    card.get_by_role("button", name="Resume").click()
+    press(card.get_by_role("button", name="Resume"), lambda: studio.state("genair") == "running", "it goes on")
     until(lambda: studio.epochs("genair") > stopped, "it goes on after its last epoch")
     expect(card.get_by_text("running")).to_be_visible(timeout=1000 * WITHIN)
     (run,) = studio.job("genair").runs
-    card.get_by_role("button", name="Cancel").click()
-    until(lambda: studio.state("genair") == "cancelled", "the run is cancelled again")
+    press(card.get_by_role("button", name="Cancel"), lambda: studio.state("genair") == "cancelled", "it is cancelled again")
 
     (other,) = studio.job("id").runs
     visit(page, f"{studio.url}/training?dataset={DATASET}&runs={run},{other}")

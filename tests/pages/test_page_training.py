@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import streamlit as st
 from sqlalchemy import Engine, event, select, update
 from streamlit.testing.v1 import AppTest
 
@@ -197,25 +198,37 @@ def test_a_failed_run_says_why(jobs_app: OpenPage, filled_copy: Workspace, fille
     assert "a shortcut from the items to the state" in said(shown)
 
 
+ESTIMATE = verbs.Estimate(
+    device="cpu",
+    trainable_parameters=1234,
+    efficiency={"length": 200, "session": 2_000_000_000, "table": 0},
+    seconds_per_epoch=1.5,
+    validation_seconds=0.5,
+    memory_mb=900.0,
+    epochs=200,
+    how="Measured here.",
+)
+
+
+def test_an_estimate_asked_of_a_run_that_a_newer_one_ended_is_measured(
+    jobs_app: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verbs, "estimate", lambda *_: ESTIMATE)
+    shown = choose(jobs_app("training", dataset=DATASET), method="id")
+    with monkeypatch.context() as ended:
+        ended.setattr(verbs, "check", lambda *_: st.stop())
+        assert not shown.button(key="train_estimate").click().run().metric
+    assert "Trainable parameters" in [metric.label for metric in check(shown.run()).metric]
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_an_estimate_goes_with_the_job(
     jobs_app: OpenPage, filled_copy: Workspace, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    found = verbs.Estimate(
-        device="cpu",
-        trainable_parameters=1234,
-        efficiency={"length": 200, "session": 2_000_000_000, "table": 0},
-        seconds_per_epoch=1.5,
-        validation_seconds=0.5,
-        memory_mb=900.0,
-        epochs=200,
-        how="Measured here.",
-    )
-
     def measured(*_: Any) -> verbs.Estimate:
         if fails:
             raise InputError("More memory than is free.")
-        return found
+        return ESTIMATE
 
     monkeypatch.setattr(verbs, "estimate", measured)
     monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
@@ -229,7 +242,7 @@ def test_an_estimate_goes_with_the_job(
         assert figures["All epochs, at most"] == "6 min 40 s" and "Measured here." in said(shown)
     check(shown.button(key="train_launch").click().run())
     (job,) = jobs.jobs(filled_copy, jobs.JobsRequest()).jobs
-    assert job.estimate == (None if fails else found.model_dump())
+    assert job.estimate == (None if fails else ESTIMATE.model_dump())
 
 
 def test_a_queued_run_says_what_its_preset_means(jobs_app: OpenPage, filled_copy: Workspace) -> None:
