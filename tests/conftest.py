@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -21,6 +22,7 @@ pytest_plugins = [
     "tests.workspaces",
 ]
 
+gc.set_threshold(20_000, 20, 20)  # with torch loaded, looking for garbage every 700 objects is a tenth of these tests' time
 settings.register_profile("timeless", deadline=None)  # tests assert no times: the machine may be busy
 settings.load_profile("timeless")
 

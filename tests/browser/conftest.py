@@ -89,9 +89,8 @@ def press(button: Locator, condition: Callable[[], bool], what: str, within: flo
     end = time.monotonic() + within
     while not condition():
         assert time.monotonic() < end, what
-        with suppress(Error):
+        with suppress(Error, AssertionError):
             button.click(timeout=2000)
-        with suppress(AssertionError):
             until(condition, what, within=10.0)
 
 

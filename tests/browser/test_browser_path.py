@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import until
 from tests.workspaces import HOSTILE_ID, HOSTILE_TITLE, FilledWorkspace
 
 pytestmark = pytest.mark.browser
@@ -51,8 +52,12 @@ def test_from_home_to_recommendations_and_archetypes(page: Page, app_url: str) -
     heads = [page.get_by_role("strong").filter(has_text=model).first for model in ("demo-llama", "demo-qwen")]
     for head in heads:
         expect(head).to_be_visible()
-    left, right = (head.bounding_box() for head in heads)
-    assert left and right and left["y"] == right["y"] and left["x"] < right["x"]
+
+    def beside() -> bool:
+        left, right = (head.bounding_box() for head in heads)
+        return bool(left and right and left["y"] == right["y"] and left["x"] < right["x"])
+
+    until(beside, "the two models' texts do not stand side by side", within=30.0)
 
 
 def test_a_click_on_a_row_chooses_the_item(page: Page, app_url: str) -> None:

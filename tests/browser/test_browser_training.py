@@ -10,17 +10,20 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, TimeoutError, expect
 
 from genair_engine import jobs, verbs
+from genair_engine.jobs.worker import Worker
 from genair_engine.settings import Settings
 from genair_engine.store.tables import RunRow
 from genair_engine.workspace import Workspace
 from tests.browser.conftest import end_worker, press, serving, until
 from tests.browser.test_browser_path import settled
+from tests.jobs.conftest import Scripted
 from tests.workspaces import DATASET, FilledWorkspace
 
 pytestmark = pytest.mark.browser
@@ -66,6 +69,17 @@ def studio(filled_workspace: FilledWorkspace, tmp_path: Path, monkeypatch: pytes
         for worker in jobs.jobs(workspace, jobs.JobsRequest()).workers:
             end_worker(worker.pid)
         workspace.close()
+
+
+@pytest.fixture
+def worker(studio: Studio) -> Iterator[Worker]:
+    """A worker in this process with a run that goes on and computes nothing."""
+    jobs.submit(studio.workspace, "train", verbs.TrainRequest(dataset=DATASET, method="id", device="cpu"))
+    one = Worker(studio.workspace, Scripted("sleep 1000"), slots=1)
+    one.lease = timedelta(hours=1)
+    one.tick()
+    yield one
+    one._leave()
 
 
 def visit(page: Page, address: str) -> None:
@@ -163,16 +177,14 @@ def test_two_runs_from_the_form_to_their_comparison(studio: Studio, page: Page) 
 
 
 def test_a_link_to_runs_keeps_its_choice_while_another_one_trains(
-    studio: Studio, filled_workspace: FilledWorkspace, browser: Browser
+    studio: Studio, worker: Worker, filled_workspace: FilledWorkspace, browser: Browser
 ) -> None:
     with studio.workspace.session() as session:  # enough of them to keep a browser busy between two polls
         template = session.get(RunRow, filled_workspace.run)
         columns = {column.key: getattr(template, column.key) for column in RunRow.__mapper__.column_attrs}
         session.add_all([RunRow(**columns | {"id": f"copied-run-{number}"}) for number in range(10)])
-    endless = {"dim": 16, "layers": 1, "max_len": 20, "epochs": NEVER_ENDING, "patience": NEVER_ENDING, "device": "cpu"}
-    jobs.submit(studio.workspace, "train", verbs.TrainRequest(dataset=DATASET, method="id", **endless))
     address = f"{studio.url}/training?dataset={DATASET}&runs=copied-run-1,copied-run-3"
-    tabs = [browser.new_context().new_page() for _ in range(4)]
+    tabs = [browser.new_context().new_page() for _ in range(3)]
     for tab in tabs:
         tab.goto(address, timeout=1000 * WITHIN)
     for tab in tabs:
@@ -184,7 +196,7 @@ def test_a_link_to_runs_keeps_its_choice_while_another_one_trains(
         assert tab.url == address
 
     jobs.cancel(studio.workspace, studio.job("id").job)
-    until(lambda: studio.state("id") == "cancelled", "the run is cancelled")
+    until(lambda: worker.tick() or studio.state("id") == "cancelled", "the run is cancelled")
     verbs.delete_dataset(studio.workspace, verbs.DeleteRequest(dataset=DATASET))  # under the page that polls
     expect(tabs[0].get_by_text("There is no dataset", exact=False).first).to_be_visible(timeout=1000 * WITHIN)
     for tab in tabs:

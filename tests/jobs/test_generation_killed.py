@@ -12,8 +12,8 @@ from genair_engine.store import artifacts
 from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
 from tests.jobs.conftest import after, kill, process_of, state
 
-ITEMS = 150
-SLOWLY = after("from genair_engine.verbs import run_generation; run_generation.SAVE_EVERY = 8")
+ITEMS = 80
+SLOWLY = after("from genair_engine.verbs import run_generation; run_generation.SAVE_EVERY = 4")
 """Its processes save often, so that there is something to go on with."""
 
 

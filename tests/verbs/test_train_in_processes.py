@@ -14,6 +14,7 @@ from genair_engine import verbs
 from genair_engine.settings import Settings
 from genair_engine.store.tables import RunEpochRow
 from genair_engine.workspace import Workspace
+from tests.verbs_workspaces import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = (
@@ -54,23 +55,19 @@ def killed_after(epoch, environment):
 
 
 def test_a_run_killed_twice_ends_with_the_metrics_of_an_uninterrupted_one(imported, environment, source, tmp_path):
-    whole_folder = str(tmp_path / "uninterrupted")
-    other = Workspace.open(Settings(workspace=whole_folder, database_url=None))
+    other = Workspace.open(Settings(workspace=tmp_path / "uninterrupted", database_url=None, threads=1))
     verbs.import_dataset(other, verbs.ImportRequest(path=source, name="shop"))
+    whole = verbs.train(other, verbs.TrainRequest(dataset="shop", method="id", **SMALL | {"epochs": 60, "patience": 60}))
 
-    def finish(environment):
-        command = [sys.executable, "-m", "genair_engine", *LONG]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
-        return json.loads(done.stdout), done.stderr
-
-    whole, _ = finish(environment | {"GENAIR_WORKSPACE": whole_folder})
     killed_after(3, environment)
     resumed = killed_after(20, environment)
     assert "epoch 1:" not in "".join(resumed)
-    last, told = finish(environment)
+    command = [sys.executable, "-m", "genair_engine", *LONG]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    last, told = json.loads(done.stdout), done.stderr
     assert "epoch 19:" not in told and "epoch 60:" in told
-    assert last["metrics"] == whole["metrics"]
-    assert (last["epochs"], last["best_epoch"]) == (60, whole["best_epoch"])
+    assert last["metrics"] == whole.metrics
+    assert (last["epochs"], last["best_epoch"]) == (60, whole.best_epoch)
     assert curves(imported) == curves(other) and len(curves(imported)) == 60
     other.close()
     assert [run.state for run in verbs.workspace_state(imported).datasets[0].runs] == ["done"]
