@@ -34,6 +34,12 @@ def check(app: AppTest) -> AppTest:
     return app
 
 
+def said(app: AppTest) -> str:
+    """What the page says, a line a text, as a reader sees it."""
+    texts = [*app.text, *app.caption, *app.markdown, *app.subheader, *app.warning, *app.error]
+    return "\n".join(element.value for element in texts).replace("\\", "").replace("\u2060", "")
+
+
 @pytest.fixture(autouse=True)
 def main_module() -> Iterator[None]:
     """AppTest makes the page's script the process's `__main__`; processes that later tests spawn would run it again."""

@@ -15,15 +15,10 @@ from app.ui import pictures
 from genair_engine import jobs, verbs
 from genair_engine.verbs.spaces import Space
 from genair_engine.workspace import Workspace
-from tests.pages.conftest import OpenPage, check
+from tests.pages.conftest import OpenPage, check, said
 from tests.workspaces import DATASET, HOSTILE_ID, FilledWorkspace
 
 RESAMPLES = 200
-
-
-def said(shown: AppTest) -> str:
-    texts = [*shown.text, *shown.caption, *shown.markdown, *shown.subheader, *shown.warning]
-    return "\n".join(element.value for element in texts).replace("\\", "").replace("\u2060", "")
 
 
 def charts(shown: AppTest) -> dict[str, dict[str, Any]]:
