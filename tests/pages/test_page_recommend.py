@@ -116,6 +116,22 @@ def test_a_new_item_is_written_and_ranked(app: OpenPage, filled_workspace: Fille
     assert again.dataframe[0].value.equals(placed)
 
 
+def test_a_link_to_a_new_item_keeps_that_it_was_read(app: OpenPage) -> None:
+    """Also where the field, just gone, sends its text once more, as a browser does on a busy machine."""
+    shown = app("recommend", dataset="workshop", view="new")
+    check(shown.text_area(key="new_item_text").set_value(METADATA).run())
+    shown = check(shown.button(key="new_item_read").click().run())
+    gone = [one for one in shown._tree.get_widget_states().widgets if one.id == shown.text_area(key="new_item_text").id]
+    shown = check(shown.segmented_control(key="view_view").set_value("audience").run())
+    late = shown._tree.get_widget_states()
+    late.widgets.extend(gone)
+    assert check(shown._run(late)).query_params["read"] == "1"
+    shown = check(shown.segmented_control(key="view_view").set_value("new").run())
+    assert shown.dataframe
+    assert "read" not in check(shown.text_area(key="new_item_text").set_value("title: Other").run()).query_params
+    assert check(shown.text_area(key="new_item_text").set_value(METADATA).run()).query_params["read"] == "1"
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", "x" * 25_000, "asin: B0007"])
 def test_absurd_metadata_is_refused(app: OpenPage, text: str) -> None:
     shown = app("recommend", dataset="workshop", view="new")

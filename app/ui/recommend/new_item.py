@@ -80,11 +80,11 @@ def _form(dataset: str) -> str:
     if key not in st.session_state:
         st.session_state[key] = state.recall("item_text", dataset) or st.session_state.get(kept, "")
 
-    def changed() -> None:
-        given = st.session_state[key]
+    def changed() -> None:  # also called without a change: a field that has just gone may send its text once more
+        given, was_read = st.session_state[key], _asked(dataset)
         st.session_state[kept] = given
         state.keep("item_text", given if len(given) <= LONGEST_IN_LINK else "", dataset)
-        state.keep("read", "", dataset)
+        state.keep("read", "1" if given == was_read != "" and len(given) <= LONGEST_IN_LINK else "", dataset)
 
     def read() -> None:
         changed()
