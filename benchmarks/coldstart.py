@@ -21,8 +21,9 @@ from benchmarks.data import MOVIELENS, SCIENTIFIC
 from genair_engine import verbs
 from genair_engine.settings import Settings
 from genair_engine.store.runs import find_representation
-from genair_engine.verbs import run_coldstart, states
-from genair_engine.verbs.trained import load_representation
+from genair_engine.verbs.evaluation import hidden_items
+from genair_engine.verbs.representations import catalogue_states as states
+from genair_engine.verbs.training.load import load_representation
 from genair_engine.workspace import Workspace
 
 DATASETS = {"scientific": SCIENTIFIC, "ml": MOVIELENS}
@@ -94,7 +95,7 @@ def embed_once(workspace: Workspace, dataset: str, representation: str, stored: 
         return {part: rows @ basis.components + basis.mean for (part, basis), rows in parts}
 
     read = functools.cache(again if stored else lambda: states.catalogue_states(workspace, owner, row))
-    run_coldstart.catalogue_states = lambda *_: read()
+    hidden_items.catalogue_states = lambda *_: read()
 
 
 def representation_of(workspace: Workspace, dataset: str) -> str:

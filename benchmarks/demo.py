@@ -22,7 +22,7 @@ from genair_engine.store import artifacts
 from genair_engine.store.keys import new_id
 from genair_engine.store.runs import find_representation
 from genair_engine.store.tables import RepresentationRow
-from genair_engine.verbs.demo import TRAINING
+from genair_engine.verbs.system.demo import TRAINING
 from genair_engine.workspace import Workspace
 
 PARTS = ("first-run", "quality")

@@ -32,7 +32,7 @@ from genair_engine.catalog.synthetic import synthetic_dataset
 from genair_engine.settings import REPOSITORY, Settings
 from genair_engine.store import artifacts
 from genair_engine.store.tables import RepresentationRow
-from genair_engine.verbs.analyse import measure
+from genair_engine.verbs.analysis.analyse import measure
 from genair_engine.workspace import Workspace
 
 NAMES = ("vectors-a", "vectors-b", "vectors-c")

@@ -20,7 +20,7 @@ from genair_engine.methods.config import ModelConfig
 from genair_engine.methods.recommender import TableScorer
 from genair_engine.methods.registry import build_recommender
 from genair_engine.settings import Settings
-from genair_engine.verbs.reasons import leave_one_out
+from genair_engine.verbs.recommending.reasons import leave_one_out
 from genair_engine.workspace import Workspace
 
 ITEMS = 60_000

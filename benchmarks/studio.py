@@ -27,7 +27,7 @@ from genair_engine.settings import Settings
 from genair_engine.store import artifacts
 from genair_engine.store.scorecards import keep_scorecard, state_of_set
 from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, ScorecardRow
-from genair_engine.verbs.scored_items import _vocabulary_name
+from genair_engine.verbs.texts.scored_items import _vocabulary_name
 from genair_engine.workspace import Workspace
 
 ENTRY = Path(__file__).resolve().parents[1] / "app" / "Home.py"

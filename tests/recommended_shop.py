@@ -19,7 +19,8 @@ from genair_engine import verbs
 from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.settings import Settings
 from genair_engine.store.tables import ArchetypeRow
-from genair_engine.verbs import reading, states
+from genair_engine.verbs.representations import catalogue_states as states
+from genair_engine.verbs.representations import unseen as reading
 from genair_engine.workspace import Workspace
 from tests import conftest
 from tests.verbs_workspaces import SHORT, SMALL

@@ -7,7 +7,7 @@ from contextlib import suppress
 from genair_engine.errors import ModelError
 from genair_engine.jobs.queue import submit
 from genair_engine.store import jobs as rows
-from genair_engine.verbs.demo import DemoRequest
+from genair_engine.verbs.system.demo import DemoRequest
 from genair_engine.workspace import Workspace
 
 

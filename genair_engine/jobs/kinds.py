@@ -13,14 +13,14 @@ from pydantic import BaseModel, ValidationError
 from genair_engine import verbs
 from genair_engine.errors import InputError
 from genair_engine.store import runs as rows
-from genair_engine.verbs import checks
 from genair_engine.verbs.base import is_positional
-from genair_engine.verbs.coldstart import check_coldstart
-from genair_engine.verbs.datasets import import_result, refuse_taken
-from genair_engine.verbs.demo import check_demo
-from genair_engine.verbs.prompts import find_prompt
-from genair_engine.verbs.representations import represent_result
-from genair_engine.verbs.runs import run_result
+from genair_engine.verbs.datasets.imports import import_result, refuse_taken
+from genair_engine.verbs.evaluation.coldstart import check_coldstart
+from genair_engine.verbs.representations.represent import represent_result
+from genair_engine.verbs.system.demo import check_demo
+from genair_engine.verbs.texts.prompts import find_prompt
+from genair_engine.verbs.training import checks
+from genair_engine.verbs.training.runs import run_result
 from genair_engine.workspace import Workspace
 
 
@@ -68,11 +68,11 @@ def _can_train(workspace: Workspace, request: verbs.TrainRequest) -> None:
 
 
 def _can_sweep(workspace: Workspace, request: verbs.SweepRequest) -> None:
-    from genair_engine.verbs import run_sweep  # torch, which nobody else waits for
+    from genair_engine.verbs.training import grid  # torch, which nobody else waits for
 
     _dataset_exists(workspace, request)
     if not (request.trials or request.search):
-        run_sweep.check(workspace, request)
+        grid.check(workspace, request)
 
 
 def _can_evaluate(workspace: Workspace, request: verbs.EvaluateRequest) -> None:

@@ -9,7 +9,7 @@ from genair_engine.archetypes.diff import word_diff
 from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
 from genair_engine.archetypes.sources import SERVER_PREFIX
 from genair_engine.methods.config import METHOD_FACTS, MethodFacts
-from genair_engine.verbs.analyse import (
+from genair_engine.verbs.analysis.analyse import (
     AnalyseRequest,
     AnalyseResult,
     GroupSpread,
@@ -17,17 +17,10 @@ from genair_engine.verbs.analyse import (
     analyse,
     stored_spread,
 )
-from genair_engine.verbs.archetypes import FailedItem, GenerateRequest, GenerateResult, generate
-from genair_engine.verbs.audience import (
-    AudienceItem,
-    AudienceRequest,
-    AudienceResult,
-    audience,
-    find_audience,
-    load_audience_space,
-)
+from genair_engine.verbs.analysis.project import Picture, ProjectRequest, ProjectResult, aligned, project, stored_picture
+from genair_engine.verbs.analysis.spaces import Space, find_space, item_facts, spaces
 from genair_engine.verbs.base import Progress, Request, Result
-from genair_engine.verbs.browse import (
+from genair_engine.verbs.datasets.browse import (
     ArchetypeText,
     DatasetState,
     FailedArchetype,
@@ -44,11 +37,7 @@ from genair_engine.verbs.browse import (
     search,
     workspace_state,
 )
-from genair_engine.verbs.checks import check
-from genair_engine.verbs.coldstart import ColdStartRequest, ColdStartResult, ColdStartRow, coldstart
-from genair_engine.verbs.compare import CompareRequest, CompareResult, compare
-from genair_engine.verbs.curves import Epoch, WatchedRun, run_epochs, watched_runs
-from genair_engine.verbs.datasets import (
+from genair_engine.verbs.datasets.imports import (
     DatasetsRequest,
     DatasetsResult,
     DeleteRequest,
@@ -62,18 +51,60 @@ from genair_engine.verbs.datasets import (
     import_dataset,
     report,
 )
-from genair_engine.verbs.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
-from genair_engine.verbs.doctor import DoctorRequest, DoctorResult, doctor
-from genair_engine.verbs.embed import EmbedRequest, EmbedResult, embed
-from genair_engine.verbs.estimate import Estimate, estimate
-from genair_engine.verbs.export import ExportRequest, ExportResult, export
-from genair_engine.verbs.generation_estimate import GenerationEstimate, generation_estimate
-from genair_engine.verbs.index import IndexRequest, IndexResult, index
-from genair_engine.verbs.metadata import read_metadata
-from genair_engine.verbs.new_items import NewItemResult, Placement, RealSession, load_item_space, new_item, place_item
-from genair_engine.verbs.pins import Pin, PinRequest, PinResult, pin
-from genair_engine.verbs.project import Picture, ProjectRequest, ProjectResult, aligned, project, stored_picture
-from genair_engine.verbs.prompts import (
+from genair_engine.verbs.datasets.metadata import read_metadata
+from genair_engine.verbs.evaluation.coldstart import ColdStartRequest, ColdStartResult, ColdStartRow, coldstart
+from genair_engine.verbs.evaluation.compare import CompareRequest, CompareResult, compare
+from genair_engine.verbs.recommending.audience import (
+    AudienceItem,
+    AudienceRequest,
+    AudienceResult,
+    audience,
+    find_audience,
+    load_audience_space,
+)
+from genair_engine.verbs.recommending.export import ExportRequest, ExportResult, export
+from genair_engine.verbs.recommending.index import IndexRequest, IndexResult, index
+from genair_engine.verbs.recommending.new_items import (
+    NewItemResult,
+    Placement,
+    RealSession,
+    load_item_space,
+    new_item,
+    place_item,
+)
+from genair_engine.verbs.recommending.reasons import (
+    LIST_MEASURES,
+    ExplainRequest,
+    ExplainResult,
+    ListMeasures,
+    Reason,
+    SharedAudience,
+    explain,
+    explain_items,
+    measure_list,
+)
+from genair_engine.verbs.recommending.recommend import (
+    BatchRequest,
+    BatchResult,
+    RecommendedItem,
+    Recommenders,
+    RecommendRequest,
+    RecommendResult,
+    load_recommender,
+    recommend,
+)
+from genair_engine.verbs.recommending.sessions import HeldOutSession, held_out_session, some_user
+from genair_engine.verbs.recommending.what_if import READS_REPRESENTATION, ChangedSession, WhatIfRequest, WhatIfResult, what_if
+from genair_engine.verbs.recommending.written_items import NewArchetype, NewItemRequest, SkippedRun, WrittenItem, write_item
+from genair_engine.verbs.representations.represent import RepresentRequest, RepresentResult, represent
+from genair_engine.verbs.representations.unseen import Models
+from genair_engine.verbs.system.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
+from genair_engine.verbs.system.doctor import DoctorRequest, DoctorResult, doctor
+from genair_engine.verbs.texts.embed import EmbedRequest, EmbedResult, embed
+from genair_engine.verbs.texts.estimate import GenerationEstimate, generation_estimate
+from genair_engine.verbs.texts.generate import FailedItem, GenerateRequest, GenerateResult, generate
+from genair_engine.verbs.texts.pins import Pin, PinRequest, PinResult, pin
+from genair_engine.verbs.texts.prompts import (
     PromptRenderRequest,
     PromptRenderResult,
     PromptSaveRequest,
@@ -85,7 +116,7 @@ from genair_engine.verbs.prompts import (
     prompt_save,
     prompts,
 )
-from genair_engine.verbs.ratings import (
+from genair_engine.verbs.texts.ratings import (
     Rate,
     RateRequest,
     RateResult,
@@ -97,29 +128,7 @@ from genair_engine.verbs.ratings import (
     rate,
     ratings,
 )
-from genair_engine.verbs.reading import Models
-from genair_engine.verbs.reasons import (
-    LIST_MEASURES,
-    ExplainRequest,
-    ExplainResult,
-    ListMeasures,
-    Reason,
-    SharedAudience,
-    explain,
-    explain_items,
-    measure_list,
-)
-from genair_engine.verbs.recommendation import (
-    BatchRequest,
-    BatchResult,
-    RecommendedItem,
-    Recommenders,
-    RecommendRequest,
-    RecommendResult,
-    load_recommender,
-    recommend,
-)
-from genair_engine.verbs.regenerate import (
+from genair_engine.verbs.texts.regenerate import (
     RegenerateRequest,
     RegenerateResult,
     load_writer,
@@ -127,16 +136,14 @@ from genair_engine.verbs.regenerate import (
     regenerating,
     writers,
 )
-from genair_engine.verbs.representations import RepresentRequest, RepresentResult, represent
-from genair_engine.verbs.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
-from genair_engine.verbs.score import ScoreRequest, ScoreResult, SetScores, Summary, score
-from genair_engine.verbs.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, measured_sets, score_text
-from genair_engine.verbs.sessions import HeldOutSession, held_out_session, some_user
-from genair_engine.verbs.spaces import Space, find_space, item_facts, spaces
-from genair_engine.verbs.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
-from genair_engine.verbs.what_if import READS_REPRESENTATION, ChangedSession, WhatIfRequest, WhatIfResult, what_if
-from genair_engine.verbs.writer_choices import WriterChoices, WriterPreset, writer_choices
-from genair_engine.verbs.written_items import NewArchetype, NewItemRequest, SkippedRun, WrittenItem, write_item
+from genair_engine.verbs.texts.score import ScoreRequest, ScoreResult, SetScores, Summary, score
+from genair_engine.verbs.texts.scored_items import ItemScores, MarkedClaim, TextScores, item_scores, measured_sets, score_text
+from genair_engine.verbs.texts.writer_choices import WriterChoices, WriterPreset, writer_choices
+from genair_engine.verbs.training.checks import check
+from genair_engine.verbs.training.curves import Epoch, WatchedRun, run_epochs, watched_runs
+from genair_engine.verbs.training.estimate import Estimate, estimate
+from genair_engine.verbs.training.runs import EvaluateRequest, RunResult, TrainRequest, evaluate, protocol_in_words, train
+from genair_engine.verbs.training.sweep import SweepRequest, SweepResult, SweepRow, runs_of_grid, sweep
 
 __all__ = [
     "DEMO",

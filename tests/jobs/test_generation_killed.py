@@ -13,7 +13,7 @@ from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
 from tests.jobs.conftest import after, kill, process_of, state
 
 ITEMS = 80
-SLOWLY = after("from genair_engine.verbs import run_generation; run_generation.SAVE_EVERY = 4")
+SLOWLY = after("from genair_engine.verbs.texts import writing; writing.SAVE_EVERY = 4")
 """Its processes save often, so that there is something to go on with."""
 
 

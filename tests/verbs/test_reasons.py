@@ -12,7 +12,7 @@ from genair_engine.errors import InputError, NotFoundError
 from genair_engine.methods.config import ModelConfig
 from genair_engine.methods.recommender import TableScorer
 from genair_engine.methods.registry import build_recommender
-from genair_engine.verbs.reasons import MOST_EXPLAINED, leave_one_out
+from genair_engine.verbs.recommending.reasons import MOST_EXPLAINED, leave_one_out
 from tests.recommended_shop import TEXTS
 
 KINDS = ["states", "metadata", "texts", "id"]

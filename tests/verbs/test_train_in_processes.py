@@ -83,14 +83,14 @@ FAILING = """
 import os, sys
 from genair_engine import cli
 from genair_engine.errors import WorkspaceError
-from genair_engine.verbs import run_training
+from genair_engine.verbs.training import fitting
 
 def keep(workspace, run, trainer, record, progress):
     if record.epoch == 3:
         raise WorkspaceError("no space left on device")
     kept(workspace, run, trainer, record, progress)
 
-kept, run_training._keep_epoch = run_training._keep_epoch, keep
+kept, fitting._keep_epoch = fitting._keep_epoch, keep
 sys.exit(cli.main(sys.argv[1:]))
 """
 

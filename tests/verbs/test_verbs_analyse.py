@@ -12,8 +12,8 @@ from genair_engine.analysis.spectrum import entropy, gram, spectrum
 from genair_engine.analysis.spread import mean_cosine
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store import artifacts
-from genair_engine.verbs.analyse import measure
-from genair_engine.verbs.spaces import load_vectors
+from genair_engine.verbs.analysis.analyse import measure
+from genair_engine.verbs.analysis.spaces import load_vectors
 from tests.verbs_workspaces import SMALL
 
 

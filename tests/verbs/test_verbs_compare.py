@@ -8,7 +8,7 @@ from genair_engine import __version__, verbs
 from genair_engine.catalog.synthetic import synthetic_dataset, write_lcrec
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.runs import find_run
-from genair_engine.verbs.measure import RANKS, load_ranks
+from genair_engine.verbs.evaluation.measure import RANKS, load_ranks
 from tests.verbs_workspaces import SMALL
 
 

@@ -15,8 +15,8 @@ from genair_engine.archetypes.sources import find_model
 from genair_engine.cli import main
 from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.store.archetypes import find_set, states_by, texts_of_set
-from genair_engine.verbs import run_generation
-from genair_engine.verbs.archetypes import states_of
+from genair_engine.verbs.texts import writing
+from genair_engine.verbs.texts.generate import states_of
 from tests.verbs_workspaces import SHORT, SMALL
 
 TEXTS = {"b01": "Electricians who measure at home.", "b06": "Cleaners, and painters with care for their hands."}
@@ -123,7 +123,7 @@ def test_what_was_read_before_an_interruption_is_kept(imported, monkeypatch):
         if done:
             raise Killed
 
-    monkeypatch.setattr(run_generation, "SAVE_EVERY", 1)
+    monkeypatch.setattr(writing, "SAVE_EVERY", 1)
     request = verbs.EmbedRequest(dataset="shop", model="tiny-llama", text=TEXTS, device="cpu", batch_size=1)
     with pytest.raises(Killed):
         verbs.embed(imported, request, killed)

@@ -13,7 +13,9 @@ from genair_engine.errors import InputError
 from genair_engine.settings import REPOSITORY
 from tests.verbs_workspaces import SMALL
 
-estimating = importlib.import_module("genair_engine.verbs.estimate")  # the package's attribute of this name is the verb
+estimating = importlib.import_module(
+    "genair_engine.verbs.training.estimate"
+)  # the attribute is the verb
 
 
 def test_an_estimate_is_what_the_run_then_is(represented):
@@ -73,5 +75,5 @@ def test_runs_of_a_grid():
 
 
 def test_checks_need_no_torch():
-    code = "import sys; from genair_engine.verbs import checks; assert 'torch' not in sys.modules"
+    code = "import sys; from genair_engine.verbs.training import checks; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, timeout=120)

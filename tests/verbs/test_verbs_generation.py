@@ -17,8 +17,8 @@ from genair_engine.store import artifacts
 from genair_engine.store.archetypes import failures_of_set, find_set
 from genair_engine.store.keys import archetype_key
 from genair_engine.store.tables import ArchetypeRow
-from genair_engine.verbs import run_generation
-from genair_engine.verbs.archetypes import states_of
+from genair_engine.verbs.texts import writing
+from genair_engine.verbs.texts.generate import states_of
 from tests.tiny_language_models import save_model
 from tests.verbs_workspaces import SHORT
 
@@ -120,8 +120,8 @@ class Killed(BaseException):
 
 def test_states_without_texts_are_written_again_and_once(imported, monkeypatch):
     """Killed between an artifact and its rows."""
-    monkeypatch.setattr(run_generation, "SAVE_EVERY", 4)
-    settle = run_generation.settle_failures
+    monkeypatch.setattr(writing, "SAVE_EVERY", 4)
+    settle = writing.settle_failures
     calls = []
 
     def killed(*arguments):
@@ -131,7 +131,7 @@ def test_states_without_texts_are_written_again_and_once(imported, monkeypatch):
         settle(*arguments)
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(run_generation, "settle_failures", killed)
+        patched.setattr(writing, "settle_failures", killed)
         generate(imported, batch_size=2)
     found = generate(imported, batch_size=3)
     assert 6 <= found.written < 12 and found.items == 12
@@ -159,7 +159,7 @@ def test_what_is_finished_is_kept_whatever_ends_it(imported, monkeypatch, error)
 
 
 def test_progress_is_saved_work_however_slow_a_model_is(imported, monkeypatch):
-    monkeypatch.setattr(run_generation, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(writing, "SAVE_SECONDS", 0.0)
     told = []
     request = verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, device="cpu", batch_size=2)
     verbs.generate(imported, request, lambda done, total, what: told.append((done, len(written(imported)), what)))
@@ -172,7 +172,7 @@ def test_progress_is_saved_work_however_slow_a_model_is(imported, monkeypatch):
     [(0.4, "0 s"), (89, "89 s"), (100, "2 min"), (45 * 60, "45 min"), (3 * 3600 + 1250, "3 h 21 min"), (4e6, "1,111 h 7 min")],
 )
 def test_durations_in_words(seconds, words):
-    assert run_generation.duration(seconds) == words
+    assert writing.duration(seconds) == words
 
 
 def test_a_set_is_the_same_set_whatever_it_is_written_on(imported):

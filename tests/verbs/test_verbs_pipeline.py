@@ -9,10 +9,11 @@ from genair_engine.errors import InputError, ModelError, NonFiniteError, NotFoun
 from genair_engine.store import artifacts
 from genair_engine.store.runs import find_run
 from genair_engine.store.tables import RunEpochRow
-from genair_engine.verbs import run_generation, run_training
-from genair_engine.verbs.archetypes import states_of
-from genair_engine.verbs.run_generation import item_seed
-from genair_engine.verbs.runs import run_result
+from genair_engine.verbs.texts import writing
+from genair_engine.verbs.texts.generate import states_of
+from genair_engine.verbs.texts.writing import item_seed
+from genair_engine.verbs.training import fitting
+from genair_engine.verbs.training.runs import run_result
 from tests.verbs_workspaces import SHORT, SMALL
 
 
@@ -53,7 +54,7 @@ def test_an_unknown_column_field_is_refused(workspace, source):
 
 
 def test_generation_goes_on_where_it_stopped(imported, monkeypatch):
-    monkeypatch.setattr(run_generation, "SAVE_EVERY", 3)
+    monkeypatch.setattr(writing, "SAVE_EVERY", 3)
 
     class Interrupted(Exception):
         pass
@@ -287,15 +288,15 @@ def test_a_run_that_was_finished_meanwhile_is_left_alone(represented, monkeypatc
     """Another process may finish a run after it was found unfinished, and before its lock is ours."""
     workspace, representation = represented
     stopped, request = interrupted_run(workspace, representation)
-    real = run_training.rows.runs_of_key
+    real = fitting.rows.runs_of_key
 
     def overtaken(session, *arguments):
         found = real(session, *arguments)
-        monkeypatch.setattr(run_training.rows, "runs_of_key", real)
+        monkeypatch.setattr(fitting.rows, "runs_of_key", real)
         assert verbs.train(workspace, request).run == stopped
         return found
 
-    monkeypatch.setattr(run_training.rows, "runs_of_key", overtaken)
+    monkeypatch.setattr(fitting.rows, "runs_of_key", overtaken)
     ours = verbs.train(workspace, request)
     assert ours.run != stopped and ours.state == "done"
     finished = run_result(workspace, stopped)
@@ -305,7 +306,7 @@ def test_a_run_that_was_finished_meanwhile_is_left_alone(represented, monkeypatc
 def test_the_row_of_the_last_epoch_is_not_lost(represented, monkeypatch):
     """Killed between the last epoch's checkpoint and its row: there is no later epoch that would write it."""
     workspace, representation = represented
-    merge = run_training._merge_epochs
+    merge = fitting._merge_epochs
 
     def killed(session, run, records):
         if records[-1].epoch == SMALL["epochs"]:
@@ -313,7 +314,7 @@ def test_the_row_of_the_last_epoch_is_not_lost(represented, monkeypatch):
         merge(session, run, records)
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(run_training, "_merge_epochs", killed)
+        patched.setattr(fitting, "_merge_epochs", killed)
         train(workspace, representation)
     result = train(workspace, representation)
     (run,) = verbs.workspace_state(workspace).datasets[0].runs
@@ -379,7 +380,7 @@ def test_an_encoder_embeds_metadata_and_texts(imported, monkeypatch):
             assert len(texts) == len(names)
             return np.array([[text.lower().count(letter) for letter in "aeiou"] for text in texts], dtype=np.float32)
 
-    from genair_engine.verbs import states
+    from genair_engine.verbs.representations import catalogue_states as states
 
     monkeypatch.setattr(states, "ENCODE_CHUNK", 5)
     monkeypatch.setattr(states, "load_encoder", lambda source: Letters())
@@ -413,7 +414,7 @@ def test_the_columns_that_a_run_uses(represented):
     """`without` leaves out exactly a part's columns, whatever stands beside it; `scaling` levels what is left."""
     from genair_engine.store.runs import find_representation
     from genair_engine.training.config import TrainingConfig
-    from genair_engine.verbs.trained import load_vectors
+    from genair_engine.verbs.training.load import load_vectors
 
     workspace, representation = represented
     with workspace.reading() as session:

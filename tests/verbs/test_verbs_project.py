@@ -9,7 +9,7 @@ from genair_engine import verbs
 from genair_engine.analysis import projection
 from genair_engine.errors import InputError
 from genair_engine.pca import principal_axes
-from genair_engine.verbs.spaces import load_vectors
+from genair_engine.verbs.analysis.spaces import load_vectors
 from tests.verbs_workspaces import SMALL
 
 

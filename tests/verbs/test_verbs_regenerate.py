@@ -17,7 +17,7 @@ from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.store import artifacts
 from genair_engine.store.archetypes import find_set, list_sets, settle_failures
 from genair_engine.store.tables import ArchetypeSetRow
-from genair_engine.verbs.archetypes import states_of
+from genair_engine.verbs.texts.generate import states_of
 from tests.verbs_workspaces import SHORT
 
 

@@ -14,10 +14,10 @@ from genair_engine.store.jobs import Offer, claim, clock
 from genair_engine.store.runs import find_representation, find_run
 from genair_engine.store.tables import DatasetRow, JobRow, RepresentationRow, RunRow
 from genair_engine.training.config import TrainingConfig
-from genair_engine.verbs import run_training
-from genair_engine.verbs.measure import RANKS, load_ranks
-from genair_engine.verbs.run_training import Job
-from genair_engine.verbs.runs import run_result
+from genair_engine.verbs.evaluation.measure import RANKS, load_ranks
+from genair_engine.verbs.training import fitting
+from genair_engine.verbs.training.fitting import Job
+from genair_engine.verbs.training.runs import run_result
 from tests.verbs_workspaces import SMALL
 
 
@@ -93,7 +93,7 @@ def test_a_gpu_that_is_too_small_is_no_defect(imported, monkeypatch):
     def full(*_arguments):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1.00 GiB")
 
-    monkeypatch.setattr(run_training.Trainer, "fit", full)
+    monkeypatch.setattr(fitting.Trainer, "fit", full)
     with pytest.raises(
         ModelError, match=r"\(CUDA out of memory. Tried to allocate 2.00 GiB\). Lower the batch size \(now 4\)"
     ):
@@ -165,7 +165,7 @@ def test_the_key_of_a_run_holds_all_that_its_result_depends_on(monkeypatch):
         {"dim": 64},
     ]
     keys = [key(), *(key(**change) for change in changed)]
-    monkeypatch.setattr(run_training, "__version__", "0.0.0")
+    monkeypatch.setattr(fitting, "__version__", "0.0.0")
     assert len({*keys, key()}) == len(changed) + 2
     monkeypatch.undo()
     assert key() == keys[0]

@@ -9,7 +9,7 @@ from genair_engine import verbs
 from genair_engine.cli import main
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store import artifacts
-from genair_engine.verbs import scored_items
+from genair_engine.verbs.texts import scored_items
 from tests.verbs_workspaces import SHORT
 
 score_module = sys.modules[verbs.score.__module__]  # the package has the verb under the module's name

@@ -13,7 +13,7 @@ from genair_engine.archetypes.sources import find_model
 from genair_engine.errors import InputError, ModelError
 from genair_engine.store.archetypes import failures_of_set, find_set
 from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
-from genair_engine.verbs.regenerate import RegenerateResult, load_writer, regenerating
+from genair_engine.verbs.texts.regenerate import RegenerateResult, load_writer, regenerating
 from tests.openai_server import KEY, OpenAIServer, status
 from tests.verbs_workspaces import SMALL
 

@@ -15,7 +15,7 @@ from genair_engine.errors import InputError, NotFoundError, WorkspaceError
 from genair_engine.serving import indexing
 from genair_engine.serving.bundle import load_bundle
 from genair_engine.store.tables import RunRow
-from genair_engine.verbs.recommender import Recommender
+from genair_engine.verbs.recommending.recommender import Recommender
 from tests.verbs_workspaces import SMALL
 
 CAPTURED = {"capture_output": True, "text": True, "timeout": 120}

@@ -13,10 +13,10 @@ from genair_engine import verbs
 from genair_engine.errors import InputError, NonFiniteError, WorkspaceError
 from genair_engine.methods.floors import FLOORS
 from genair_engine.store import artifacts, studies
-from genair_engine.verbs import hyperparameters, run_training
-from genair_engine.verbs.hyperparameters import Dimension, dimension
-from genair_engine.verbs.run_sweep import configurations
-from genair_engine.verbs.sweep import SweepRow
+from genair_engine.verbs.training import fitting, hyperparameters
+from genair_engine.verbs.training.grid import configurations
+from genair_engine.verbs.training.hyperparameters import Dimension, dimension
+from genair_engine.verbs.training.sweep import SweepRow
 from genair_engine.workspace import Workspace
 from tests.verbs_workspaces import SMALL
 
@@ -180,14 +180,14 @@ def test_the_same_configuration_twice_is_one_row(represented):
 
 
 def test_divergence_is_reported_in_its_row(imported, monkeypatch):
-    train = run_training.train
+    train = fitting.train
 
     def diverge(workspace, request, progress):
         if request.seed == 2:
             raise NonFiniteError("Training diverged in epoch 1")
         return train(workspace, request, progress)
 
-    monkeypatch.setattr(run_training, "train", diverge)
+    monkeypatch.setattr(fitting, "train", diverge)
     table = verbs.sweep(imported, request(method="id", seeds=[1, 2], losses=["ce", "bce"])).rows
     assert [row.seeds for row in table] == [[1], [1]] and not any(row.best for row in table)  # neither has all seeds
     row = verbs.sweep(imported, request(method="id", seeds=[1, 2])).rows[0]
@@ -199,14 +199,14 @@ def test_divergence_is_reported_in_its_row(imported, monkeypatch):
 
 def test_the_best_row_has_all_seeds(imported, monkeypatch):
     """A row that lost a seed may stand first, but is not called the best of the table."""
-    train = run_training.train
+    train = fitting.train
 
     def diverge(workspace, request, progress):
         if request.loss == "ce" and request.seed == 2:
             raise NonFiniteError("Training diverged in epoch 1")
         return train(workspace, request, progress)
 
-    monkeypatch.setattr(run_training, "train", diverge)
+    monkeypatch.setattr(fitting, "train", diverge)
     monkeypatch.setattr(SweepRow, "score", lambda row, part: float(row.loss == "ce"))
     first, second = verbs.sweep(imported, request(method="id", seeds=[1, 2], losses=["bce", "ce"])).rows
     assert (first.loss, first.seeds, first.best) == ("ce", [1], False)

@@ -8,7 +8,9 @@ from genair_engine.archetypes.representation import level_parts, part_scales
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store import artifacts
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
-from genair_engine.verbs import reading, representations, states
+from genair_engine.verbs.representations import catalogue_states as states
+from genair_engine.verbs.representations import represent as representations
+from genair_engine.verbs.representations import unseen as reading
 from tests.verbs_workspaces import SHORT, SMALL
 
 

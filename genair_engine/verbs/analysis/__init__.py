@@ -1,0 +1,1 @@
+"""The embedding space: spread, entropy, pictures."""

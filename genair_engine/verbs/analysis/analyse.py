@@ -1,0 +1,234 @@
+"""The verb `analyse`: how widely item vectors spread, by popularity group (the paper's figure 5 d, appendix B.5).
+
+What takes time are the spectra of the groups and of their bootstrap resamples. They are kept as an artifact, from which the
+entropy of any order follows at once; what was measured with the same options is not measured again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from genair_engine.analysis.spectrum import band, entropy, gram, resampled_spectra, spectrum
+from genair_engine.analysis.spread import isotropy, mean_cosine
+from genair_engine.catalog.dataset import POPULARITY_GROUPS, Dataset
+from genair_engine.store.keys import content_key
+from genair_engine.verbs.analysis import kept
+from genair_engine.verbs.analysis.kept import Arrays
+from genair_engine.verbs.analysis.spaces import Space, find_space, load_vectors, share_of
+from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.workspace import Workspace
+
+ALL = 0
+"""The group of all items, before the popularity groups 1…5."""
+
+Order = Annotated[float, Field(gt=0, le=100)]
+TOLD_EVERY = 10
+"""Resamples between two reports of progress."""
+
+
+class AnalyseRequest(Request):
+    """Measure how widely item vectors spread in each popularity group: entropy, effective rank, cosine, isotropy."""
+
+    spaces: list[str] = positional("runs or representations (ID:prefill for a part), separated by commas", min_length=1)
+    orders: list[Order] = Field([1.0], min_length=1, description="orders ρ of the entropy; 1 is the paper's")
+    resamples: int = Field(200, ge=0, le=10_000, description="bootstrap resamples a group for the bands; 0: no bands")
+    confidence: float = Field(0.95, gt=0, lt=1, description="confidence of the bands")
+    centre: bool = Field(False, description="take the mean of all items' vectors away first; the paper does not")
+    seed: int = Field(42, ge=0, description="seed of the resamples")
+
+    def key(self, space: str) -> str:
+        """Name of what is kept: orders and confidence follow from it."""
+        return content_key(["spread", 1, space, self.resamples, self.centre, self.seed])
+
+
+class Entropy(Record):
+    """Entropy of order ρ in nats with its bootstrap band; none where none was asked for."""
+
+    order: float
+    value: float
+    low: float | None
+    high: float | None
+
+
+class GroupSpread(Record):
+    """A group's spread. group: 0 all items, 1 the least popular fifth … 5 the most popular one.
+
+    least, most: training interactions of its items. bound: ln min(items, width), the largest entropy that there can be.
+    effective_rank: exp of the entropy of order 1: so many directions of equal strength have it. cosine: mean over all pairs of
+    items. isotropy: 0…1 (IsoScore). None where too few items are in the group.
+    """
+
+    group: int
+    items: int
+    least: int
+    most: int
+    bound: float | None
+    entropies: list[Entropy]
+    effective_rank: float | None
+    cosine: float | None
+    isotropy: float | None
+
+
+class SpaceSpread(Space):
+    """A space with the spread of its groups."""
+
+    items: int
+    groups: list[GroupSpread]
+
+
+class AnalyseResult(Result):
+    """spaces: in the order asked. centred, resamples, confidence, seed: how the numbers were obtained."""
+
+    orders: list[float]
+    resamples: int
+    confidence: float
+    centred: bool
+    seed: int
+    spaces: list[SpaceSpread]
+
+    def lines(self) -> list[str]:
+        said = []
+        for space in self.spaces:
+            said += [f"{space.space} on {space.dataset}: {space.what}, {space.items:,} items, {space.width} columns.", _HEADER]
+            said += [_line(group) for group in space.groups]
+            if space.deviations:
+                said.append(f"  Not as in the paper: {'; '.join(space.deviations)}.")
+        bands = (
+            f"{self.confidence:.0%} bands from {self.resamples} resamples (seed {self.seed})" if self.resamples else "no bands"
+        )
+        mean = "without their mean" if self.centred else "not centred, as in the paper"
+        return [*said, f"  Entropy in nats, of at most ln min(items, columns); vectors {mean}; {bands}."]
+
+
+_HEADER = "  group      items  taken        effective rank  cosine  isotropy  entropy"
+
+
+def _line(group: GroupSpread) -> str:
+    name = "all" if group.group == ALL else f"{group.group} of {POPULARITY_GROUPS}"
+    taken = f"{group.least:,}–{group.most:,}"
+
+    def number(value: float | None, form: str) -> str:
+        return "–" if value is None else format(value, form)
+
+    entropies = ", ".join(
+        f"{one.value:.3f}" + (f" [{one.low:.3f}, {one.high:.3f}]" if one.low is not None else "") + f" (ρ {one.order:g})"
+        for one in group.entropies
+    )
+    rank, cosine = number(group.effective_rank, ".1f"), number(group.cosine, ".3f")
+    return (
+        f"  {name:8} {group.items:7,}  {taken:11}  {rank:>14}  {cosine:>6}  {number(group.isotropy, '.4f'):>8}  "
+        f"{entropies or '–'}"
+    )
+
+
+def analyse(workspace: Workspace, request: AnalyseRequest, progress: Progress = silent) -> AnalyseResult:
+    """Measure what is not measured yet, and say it all. Raises NotFoundError, InputError, NonFiniteError."""
+    found = [find_space(workspace, name) for name in request.spaces]
+    for number, space in enumerate(found):
+        tell = share_of(progress, number, len(found), space)
+        if kept.load(workspace, space, request.key(space.space)) is None:
+            _keep(workspace, request, space, tell)
+        tell(1, 1, "measured")
+    return AnalyseResult(
+        orders=request.orders,
+        resamples=request.resamples,
+        confidence=request.confidence,
+        centred=request.centre,
+        seed=request.seed,
+        spaces=[one for one in (stored_spread(workspace, request, space) for space in found) if one is not None],
+    )
+
+
+def stored_spread(workspace: Workspace, request: AnalyseRequest, space: Space) -> SpaceSpread | None:
+    """The spread of a space as it was measured with these options; None where it was not yet. Takes milliseconds."""
+    stored = kept.load(workspace, space, request.key(space.space))
+    if stored is None:
+        return None
+    groups = [_group(request, stored, group) for group in range(POPULARITY_GROUPS + 1)]
+    shared = space.model_dump()
+    return SpaceSpread(**shared, items=groups[ALL].items, groups=[group for group in groups if group.items])
+
+
+def _group(request: AnalyseRequest, stored: Arrays, group: int) -> GroupSpread:
+    items, least, most, bound = (float(value) for value in stored["facts"][group])
+    shares = stored.get(f"shares.{group}")
+    entropies = []
+    if shares is not None:
+        resampled = stored.get(f"resampled.{group}")
+        for order in request.orders:
+            value = float(entropy(shares, order))
+            low, high = band(value, entropy(resampled, order), request.confidence) if resampled is not None else (None, None)
+            entropies.append(Entropy(order=order, value=value, low=low, high=high))
+    cosine, even = (float(value) for value in stored["angles"][group])
+    return GroupSpread(
+        group=group,
+        items=int(items),
+        least=int(least),
+        most=int(most),
+        bound=bound if items else None,
+        entropies=entropies,
+        effective_rank=None if shares is None else math.exp(float(entropy(shares))),
+        cosine=None if math.isnan(cosine) else cosine,
+        isotropy=None if math.isnan(even) else even,
+    )
+
+
+def _keep(workspace: Workspace, request: AnalyseRequest, space: Space, tell: Progress) -> None:
+    started = time.perf_counter()
+    loaded = load_vectors(workspace, space.space)
+    dataset = workspace.load_dataset(space.dataset)
+    vectors = loaded.vectors - loaded.vectors.mean(axis=0) if request.centre else loaded.vectors
+    arrays = measure(dataset, vectors, loaded.items, request.resamples, request.seed, tell)
+    about = request.model_dump(include={"resamples", "centre", "seed"}) | {"seconds": time.perf_counter() - started}
+    kept.save(workspace, space, request.key(space.space), arrays, about)
+
+
+def measure(
+    dataset: Dataset,
+    vectors: npt.NDArray[np.float32],
+    items: npt.NDArray[np.int64],
+    resamples: int,
+    seed: int,
+    tell: Progress = silent,
+) -> Arrays:
+    """Spectra, angles and counts of all items and of each popularity group.
+
+    vectors: [m, width]; items: [m] the item of each row. Returns, of group g (0: all): "shares.g" [r], "resampled.g"
+    [resamples, r] padded with zeros, and a row g of "angles" (mean cosine, isotropy; NaN where there is none) and of "facts"
+    (rows, least and most training interactions, ln min(rows, width)). A group of fewer than two rows, or of zeros, has no
+    shares.
+    """
+    groups, taken = dataset.popularity_group[items], dataset.popularity[items]
+    arrays: Arrays = {}
+    angles = np.full((POPULARITY_GROUPS + 1, 2), np.nan)
+    facts = np.zeros((POPULARITY_GROUPS + 1, 4))
+    steps = (POPULARITY_GROUPS + 1) * (resamples + 1)
+    for group in range(POPULARITY_GROUPS + 1):
+        chosen = slice(None) if group == ALL else groups == group
+        rows = vectors[chosen]
+        if len(rows):
+            counts = taken[chosen]
+            facts[group] = len(rows), counts.min(), counts.max(), math.log(min(rows.shape))
+        if len(rows) < 2 or not rows.any():
+            continue
+        of = "all items" if group == ALL else f"popularity group {group}"
+        tell(group * (resamples + 1), steps, f"spread of {of}")
+        matrix = gram(rows)
+        shares = spectrum(matrix)
+        arrays[f"shares.{group}"] = shares
+        angles[group] = [math.nan if value is None else value for value in (mean_cosine(rows), isotropy(rows, matrix))]
+        if resamples:
+            resampled = np.zeros((resamples, min(rows.shape)), dtype=np.float32)
+            random = np.random.default_rng([seed, group])
+            for number, found in enumerate(resampled_spectra(rows, resamples, random)):
+                resampled[number, : len(found)] = found
+                if (number + 1) % TOLD_EVERY == 0:
+                    tell(group * (resamples + 1) + number + 1, steps, f"resample {number + 1} of {of}")
+            arrays[f"resampled.{group}"] = resampled
+    return {**arrays, "angles": angles, "facts": facts}

@@ -1,0 +1,1 @@
+"""Importing, listing, browsing and deleting data sets."""

@@ -1,0 +1,158 @@
+"""How `coldstart` is done: fit the bases and train on the known items, add the hidden ones, rank (needs torch)."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from genair_engine import __version__
+from genair_engine.archetypes.representation import represent
+from genair_engine.devices import enough_memory, pick_device
+from genair_engine.evaluation.coldstart import Cases, ColdStart, by_chance, hide
+from genair_engine.evaluation.metrics import CUTOFFS, metrics
+from genair_engine.evaluation.protocol import Protocol, Scorer, evaluate, rank_targets
+from genair_engine.methods.floors import Content, Popularity
+from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.registry import build_recommender
+from genair_engine.store.tables import RepresentationRow
+from genair_engine.training.trainer import STOPPING_METRIC, EpochRecord, Trainer
+from genair_engine.verbs.base import Progress
+from genair_engine.verbs.evaluation.coldstart import ColdStartRequest, ColdStartResult, ColdStartRow
+from genair_engine.verbs.recommending.item_space import project
+from genair_engine.verbs.representations.catalogue_states import catalogue_states
+from genair_engine.verbs.texts.writing import item_labels
+from genair_engine.verbs.training.checks import check
+from genair_engine.verbs.training.load import as_trained_on
+from genair_engine.verbs.training.runs import deviations_with
+from genair_engine.workspace import Workspace
+
+Vectors = npt.NDArray[np.float32]
+
+
+def run(workspace: Workspace, request: ColdStartRequest, progress: Progress) -> ColdStartResult:
+    """`coldstart`, checked already."""
+    if workspace.settings.threads:
+        torch.set_num_threads(workspace.settings.threads)
+    owner, representation, config = check(workspace, request)
+    assert representation is not None  # the method needs one
+    dataset = workspace.load_dataset(request.dataset)
+    split = hide(dataset, request.share, request.hide_seed)
+    progress(0, config.epochs, "states of the items")
+    known, added, dims = _vectors(workspace, request, split, representation, progress)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = build_recommender(config, split.known.n_items, torch.from_numpy(known))
+    device = pick_device(request.device)
+    started = time.perf_counter()
+    with enough_memory(f"Lower the batch size (now {config.batch_size:,}), or use the CPU."):
+        trainer = Trainer(model, split.known, config, device=device)
+
+        def tell(record: EpochRecord) -> None:
+            what = f"epoch {record.epoch}: validation {STOPPING_METRIC} {record.valid[STOPPING_METRIC]:.4f} (known items)"
+            progress(record.epoch, config.epochs, what)
+
+        trainer.fit(tell)
+        seconds = time.perf_counter() - started
+        progress(config.epochs, config.epochs, "ranking hidden items")
+        content = Content(split.everything, np.concatenate([known, added]))
+        scorer = TableScorer(model).with_items(project(model, added))
+        rows = [
+            _row(f"{config.backbone} with {config.method}", "trained on the known items only", scorer, split),
+            _row("content", "similarity to the history's content; no training", content, split),
+            _row(
+                "popularity",
+                "useless by construction: nobody has taken a hidden item, so that all of them tie at the end",
+                Popularity(split.everything),
+                split,
+            ),
+            _by_chance(split),
+        ]
+    return ColdStartResult(
+        dataset=owner.name,
+        content_hash=owner.content_hash,
+        representation=representation.id,
+        model=representation.model,
+        config=config.model_dump(),
+        deviations=deviations_with(config, representation),
+        share=request.share,
+        hide_seed=request.hide_seed,
+        items=dataset.n_items,
+        hidden=len(split.hidden),
+        cases={part: len(cases.users) for part, cases in split.cases.items()},
+        dropped=split.dropped,
+        dims=dims,
+        epochs=trainer.progress.epochs_done,
+        best_epoch=trainer.progress.best_epoch,
+        seconds=seconds,
+        device=str(device),
+        protocol="leave-two-out; targets that are hidden, after the history without hidden items; ranked among all items, "
+        "known and hidden, without seen ones; bases and model fitted on known items and their interactions only; ties count "
+        "half",
+        code_version=__version__,
+        rows=rows,
+    )
+
+
+def _vectors(
+    workspace: Workspace,
+    request: ColdStartRequest,
+    split: ColdStart,
+    row: RepresentationRow,
+    progress: Progress,
+) -> tuple[Vectors, Vectors, dict[str, int]]:
+    """What the model reads of known and of hidden items, with bases fitted on the known ones as the representation was."""
+    owner = workspace.dataset_row(request.dataset)
+    states = catalogue_states(workspace, owner, row, progress)
+    of_known, of_hidden = (
+        {part: rows[split.order[chosen] - 1] for part, rows in states.items()}
+        for chosen in (slice(None, split.known.n_items), slice(split.known.n_items, None))
+    )
+    fixed = row.provenance.get("components")
+    made = represent(
+        of_known,
+        variance=None if fixed else row.variance,
+        components=fixed,
+        names=item_labels(split.known.items),
+    )
+    dims = {part: len(basis.components) for part, basis in made.bases.items()}
+    known, added = (
+        as_trained_on(rows, made.vectors, row.id, dims, request) for rows in (made.vectors, made.project(of_hidden))
+    )
+    return known, added, dims
+
+
+def _row(method: str, purpose: str, scorer: Scorer, split: ColdStart) -> ColdStartRow:
+    cold, among = {}, {}
+    for part, cases in split.cases.items():
+        if len(cases.users):
+            cold[part], among[part] = _cold(scorer, split, cases)
+    warm = metrics(evaluate(scorer, split.everything, None, "test", Protocol()).full)
+    return ColdStartRow(method=method, purpose=purpose, cold=cold, among_hidden=among, warm=warm)
+
+
+def _cold(scorer: Scorer, split: ColdStart, cases: Cases) -> tuple[dict[str, float], dict[str, float]]:
+    """Metrics among all items, and among hidden items only."""
+    hidden = np.broadcast_to(split.hidden, (len(cases.users), len(split.hidden)))
+    ranks = rank_targets(scorer, split.everything, cases.histories, cases.users, cases.targets, hidden, Protocol())
+    assert ranks.sampled is not None  # hidden items were given to compete
+    return metrics(ranks.full), metrics(ranks.sampled - 0.5)  # the target is among them, level with itself
+
+
+def _by_chance(split: ColdStart) -> ColdStartRow:
+    """What a random order is expected to give: not drawn, computed."""
+    cold: dict[str, dict[str, float]] = {}
+    among: dict[str, dict[str, float]] = {}
+    for part, cases in split.cases.items():
+        if len(cases.users):
+            cold[part] = by_chance(cases.histories, cases.users, split.everything.n_items, CUTOFFS)
+            among[part] = _among_hidden_by_chance(len(split.hidden))
+    return ColdStartRow(
+        method="random", purpose="what a random order is expected to give", cold=cold, among_hidden=among, warm={}
+    )
+
+
+def _among_hidden_by_chance(hidden: int) -> dict[str, float]:
+    return {f"HR@{k}": min(k, hidden) / hidden for k in CUTOFFS}

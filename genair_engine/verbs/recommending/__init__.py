@@ -1,0 +1,1 @@
+"""Using a trained run: lists, reasons, new items, audiences, export."""

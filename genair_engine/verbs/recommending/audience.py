@@ -1,0 +1,203 @@
+"""The verb `audience`: items for an audience in somebody's words, alone or blended with a session ("steering").
+
+Alone, items are ordered by how alike their archetype and the description are. Blended with a session, a weight w in [0, 1]
+mixes what a trained recommender would rank next with that: (1 − w) · z(score) + w · z(similarity), each standardised over the
+items that compete, so that w says which share of the decision the audience has, whatever the scales of both. w = 0 is the
+plain ranking, w = 1 the audience alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from genair_engine.archetypes.segments import audience_words, split_segments
+from genair_engine.errors import InputError
+from genair_engine.verbs.base import Progress, Record, Result, positional, silent
+from genair_engine.verbs.recommending.filters import FilteredRequest
+from genair_engine.verbs.recommending.recommend import load_recommender, positions_of
+from genair_engine.verbs.representations.catalogue_states import texts_made_of
+from genair_engine.verbs.representations.unseen import Models
+from genair_engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from genair_engine.verbs.recommending.audience_space import AudienceSpace
+    from genair_engine.verbs.recommending.recommender import Recommender
+
+LONGEST_DESCRIPTION = 1000
+"""Characters."""
+
+
+class AudienceRequest(FilteredRequest):
+    """Find items by the audience that their archetypes are about."""
+
+    dataset: str = positional("data set")
+    text: str = Field(description="the audience, in words")
+    representation: str | None = Field(None, description="whose space to search; by default the newest with archetypes")
+    run: str | None = Field(None, description="a trained run: steer its recommendations for a session (see items, weight)")
+    items: list[str] = Field([], description="the session to steer: item ids, oldest first, separated by commas")
+    weight: float = Field(0.5, ge=0, le=1, description="share that the audience has in a steered ranking: 0 none, 1 all")
+    k: int = Field(10, ge=1, le=1000, description="how many items", json_schema_extra={"short": "-k"})
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
+
+    @model_validator(mode="after")
+    def _steered_whole(self) -> AudienceRequest:
+        if (self.run is None) != (not self.items):
+            raise ValueError("steering needs both a run and the items of a session")
+        return self
+
+
+class AudienceItem(Record):
+    """similarity: cosine with the description, in −1 … 1. audience: the entry of its archetype with most of its words.
+
+    score: what the list is ordered by: the similarity, or the blend.
+    """
+
+    item: str
+    position: int
+    title: str
+    similarity: float
+    score: float
+    audience: str
+
+
+class AudienceResult(Result):
+    """Items, best first. space: in words, where descriptions and archetypes were compared. weight: None without a session."""
+
+    dataset: str
+    text: str
+    representation: str
+    space: str
+    run: str | None
+    session: list[str]
+    weight: float | None
+    items: list[AudienceItem]
+
+    def lines(self) -> list[str]:
+        width = max((len(one.item) for one in self.items), default=0)
+        blend = f", blended with {', '.join(self.session)} ({self.run}, weight {self.weight})" if self.run else ""
+        return [
+            f"For {self.text!r}{blend}:",
+            *(
+                f"{rank:3}. {one.item:{width}}  {one.similarity:6.3f}  {one.title[:50]}  "
+                f"[{' '.join(one.audience.split())[:60]}]"
+                for rank, one in enumerate(self.items, start=1)
+            ),
+            f"Compared in: {self.space}.",
+        ]
+
+
+def audience(
+    workspace: Workspace, request: AudienceRequest, progress: Progress = silent, models: Models | None = None
+) -> AudienceResult:
+    """Items for an audience. Raises NotFoundError, ModelError where the space's model is missing, InputError."""
+    check_description(request.text)
+    progress(0, 2, "reading the description")
+    space = load_audience_space(workspace, request.dataset, request.representation, models or Models(workspace.settings))
+    recommender = None
+    if request.run is not None:
+        recommender = load_recommender(workspace, request.run)
+        if recommender.dataset != request.dataset:
+            raise InputError(f"Run {request.run!r} belongs to data set {recommender.dataset!r}, not to {request.dataset!r}.")
+    found = find_audience(workspace, space, request, recommender)
+    progress(2, 2, "found")
+    return found
+
+
+def load_audience_space(
+    workspace: Workspace, dataset: str, representation: str | None = None, models: Models | None = None
+) -> AudienceSpace:
+    """A data set's archetypes, ready to be searched in words: what a page keeps between clicks.
+
+    representation: by default the newest with a decoding part. Raises NotFoundError, ModelError where the model that reads
+    descriptions is missing, and InputError where no representation has archetypes, or its model has other weights now.
+    """
+    from genair_engine.verbs.recommending import audience_space
+
+    return audience_space.load(workspace, dataset, representation, models or Models(workspace.settings))
+
+
+def find_audience(
+    workspace: Workspace,
+    space: AudienceSpace,
+    request: AudienceRequest,
+    recommender: Recommender | None = None,
+) -> AudienceResult:
+    """`audience` with the space, and for steering the run's recommender, at hand. Items of the session do not compete."""
+    check_description(request.text)
+    dataset = space.dataset
+    similarity = space.similarity(request.text)
+    among = request.among(dataset)
+    competing = np.ones(dataset.n_items, dtype=bool) if among is None else among[1:]
+    score = similarity.astype(np.float64)
+    if recommender is not None:
+        taken = positions_of(dataset, request.items)
+        competing[np.array(taken) - 1] = False
+        scores = recommender.scores([taken])[0].astype(np.float64)
+        score = steer(scores, similarity, request.weight, competing)
+    best = top_places(score, competing, request.k)
+    with workspace.reading() as session:
+        texts = texts_made_of(session, dataset, space.row, {int(one) + 1 for one in best})
+    chosen = dataset.items.iloc[best]
+    return AudienceResult(
+        dataset=dataset.name,
+        text=request.text,
+        representation=space.row.id,
+        space=space.in_words,
+        run=request.run if recommender is not None else None,
+        session=request.items if recommender is not None else [],
+        weight=request.weight if recommender is not None else None,
+        items=[
+            AudienceItem(
+                item=item_id,
+                position=int(place) + 1,
+                title=title,
+                similarity=float(similarity[place]),
+                score=float(score[place]),
+                audience=_nearest_entry(texts.get(int(place) + 1, ""), request.text),
+            )
+            for place, item_id, title in zip(best, chosen["item_id"], chosen["title"], strict=True)
+        ],
+    )
+
+
+def check_description(text: str) -> None:
+    """Raises InputError where a description is empty or too long."""
+    if not 0 < len(text.strip()) <= LONGEST_DESCRIPTION:
+        raise InputError(f"Describe the audience in 1 to {LONGEST_DESCRIPTION:,} characters; these are {len(text.strip()):,}.")
+
+
+def steer(
+    scores: npt.NDArray[np.float64],
+    similarity: npt.NDArray[np.float32],
+    weight: float,
+    competing: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.float64]:
+    """[n_items] (1 − w) · z(scores) + w · z(similarity), both standardised over the items that compete ([n_items] bool).
+
+    Ordered as the scores for w = 0 and as the similarity for w = 1. What is the same for all of them counts nothing.
+    """
+    return (1 - weight) * _standardised(scores, competing) + weight * _standardised(similarity, competing)
+
+
+def top_places(score: npt.NDArray[np.float64], competing: npt.NDArray[np.bool_], k: int) -> npt.NDArray[np.int64]:
+    """Places (from 0) of the k best that compete, best first; ties go to the smaller place."""
+    places = np.flatnonzero(competing)
+    return places[np.argsort(-score[places], kind="stable")[:k]]
+
+
+def _standardised(values: npt.NDArray[np.floating], competing: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    exact = values.astype(np.float64)
+    among = exact[competing]
+    spread = among.std() if len(among) else 0.0
+    return (exact - among.mean()) / spread if spread > 0 else np.zeros_like(exact)
+
+
+def _nearest_entry(text: str, description: str) -> str:
+    """The audience entry with the most words of the description, the first among equals; the opening where none is listed."""
+    parts = split_segments(text)
+    wanted = audience_words(description)
+    return max(parts.audiences, key=lambda entry: len(audience_words(entry) & wanted), default=parts.opening)

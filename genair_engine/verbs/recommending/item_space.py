@@ -1,0 +1,101 @@
+"""A trained GenAIR run as a space that new items can be put into: bases, projector, item vectors (zero-shot cold start).
+
+GenAIR's item vectors are a function of an item's representation (eq. 8), so that an item without a single interaction gets one
+like all others: states → PCA bases of the catalogue → projector. Free vectors (`genair-id`) are zero for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from genair_engine.archetypes.representation import Representation
+from genair_engine.catalog.dataset import Dataset, IntArray, ItemArray, Sequences
+from genair_engine.errors import InputError
+from genair_engine.evaluation.protocol import Protocol, full_ranks, histories_before_test, leave_out, rank_targets
+from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.recommender import SequenceRecommender, TableScorer
+from genair_engine.models.items import ProjectedItems
+from genair_engine.store.tables import RepresentationRow
+from genair_engine.training.config import TrainingConfig
+from genair_engine.verbs.representations.unseen import States
+from genair_engine.verbs.training.load import as_trained_on, load_model, load_with_bases
+from genair_engine.workspace import Workspace
+
+SAMPLE_SEED = 0
+"""Of the test users whose sessions are looked at."""
+
+
+@dataclass(frozen=True, eq=False)
+class ItemSpace:
+    """A run made ready for new items; only reads, so that many callers can share it."""
+
+    run: str
+    dataset: Dataset
+    row: RepresentationRow
+    config: ModelConfig
+    scorer: TableScorer
+    representation: Representation
+
+    def vectors(self, states: States) -> Tensor:
+        """[m, d] vectors of m items from their states, part -> [m, d_part]. Raises InputError, NonFiniteError."""
+        rows = self.representation.project(states)
+        read = as_trained_on(rows, self.representation.vectors, self.row.id, self.row.dims, self.config)
+        return project(self.scorer.model, read)
+
+    @torch.inference_mode()
+    def place(self, vector: Tensor, session: list[int]) -> tuple[float, int]:
+        """Score and rank (1 is the best; a tie counts half, rounded down) of a new item after a session, without its items."""
+        scores = self.scorer.with_items(vector[None]).score(Sequences.from_lists([session]), np.array([0]))
+        target: ItemArray = np.array([self.dataset.n_items + 1], dtype=np.int32)
+        wanted = leave_out(scores, target, np.array([session], dtype=np.int64))
+        return float(wanted), 1 + int(full_ranks(scores, wanted)[0])
+
+    def ranks(self, vector: Tensor, users: IntArray) -> npt.NDArray[np.float64]:
+        """[m] rank from 0 of a new item after the histories of test users, which end before their test items."""
+        targets: ItemArray = np.full(len(users), self.dataset.n_items + 1, dtype=np.int32)
+        histories = histories_before_test(self.dataset)
+        scorer = self.scorer.with_items(vector[None])
+        return rank_targets(scorer, self.dataset, histories, users, targets, None, Protocol()).full
+
+    def some_users(self, most: int) -> IntArray:
+        """All evaluated users, or so many of them, drawn with a fixed seed."""
+        users = self.dataset.split.users
+        if len(users) <= most:
+            return users
+        return np.sort(np.random.default_rng(SAMPLE_SEED).choice(users, most, replace=False))
+
+    @torch.inference_mode()
+    def nearest(self, vector: Tensor, k: int) -> list[tuple[int, float]]:
+        """The k items of the catalogue (1…n) whose vectors point the same way most, with the cosines, nearest first."""
+        cosines = torch.nn.functional.cosine_similarity(self.scorer.table[1:], vector[None])
+        best = torch.topk(cosines, min(k, len(cosines)))
+        return [(int(index) + 1, float(value)) for index, value in zip(best.indices, best.values, strict=True)]
+
+
+@torch.inference_mode()
+def project(model: SequenceRecommender, rows: npt.NDArray[np.float32]) -> Tensor:
+    """[m, d] item vectors of representation rows as the model reads them ([m, D]); the model's items are projected ones."""
+    items = model.eval().items
+    assert isinstance(items, ProjectedItems)
+    return items.project(torch.from_numpy(rows).to(items.representation.device))
+
+
+def load(workspace: Workspace, run: str) -> ItemSpace:
+    """`verbs.load_item_space`."""
+    row, owner, model = load_model(workspace, run)
+    if not isinstance(model.items, ProjectedItems) or row.representation_id is None:
+        raise InputError(
+            f"Run {run!r} has free item vectors (method {row.method}): it cannot rank an item that it was not trained on. "
+            "Choose a run of method genair or genair-id."
+        )
+    with workspace.reading() as session:
+        made = session.get(RepresentationRow, row.representation_id)
+    assert made is not None  # the run names it
+    representation = load_with_bases(workspace, made)
+    config = TrainingConfig.model_construct(**row.config)
+    return ItemSpace(run, workspace.load_dataset(owner.name), made, config, TableScorer(model), representation)

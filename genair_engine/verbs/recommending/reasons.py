@@ -1,0 +1,244 @@
+"""The verb `explain`: why each recommended item is in the list, and what the list is like as a whole.
+
+Three reasons an item: how much each item of the session pushed it up (leave-one-out: the score after the session minus the
+score after the session without that item), which audiences its archetype shares with the archetypes of session items, and how
+popular it was in training. Three measures a list: diversity, novelty and share of the long tail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from genair_engine.archetypes.segments import SAME_AUDIENCE, audience_name, audience_words, overlap, split_segments
+from genair_engine.catalog.dataset import Dataset, Sequences
+from genair_engine.errors import InputError
+from genair_engine.evaluation import beyond
+from genair_engine.store import archetypes as archetype_rows
+from genair_engine.store import runs as run_rows
+from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
+from genair_engine.verbs.base import Progress, Record, Result, positional, silent
+from genair_engine.verbs.recommending.filters import FilteredRequest
+from genair_engine.verbs.recommending.recommend import RecommendRequest, load_recommender, positions_of
+from genair_engine.verbs.representations.catalogue_states import texts_made_of
+from genair_engine.workspace import Workspace
+
+if TYPE_CHECKING:
+    from genair_engine.methods.recommender import TableScorer
+    from genair_engine.verbs.recommending.recommender import Recommender
+
+MOST_EXPLAINED = 100
+"""Items that are explained at once."""
+LIST_MEASURES = {
+    "diversity": "How different the items of the list are from each other: the mean cosine distance between their vectors in "
+    "this model, from 0 (all alike) up; unrelated items have about 1.",
+    "novelty": "How rarely the items of the list were taken in training: the mean of −log₂ of their share of all "
+    "interactions, in bits; one bit more means half as popular.",
+    "long_tail": "The share of the list that is not among the most popular fifth of the catalogue.",
+}
+"""What the measures of a list are, in a sentence each."""
+
+
+class ExplainRequest(FilteredRequest):
+    """Say why items are recommended after a session."""
+
+    run: str = positional("run")
+    items: list[str] = Field(min_length=1, description="the session: item ids, oldest first, separated by commas")
+    k: int = Field(10, ge=1, le=MOST_EXPLAINED, description="how many items", json_schema_extra={"short": "-k"})
+    include_seen: bool = Field(False, description="let items of the session be recommended again")
+
+
+class Contribution(Record):
+    """place: of the session's item, 1 for the oldest. value: by how much the score falls without it; None for the only
+    item.
+    """
+
+    place: int
+    item: str
+    value: float | None
+
+
+class SharedAudience(Record):
+    """Two archetypes that name the same audience: the result's, and that of an item of the session.
+
+    overlap: share of words that the two names have in common, from `SAME_AUDIENCE` to 1 (equal).
+    """
+
+    audience: str
+    place: int
+    item: str
+    of_item: str
+    overlap: float
+
+
+class Reason(Record):
+    """popularity: training interactions; popularity_group: 1 (least) … 5 (most popular). shared: the nearest first."""
+
+    item: str
+    position: int
+    title: str
+    score: float
+    popularity: int
+    popularity_group: int
+    contributions: list[Contribution]
+    shared: list[SharedAudience]
+
+
+class ListMeasures(Record):
+    """What a list is like as a whole: `LIST_MEASURES`. diversity is None for a list of one."""
+
+    diversity: float | None
+    novelty: float
+    long_tail: float
+
+
+class ExplainResult(ListMeasures, Result):
+    """reads: how many of the session's last items the model reads; older ones contribute nothing. archetypes: the set whose
+    audiences are compared, written by `model` (None where the data set has no archetypes).
+    """
+
+    run: str
+    dataset: str
+    session: list[str]
+    reads: int
+    archetypes: str | None
+    model: str | None
+    reasons: list[Reason]
+
+    def lines(self) -> list[str]:
+        shown = []
+        for number, one in enumerate(self.reasons, start=1):
+            pushed = sorted(one.contributions, key=lambda each: -(each.value or 0.0))[:3]
+            pushes = ", ".join(f"{each.item} {each.value:+.3f}" for each in pushed if each.value is not None)
+            shared = [f"{each.audience} (as {each.item})" for each in one.shared[:2]]
+            shown += [
+                f"{number:3}. {one.item}  {one.score:8.3f}  Q{one.popularity_group}  {one.title[:70]}",
+                *([f"     pushed by: {pushes}"] if pushes else []),
+                *([f"     same audience: {', '.join(shared)}"] if shared else []),
+            ]
+        diversity = "–" if self.diversity is None else f"{self.diversity:.3f}"
+        measures = f"diversity {diversity}, novelty {self.novelty:.2f} bits, long tail {self.long_tail:.0%}"
+        return [f"After {', '.join(self.session)} ({self.run}): {measures}.", *shown]
+
+
+def explain(workspace: Workspace, request: ExplainRequest, progress: Progress = silent) -> ExplainResult:  # noqa: ARG001
+    """The top K with reasons. Raises NotFoundError for an unknown run or item, InputError for a run that has not finished."""
+    recommender = load_recommender(workspace, request.run)
+    best = [one.item for one in recommender.answer(RecommendRequest(**request.model_dump())).items]
+    return explain_items(workspace, recommender, request.items, best)
+
+
+def explain_items(
+    workspace: Workspace, recommender: Recommender, session: Sequence[str], items: Sequence[str]
+) -> ExplainResult:
+    """Reasons for any items after a session, in their order.
+
+    Raises InputError where there is no item, or more than `MOST_EXPLAINED`; NotFoundError for an unknown one.
+    """
+    if not 1 <= len(items) <= MOST_EXPLAINED:
+        raise InputError(f"Between 1 and {MOST_EXPLAINED} items are explained at once, not {len(items)}.")
+    run, dataset, scorer = recommender.run, recommender.catalogue, recommender.scorer
+    taken, listed = (np.array(positions_of(dataset, list(ids))) for ids in (session, items))
+    scores, without = leave_one_out(scorer, taken, listed)
+    archetypes, audiences = _audiences(workspace, run, dataset, [*taken.tolist(), *listed.tolist()])
+    chosen = dataset.items.iloc[listed - 1]
+    reasons = [
+        Reason(
+            item=item_id,
+            position=int(position),
+            title=title,
+            score=float(scores[column]),
+            popularity=int(dataset.popularity[position]),
+            popularity_group=int(dataset.popularity_group[position]),
+            contributions=[
+                Contribution(place=place, item=one, value=None if len(taken) == 1 else float(without[place - 1, column]))
+                for place, one in enumerate(session, start=1)
+            ],
+            shared=_shared(audiences, int(position), taken.tolist(), session),
+        )
+        for column, (position, item_id, title) in enumerate(zip(listed, chosen["item_id"], chosen["title"], strict=True))
+    ]
+    return ExplainResult(
+        run=run,
+        dataset=dataset.name,
+        session=list(session),
+        reads=scorer.model.reads,
+        archetypes=archetypes.id if archetypes else None,
+        model=archetypes.model if archetypes else None,
+        reasons=reasons,
+        **measure_list(recommender, listed.tolist()).model_dump(),
+    )
+
+
+def measure_list(recommender: Recommender, positions: Sequence[int]) -> ListMeasures:
+    """What a list of items (indices 1…n, at least one) is like as a whole, in a run's space."""
+    dataset, listed = recommender.catalogue, np.array(positions)
+    exposure = np.bincount(listed, minlength=dataset.n_items + 1)[1:]
+    return ListMeasures(
+        diversity=beyond.diversity(recommender.table[listed].float().cpu().numpy()) if len(listed) > 1 else None,
+        novelty=beyond.novelty(exposure, dataset.popularity[1:]),
+        long_tail=beyond.long_tail_share(exposure, dataset.popularity_group[1:]),
+    )
+
+
+def leave_one_out(
+    scorer: TableScorer, session: npt.NDArray[np.int64], items: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Scores of items [k] after a session [L], and [L, k] by how much each falls when one item leaves the session.
+
+    Exact, in one forward pass: an item that leaves makes room for an older one where the session is longer than the model
+    reads; items that it does not read contribute 0. Contributions need not add up to the score. The only item of a session
+    has 0: what is left without it is no session.
+    """
+    length, reads = len(session), scorer.model.reads
+    window = min(length, reads) if length > 1 else 0
+    tail = session[-(reads + 1) :]
+    rows = np.broadcast_to(tail, (window, len(tail)))
+    left_out = np.arange(len(tail)) == np.arange(len(tail) - window, len(tail))[:, None]
+    shorter = rows[~left_out].reshape(window, -1) if window else np.empty((0, 0), dtype=np.int64)
+    sessions = Sequences.from_lists([tail, *shorter])
+    states = scorer.states(sessions, np.arange(len(sessions)))
+    scores = (states @ scorer.table[items].T).double().cpu().numpy()
+    without = np.zeros((length, len(items)))
+    without[length - window :] = scores[0] - scores[1:]
+    return scores[0], without
+
+
+def _audiences(
+    workspace: Workspace, run: str, dataset: Dataset, positions: Sequence[int]
+) -> tuple[ArchetypeSetRow | None, dict[int, list[tuple[str, frozenset[str]]]]]:
+    """The archetypes that a run was trained on, else the data set's fullest set, and the audiences named in it, by item."""
+    with workspace.reading() as session:
+        row, owner = run_rows.find_run(session, run)
+        made = session.get(RepresentationRow, row.representation_id) if row.representation_id else None
+        own = session.get(ArchetypeSetRow, made.archetype_set_id) if made and made.archetype_set_id else None
+        chosen = own or archetype_rows.fullest_set(session, owner.id)
+        if chosen is None:
+            return None, {}
+        if own and made:
+            texts = texts_made_of(session, dataset, made, set(positions))
+        else:
+            texts = archetype_rows.texts_of_items(session, chosen.id, sorted(set(positions)))
+    named = {}
+    for position, text in texts.items():
+        names = [audience_name(entry) for entry in split_segments(text).audiences]
+        named[position] = [(name, audience_words(name)) for name in names]
+    return chosen, named
+
+
+def _shared(
+    audiences: dict[int, list[tuple[str, frozenset[str]]]], position: int, session: Sequence[int], ids: Sequence[str]
+) -> list[SharedAudience]:
+    """The result's audiences that items of the session have too: for each audience and item the nearest name."""
+    found = []
+    for name, words in audiences.get(position, []):
+        for place, one in enumerate(session, start=1):
+            near = max(((overlap(words, other), said) for said, other in audiences.get(one, [])), default=(0.0, ""))
+            if one != position and near[0] >= SAME_AUDIENCE:
+                item = ids[place - 1]
+                found.append(SharedAudience(audience=name, place=place, item=item, of_item=near[1], overlap=near[0]))
+    return sorted(found, key=lambda each: (-each.overlap, -each.place))

@@ -1,0 +1,109 @@
+"""A finished run for other programs, the app and the HTTP API: loaded once, it answers as often as it is asked.
+
+    from genair_engine.verbs.recommending.recommender import Recommender
+
+    recommender = Recommender.load("sasrec-genair-1a2b3c4d")
+    for one in recommender.recommend(["id1", "id2"], k=10):
+        print(one.item, one.score, one.title)
+
+Importing this loads torch, which is why `genair_engine.verbs` does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from typing import Self
+
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.errors import GenairError, InputError
+from genair_engine.methods.recommender import SequenceRecommender
+from genair_engine.serving.index import ApproximateIndex
+from genair_engine.serving.ranker import Ranker, Recommendation
+from genair_engine.store import artifacts
+from genair_engine.store.tables import RunRow
+from genair_engine.verbs.recommending.recommend import (
+    BatchRequest,
+    BatchResult,
+    RecommendedItem,
+    RecommendRequest,
+    RecommendResult,
+)
+from genair_engine.verbs.training.load import load_model
+from genair_engine.verbs.training.runs import run_result
+from genair_engine.workspace import Workspace
+
+
+class Recommender(Ranker):
+    """A run's model with its data set. run, dataset: names; deviations: where the run is not as in the paper.
+
+    It holds no connection: a run that is deleted meanwhile still ranks (`verbs.Recommenders` looks).
+    """
+
+    def __init__(self, model: SequenceRecommender, dataset: Dataset, run: str, deviations: list[str]) -> None:
+        items = dataset.items
+        super().__init__(model, items["item_id"].tolist(), items["title"].tolist(), name=repr(dataset.name))
+        self.run, self.dataset, self.deviations = run, dataset.name, deviations
+        self.catalogue = dataset
+
+    @classmethod
+    def load(cls, run: str, workspace: Workspace | None = None) -> Self:
+        """The run of that name in the workspace, by default the one that the environment names; with its index, if it has one.
+
+        Raises NotFoundError, InputError for a run that has not finished, WorkspaceError.
+        """
+        with nullcontext(workspace) if workspace else closing(Workspace.open()) as opened:
+            row, owner, model = load_model(opened, run)
+            recommender = cls(model, opened.load_dataset(owner.name), run, run_result(opened, run).deviations)
+            path = opened.fetch(index_of(row), optional=True)
+            if path.exists():
+                arrays, strings = artifacts.load_arrays(path), artifacts.load_metadata(path)
+                recommender.index = ApproximateIndex.from_arrays(arrays, strings, recommender.table)
+        return recommender
+
+    def answer(self, request: RecommendRequest) -> RecommendResult:
+        """The verb `recommend`. Raises NotFoundError for an unknown item."""
+        [answer] = self.answer_many([request])
+        if isinstance(answer, GenairError):
+            raise answer
+        return answer
+
+    def answer_batch(self, request: BatchRequest) -> BatchResult:
+        """Many sessions in one call. Raises the first session's error, which names the session."""
+        answers = self.answer_many(request.requests())
+        for number, answer in enumerate(answers, start=1):
+            if isinstance(answer, GenairError):
+                raise InputError(f"Session {number}: {answer}") from answer
+        return BatchResult(results=[answer for answer in answers if not isinstance(answer, GenairError)])
+
+    def answer_many(self, requests: Sequence[RecommendRequest]) -> list[RecommendResult | GenairError]:
+        """The answers to many requests, ranked together; an error stands where its request was, and stops no other."""
+        answers: dict[int, RecommendResult | GenairError] = {}
+        alike: dict[tuple[bool, str], dict[int, list[int]]] = {}
+        for place, request in enumerate(requests):
+            try:
+                session = self.positions(request.items)
+                request.among(self.catalogue)
+                alike.setdefault((request.include_seen, str(request.filters)), {})[place] = session
+            except GenairError as error:
+                answers[place] = error
+        for asked in alike.values():
+            first, most = requests[next(iter(asked))], max(requests[place].k for place in asked)
+            lists = self.ranked(list(asked.values()), most, first.include_seen, first.among(self.catalogue))
+            for place, found in zip(asked, lists, strict=True):  # a shorter list is the beginning of a longer one
+                answers[place] = self._result(requests[place], found[: requests[place].k])
+        return [answers[place] for place in range(len(requests))]
+
+    def _result(self, request: RecommendRequest, found: Sequence[Recommendation]) -> RecommendResult:
+        return RecommendResult(
+            run=self.run,
+            dataset=self.dataset,
+            session=request.items,
+            items=[RecommendedItem(item=one.item, position=one.position, title=one.title, score=one.score) for one in found],
+            deviations=self.deviations,
+        )
+
+
+def index_of(run: RunRow) -> str:
+    """The artifact of a run's approximate index."""
+    return f"{run.folder}/index.safetensors"

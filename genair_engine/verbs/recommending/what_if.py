@@ -1,0 +1,231 @@
+"""The verb `what-if`: another archetype for one item, and which recommendations it changes. Nothing is trained or kept.
+
+The other archetype is one of another set (another version, another prompt), or any text, such as one that somebody edited:
+what made the representation reads it. That is its encoder, or the language model whose states it holds, in one pass over
+prompt and text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from genair_engine.archetypes.representation import check_finite, project
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.errors import InputError
+from genair_engine.methods.config import METHOD_FACTS, ModelConfig
+from genair_engine.store.archetypes import find_set, states_by, texts_of_items
+from genair_engine.store.runs import find_representation, find_run
+from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
+from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.recommending.recommend import positions_of
+from genair_engine.verbs.representations.catalogue_states import refuse_other_states, require_revision
+from genair_engine.verbs.representations.unseen import Models, States, is_read_by_encoder, read_texts
+from genair_engine.verbs.texts.generate import states_of
+from genair_engine.verbs.texts.writing import item_labels
+from genair_engine.workspace import Workspace
+
+SEED = 0
+"""Of the draw of sessions."""
+SHOWN_ITEMS = 10
+READS_REPRESENTATION = tuple(method for method, facts in METHOD_FACTS.items() if facts.projected)
+"""Methods whose item vectors change with the representation."""
+
+
+class WhatIfRequest(Request):
+    """See which recommendations change if an item had another archetype."""
+
+    run: str = positional("run whose model recommends")
+    item: str = positional("source id of the item")
+    archetypes: str | None = Field(None, description="archetype set (or model) whose archetype of the item to put in")
+    text: str | None = Field(None, min_length=1, max_length=100_000, description="text to put in")
+    sessions: int = Field(1000, ge=1, le=100_000, description="test users, drawn at random, whose sessions to look at")
+    k: int = Field(10, ge=1, le=100, description="length of the lists", json_schema_extra={"short": "-k"})
+    examples: int = Field(20, ge=0, le=200, description="changed sessions to list, those where the item moves most first")
+
+
+class ChangedSession(Record):
+    """A session (its last 10 items) and its top lists, as source ids. rank_before, rank_after: the item's place among all.
+
+    A rank is None where the item is in the session itself.
+    """
+
+    user: str
+    session: list[str]
+    before: list[str]
+    after: list[str]
+    rank_before: int | None
+    rank_after: int | None
+
+
+class WhatIfResult(Result):
+    """sessions: looked at; changed: whose list differs; entered, left: whose list the item enters or leaves.
+
+    mean_rank_before, mean_rank_after: of the item, over sessions without it (None: there is none). cosine: of the item's
+    vector before and after.
+    """
+
+    run: str
+    dataset: str
+    item: str
+    sessions: int
+    k: int
+    changed: int
+    entered: int
+    left: int
+    mean_rank_before: float | None
+    mean_rank_after: float | None
+    cosine: float
+    examples: list[ChangedSession]
+
+    def lines(self) -> list[str]:
+        ranks = ""
+        if self.mean_rank_before is not None and self.mean_rank_after is not None:
+            ranks = f" Its mean rank goes from {self.mean_rank_before:,.1f} to {self.mean_rank_after:,.1f}."
+        return [
+            f"Item {self.item}: {self.changed:,} of {self.sessions:,} sessions get another top {self.k}; it enters "
+            f"{self.entered:,} and leaves {self.left:,} of them.{ranks} Cosine of its vectors: {self.cosine:.3f}.",
+            *(
+                f"  {one.user}: rank {one.rank_before or '–'} → {one.rank_after or '–'} after {', '.join(one.session)}"
+                for one in self.examples
+            ),
+        ]
+
+
+def what_if(
+    workspace: Workspace, request: WhatIfRequest, progress: Progress = silent, models: Models | None = None
+) -> WhatIfResult:
+    """Rank before and after. Raises NotFoundError, InputError where the archetype cannot be put in.
+
+    models: loaded ones to read a text with.
+    Sessions are all but the last interaction of test users, as in the test; the same ones for the same data set and number.
+    """
+    from genair_engine.serving.what_if import what_if as compare  # torch, which nobody else waits for
+    from genair_engine.verbs.training.load import load_model
+
+    if (request.archetypes is None) == (request.text is None):
+        raise InputError("Give either the --archetypes or the --text to put in.")
+    with workspace.reading() as session:
+        run, owner = find_run(session, request.run)
+        if run.method not in READS_REPRESENTATION or run.representation_id is None:
+            raise InputError(
+                f"Run {run.id!r} was trained with method {run.method!r}, which does not read archetypes when it recommends: "
+                f"choose one of {' or '.join(READS_REPRESENTATION)}."
+            )
+        made = find_representation(session, owner, run.representation_id)
+    progress(0, request.sessions, "ranking before and after")
+    run, _, model = load_model(workspace, request.run)
+    dataset = workspace.load_dataset(owner.name)
+    position = positions_of(dataset, [request.item])[0]
+    states = _states(workspace, owner, dataset, made, position, request, models or Models(workspace.settings))
+    row = _row(workspace, made, position, states, ModelConfig(**_model_fields(run.config)))
+    users = dataset.split.users
+    drawn = np.sort(np.random.default_rng(SEED).choice(users, size=min(request.sessions, len(users)), replace=False))
+    sequences = dataset.sequences.take(drawn)
+    histories = sequences.without_last(np.ones(len(drawn), dtype=np.int64))
+    found = compare(model, position, row, histories, np.arange(len(drawn)), request.k)
+    progress(len(drawn), len(drawn), "ranking before and after")
+
+    differs = (found.before.top != found.after.top).any(axis=1)
+    was, now = ((one.top == position).any(axis=1) for one in (found.before, found.after))
+    moved = np.abs(np.log(np.maximum(found.before.ranks, 1)) - np.log(np.maximum(found.after.ranks, 1)))
+    order = [int(k) for k in np.argsort(-moved, kind="stable") if differs[k]][: request.examples]
+    outside = found.before.ranks > 0
+    ids = dataset.items["item_id"].to_numpy()
+
+    def named(items: npt.NDArray[Any]) -> list[str]:
+        return [str(one) for one in ids[items - 1]]
+
+    return WhatIfResult(
+        run=run.id,
+        dataset=owner.name,
+        item=request.item,
+        sessions=len(drawn),
+        k=found.before.top.shape[1],
+        changed=int(differs.sum()),
+        entered=int((now & ~was).sum()),
+        left=int((was & ~now).sum()),
+        mean_rank_before=float(found.before.ranks[outside].mean()) if outside.any() else None,
+        mean_rank_after=float(found.after.ranks[outside].mean()) if outside.any() else None,
+        cosine=found.cosine,
+        examples=[
+            ChangedSession(
+                user=dataset.user_ids[int(drawn[k])],
+                session=named(histories[k][-SHOWN_ITEMS:]),
+                before=named(found.before.top[k]),
+                after=named(found.after.top[k]),
+                rank_before=int(found.before.ranks[k]) or None,
+                rank_after=int(found.after.ranks[k]) or None,
+            )
+            for k in order
+        ],
+    )
+
+
+def _model_fields(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name in ModelConfig.model_fields}
+
+
+def _row(
+    workspace: Workspace, made: RepresentationRow, position: int, states: States, config: ModelConfig
+) -> npt.NDArray[np.float32]:
+    """[D] the item's row with other states (part → [1, d]), scaled and cut as the run reads it."""
+    from genair_engine.verbs.training.load import as_trained_on, load_with_bases
+
+    stored = load_with_bases(workspace, made)
+    row = stored.vectors[[position - 1]]
+    ends = np.cumsum(list(made.dims.values()))
+    for part, end in zip(made.dims, ends, strict=True):
+        if part in states:
+            row[:, end - made.dims[part] : end] = project(stored.bases[part], states[part])
+    return as_trained_on(row, stored.vectors, made.id, made.dims, config)[0]
+
+
+def _states(
+    workspace: Workspace,
+    owner: DatasetRow,
+    dataset: Dataset,
+    made: RepresentationRow,
+    position: int,
+    request: WhatIfRequest,
+    models: Models,
+) -> States:
+    """Part → [1, d] the other archetype's state, for the parts that it changes."""
+    label = item_labels(dataset.items.iloc[[position - 1]])[0]
+    with workspace.reading() as session:
+        own = session.get(ArchetypeSetRow, made.archetype_set_id) if made.archetype_set_id else None
+        other = find_set(session, owner.id, request.archetypes) if request.archetypes is not None else None
+        text = texts_of_items(session, other.id, [position]).get(position) if other else request.text
+    if own is None or "decoding" not in made.dims:
+        raise InputError(f"Representation {made.id} holds nothing of the archetypes' texts: no archetype can change it.")
+    if text is None:
+        raise InputError(f"Archetype set {request.archetypes!r} has no text of {label}.")
+    by_encoder = is_read_by_encoder(made, own)
+    if by_encoder or other is None:
+        require_revision(made, models.source(made.model))
+        if not by_encoder:
+            _require_same_states(models, made, own)
+        return read_texts(models, made, own, [text], dataset.items["attributes"].iloc[position - 1], label)
+    refuse_other_states(other, own, label, "Choose a set by the same model.")
+    prefill, decoding, there = states_of(workspace.fetch(other.folder), dataset.n_items)
+    if not there[position - 1]:
+        raise InputError(f"Archetype set {other.id} has no states of {label}: generate or embed it again.")
+    states = {"prefill": prefill[[position - 1]], "decoding": decoding[[position - 1]]}
+    for part, values in states.items():
+        check_finite(values, f"the {part} states", [label])
+    return states
+
+
+def _require_same_states(models: Models, made: RepresentationRow, own: ArchetypeSetRow) -> None:
+    """Raises InputError where the language model here is not the one whose states the set holds."""
+    with models.lock:
+        model = models.language_model(made.model)
+    (reader, revision), precision = states_by(own), own.sampling.get("precision")
+    if (model.revision, model.precision) != (revision, precision):
+        raise InputError(
+            f"Representation {made.id} was made by {reader!r}, revision {revision[:12]} in {precision}, and here it is "
+            f"{model.revision[:12]} in {model.precision}: their states cannot stand in one representation."
+        )

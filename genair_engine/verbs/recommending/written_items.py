@@ -1,0 +1,209 @@
+"""A new item, read: its archetypes as each language model writes them, and its states in each representation's space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from genair_engine.archetypes.backends import Completion
+from genair_engine.archetypes.segments import split_segments
+from genair_engine.errors import GenairError, InputError
+from genair_engine.methods.config import METHOD_FACTS
+from genair_engine.store import runs as rows
+from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow, RunRow
+from genair_engine.verbs.base import Progress, Record, Request, positional, silent
+from genair_engine.verbs.datasets.metadata import clean_attributes
+from genair_engine.verbs.representations.unseen import Models, States, read_item, write_archetype
+from genair_engine.workspace import Workspace
+
+LONGEST_ARCHETYPE = 20_000
+"""Characters of a given one."""
+
+
+class NewItemRequest(Request):
+    """See where an item that is not in the catalogue would land."""
+
+    dataset: str = positional("data set")
+    attributes: dict[str, str] = Field(description="its metadata: FIELD=VALUE, once for each field")
+    item: str = Field("new item", min_length=1, max_length=500, description="its id, which decides its archetype's seed")
+    archetype: str | None = Field(None, description="its archetype, instead of letting the language models write one")
+    runs: list[str] = Field([], description="GenAIR runs to put it into; by default all finished ones of the data set")
+    items: list[str] = Field([], description="a session to rank it in: item ids, oldest first, separated by commas")
+    sessions: int = Field(5, ge=0, le=100, description="how many real sessions to show, in which it ranks highest")
+    users: int = Field(1000, ge=1, description="test users whose sessions are looked at, drawn at random where there are more")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
+
+
+class NewArchetype(Record):
+    """An archetype of the new item. archetypes: the set in whose way it was written. model: None where it was given."""
+
+    archetypes: str
+    model: str | None
+    text: str
+    opening: str
+    audiences: list[str]
+    closing: str
+    generated_tokens: int
+    finish: str
+    seconds: float
+
+
+class SkippedRun(Record):
+    """A GenAIR run that the item cannot be put into, and why."""
+
+    run: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenItem:
+    """A new item, read: its archetypes, and its states in each representation's space (representation id -> part -> [1,
+    d]).
+    """
+
+    dataset: str
+    item: str
+    attributes: dict[str, str]
+    archetypes: list[NewArchetype]
+    states: dict[str, States]
+    runs: list[str]
+    skipped: list[SkippedRun]
+    notes: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """A run with what its item vectors were made of. archetypes: None where only metadata and titles were embedded."""
+
+    run: RunRow
+    representation: RepresentationRow
+    archetypes: ArchetypeSetRow | None
+
+
+def write_item(
+    workspace: Workspace, request: NewItemRequest, progress: Progress = silent, models: Models | None = None
+) -> WrittenItem:
+    """The archetypes of a new item and its states in every representation that the wanted runs were trained on.
+
+    models: loaded ones to use. A run that was not named and cannot take the item (its model is missing, say) is left out with
+    the reason. Raises NotFoundError, ModelError, NonFiniteError, and InputError for metadata that says nothing, a run with
+    free item vectors, or a data set without a GenAIR run.
+    """
+    attributes = clean_attributes(request.attributes)
+    if request.archetype is not None and not 0 < len(request.archetype.strip()) <= LONGEST_ARCHETYPE:
+        raise InputError(f"The archetype must have 1 to {LONGEST_ARCHETYPE:,} characters, not {len(request.archetype):,}.")
+    targets = _targets(workspace, request)
+    models = models or Models(workspace.settings, request.device)
+    written: dict[str, Completion | str] = {}
+    states: dict[str, States] = {}
+    failed: dict[str, str] = {}
+    notes: list[str] = []
+    for done, one in enumerate(targets):
+        made = one.representation.id
+        if made in states or made in failed:
+            continue
+        progress(done, len(targets), f"reading the item as {made}")
+        try:
+            text: Completion | str = ""  # nothing reads it where there is no archetype set
+            if one.archetypes is not None:
+                if request.archetype is not None:
+                    written[one.archetypes.id] = request.archetype
+                elif one.archetypes.id not in written:
+                    written[one.archetypes.id] = write_archetype(models, one.archetypes, attributes, request.item)
+                    notes += _notes(models, one.archetypes)
+                text = written[one.archetypes.id]
+            states[made] = read_item(models, one.representation, one.archetypes, attributes, text, request.item)
+        except GenairError as error:
+            if request.runs:
+                raise
+            failed[made] = str(error)
+    if not states:
+        raise InputError(f"The item cannot be put into any run of {request.dataset!r}. {next(iter(failed.values()))}")
+    of_set = {one.archetypes.id: one.archetypes for one in targets if one.archetypes}
+    return WrittenItem(
+        dataset=request.dataset,
+        item=request.item,
+        attributes=attributes,
+        archetypes=[_archetype(of_set[name], text) for name, text in written.items()],
+        states=states,
+        runs=[one.run.id for one in targets if one.representation.id in states],
+        skipped=[
+            SkippedRun(run=one.run.id, reason=failed[one.representation.id])
+            for one in targets
+            if one.representation.id in failed
+        ],
+        notes=notes,
+    )
+
+
+def _targets(workspace: Workspace, request: NewItemRequest) -> list[_Target]:
+    """The named runs, or all finished GenAIR runs of the data set, newest first. Raises NotFoundError, InputError."""
+    owner = workspace.dataset_row(request.dataset)
+    with workspace.reading() as session:
+        if request.runs:
+            found = [_checked(*rows.find_run(session, name), owner) for name in dict.fromkeys(request.runs)]
+        else:
+            found = [run for run in rows.list_runs(session, owner.id) if run.state == "done" and _has_projector(run)]
+        targets = []
+        for run in found:
+            made = session.get(RepresentationRow, run.representation_id)
+            assert made is not None  # methods with a projector name it
+            reads_archetypes = made.archetype_set_id is not None
+            archetypes = session.get(ArchetypeSetRow, made.archetype_set_id) if reads_archetypes else None
+            targets.append(_Target(run, made, archetypes))
+    if not targets:
+        raise InputError(
+            f"{request.dataset!r} has no finished GenAIR run: train one (method genair) on a representation. Runs with free "
+            "item vectors (id, llminit) cannot rank an item that they were not trained on."
+        )
+    return targets
+
+
+def _checked(run: RunRow, owner: DatasetRow, wanted: DatasetRow) -> RunRow:
+    if owner.id != wanted.id:
+        raise InputError(f"Run {run.id!r} belongs to data set {owner.name!r}, not to {wanted.name!r}.")
+    if run.state != "done":
+        raise InputError(f"Run {run.id!r} is {run.state}: only a finished run can rank a new item.")
+    if not _has_projector(run):
+        raise InputError(
+            f"Run {run.id!r} has free item vectors (method {run.method}): it cannot rank an item that it was not trained on. "
+            "Choose a run of method genair or genair-id."
+        )
+    return run
+
+
+def _has_projector(run: RunRow) -> bool:
+    facts = METHOD_FACTS.get(run.method)
+    return facts is not None and facts.projected
+
+
+def _notes(models: Models, archetypes: ArchetypeSetRow) -> list[str]:
+    """Where the archetype is not written quite as those of the set."""
+    model = models.writer(archetypes)
+    found = []
+    if model.revision != archetypes.revision:
+        found.append(
+            f"The archetypes of set {archetypes.id} were written by revision {archetypes.revision[:12]} of "
+            f"{archetypes.model!r}, this one by revision {model.revision[:12]}."
+        )
+    if (then := archetypes.sampling.get("precision", model.precision)) != model.precision:
+        found.append(f"The archetypes of set {archetypes.id} were written in {then}, this one in {model.precision}.")
+    return found
+
+
+def _archetype(archetypes: ArchetypeSetRow, archetype: Completion | str) -> NewArchetype:
+    given = isinstance(archetype, str)
+    text = archetype if isinstance(archetype, str) else archetype.text
+    parts = split_segments(text)
+    return NewArchetype(
+        archetypes=archetypes.id,
+        model=None if given else archetypes.model,
+        text=text,
+        opening=parts.opening,
+        audiences=list(parts.audiences),
+        closing=parts.closing,
+        generated_tokens=0 if isinstance(archetype, str) else archetype.generated_tokens,
+        finish="given" if isinstance(archetype, str) else archetype.finish,
+        seconds=0.0 if isinstance(archetype, str) else archetype.seconds,
+    )

@@ -1,0 +1,180 @@
+"""Texts and states of what is not in the catalogue: a new item, or an audience in somebody's words.
+
+A representation's states came from one model and, for archetypes, one way of asking it. What is new is read in exactly that
+way, so that the stored PCA bases say where it lies: the same weights, prompt and sampling, a seed made of the item's id. Where
+a server or a person wrote the texts, the states are those of the model that read them (`states_by`), and so are new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import RLock
+
+import numpy as np
+import numpy.typing as npt
+
+from genair_engine.archetypes.backends import (
+    EDITED,
+    Completion,
+    Encoder,
+    LanguageModel,
+    Sampling,
+    load_encoder,
+    load_language_model,
+    open_language_model,
+)
+from genair_engine.archetypes.prompts import PromptTemplate
+from genair_engine.archetypes.sources import ModelSource, find_model
+from genair_engine.catalog.readers.assemble import FIELD_ALIASES
+from genair_engine.errors import InputError
+from genair_engine.settings import Settings
+from genair_engine.store.archetypes import reader_of, states_by
+from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
+from genair_engine.verbs.representations.catalogue_states import UNKNOWN, metadata_text, require_revision
+from genair_engine.verbs.texts.writing import item_seed
+
+States = dict[str, npt.NDArray[np.float32]]
+
+
+class Models:
+    """Language models and encoders of this machine, each loaded once: what a page keeps between clicks.
+
+    Hold `lock` while using one: a model answers one caller at a time.
+    """
+
+    def __init__(self, settings: Settings, device: str = "auto") -> None:
+        self.lock = RLock()
+        self._settings = settings
+        self._device = device
+        self._sources: dict[str, ModelSource] = {}
+        self._language_models: dict[str, LanguageModel] = {}
+        self._servers: dict[tuple[str, str], LanguageModel] = {}
+        self._encoders: dict[str, Encoder] = {}
+
+    def source(self, name: str) -> ModelSource:
+        """Raises ModelError where it is not on this machine: nothing is downloaded, as somebody waits for what is read."""
+        if name not in self._sources:
+            self._sources[name] = find_model(name, self._settings.models_dir, fetch=False)
+        return self._sources[name]
+
+    def language_model(self, name: str) -> LanguageModel:
+        """Raises ModelError."""
+        if name not in self._language_models:
+            self._language_models[name] = load_language_model(self.source(name), self._device)
+        return self._language_models[name]
+
+    def encoder(self, name: str) -> Encoder:
+        """Raises ModelError."""
+        if name not in self._encoders:
+            self._encoders[name] = load_encoder(self.source(name), self._device)
+        return self._encoders[name]
+
+    def writer(self, archetypes: ArchetypeSetRow) -> LanguageModel:
+        """What can write another text as those of a set were written: its language model, or its server's with its reader.
+
+        Raises ModelError, and InputError where people wrote them.
+        """
+        if archetypes.backend == EDITED:
+            raise InputError(
+                f"The archetypes of set {archetypes.id} were written by people, so that no model can write another one: give "
+                "the item's archetype as a text."
+            )
+        reader = reader_of(archetypes)
+        if reader is None:
+            return self.language_model(archetypes.model)
+        key = (archetypes.model, reader)
+        if key not in self._servers:
+            self.source(reader)
+            self._servers[key] = open_language_model(self._settings, archetypes.model, self._device, reader)
+        return self._servers[key]
+
+
+def template_of(archetypes: ArchetypeSetRow) -> PromptTemplate:
+    """The prompt that a set was written with. Raises InputError where its wording was not kept whole."""
+    name = archetypes.prompt_version.rpartition("-")[0]
+    try:
+        template = PromptTemplate(name=name, **archetypes.prompt)
+    except TypeError:
+        template = None
+    if template is None or template.version != archetypes.prompt_version:
+        raise InputError(
+            f"The prompt {archetypes.prompt_version} of archetype set {archetypes.id} cannot be made again by this version: "
+            "generate archetypes with a prompt that it knows."
+        )
+    return template
+
+
+def write_archetype(models: Models, archetypes: ArchetypeSetRow, attributes: dict[str, str], item: str) -> Completion:
+    """The archetype of an item as the set's model would have written it: same prompt, sampling and way to its seed.
+
+    For an item of the catalogue, under its id, that is its text in the set (up to rounding, `archetypes.sampling`; a server
+    may answer otherwise). Raises ModelError, NonFiniteError, and InputError where people wrote the set.
+    """
+    sampling = Sampling(**{key: value for key, value in archetypes.sampling.items() if key in Sampling.model_fields})
+    prompt, seed = template_of(archetypes).render(attributes), item_seed(archetypes.seed, item)
+    with models.lock:
+        model = models.writer(archetypes)
+        return model.generate([prompt], [seed], sampling, names=[f"item {item!r}"])[0]
+
+
+def is_read_by_encoder(representation: RepresentationRow, archetypes: ArchetypeSetRow | None) -> bool:
+    """Whether an encoder embedded the texts, rather than that the set's own states were taken."""
+    return archetypes is None or states_by(archetypes)[0] != representation.model
+
+
+def read_item(
+    models: Models,
+    representation: RepresentationRow,
+    archetypes: ArchetypeSetRow | None,
+    attributes: dict[str, str],
+    archetype: Completion | str,
+    item: str,
+) -> States:
+    """The states of an item in a representation's space, part -> [1, d].
+
+    archetypes: the set behind the representation, if there is one. archetype: the item's, with the states that it was written
+    with, or a text from elsewhere, which the language model then reads. Raises InputError, ModelError, NonFiniteError.
+    """
+    require_revision(representation, models.source(representation.model))
+    text = archetype if isinstance(archetype, str) else archetype.text
+    if is_read_by_encoder(representation, archetypes):
+        texts = {"prefill": metadata_text(attributes), "decoding": text, "title": title_of(attributes) or UNKNOWN}
+        with models.lock:
+            encoder = models.encoder(representation.model)
+            return {part: encoder.encode([texts[part]], names=[f"item {item!r}"]) for part in representation.dims}
+    if isinstance(archetype, str):
+        assert archetypes is not None
+        return read_texts(models, representation, archetypes, [text], attributes, f"item {item!r}")
+    return {"prefill": archetype.prefill[None], "decoding": archetype.decoding[None]}
+
+
+def read_texts(
+    models: Models,
+    representation: RepresentationRow,
+    archetypes: ArchetypeSetRow,
+    texts: Sequence[str],
+    attributes: dict[str, str],
+    name: str,
+) -> States:
+    """The states of n texts read as a representation's archetypes were, part -> [n, d], for the parts that a text decides.
+
+    An encoder reads them alone; a language model as its answers to the prompt of these attributes, so that its prefill part is
+    there too. name: what errors call them. Raises InputError, ModelError, NonFiniteError.
+    """
+    names = [name] * len(texts)
+    if is_read_by_encoder(representation, archetypes):
+        with models.lock:
+            return {"decoding": models.encoder(representation.model).encode(texts, names=names)}
+    from genair_engine.archetypes.reading import embed_texts
+
+    prompt = template_of(archetypes).render(attributes)
+    with models.lock:
+        model = models.language_model(representation.model)
+        prefill, decoding = embed_texts(model, [prompt] * len(texts), texts, names=names)
+    return {"prefill": prefill, "decoding": decoding}
+
+
+def title_of(attributes: dict[str, str]) -> str:
+    """The value that readers take for an item's title, "" where there is none."""
+    lowered = {key.lower(): value for key, value in reversed(list(attributes.items()))}
+    return next((lowered[alias] for alias in FIELD_ALIASES["title"] if alias in lowered), "")

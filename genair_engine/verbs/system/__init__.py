@@ -1,0 +1,1 @@
+"""The whole installation: the demo and the doctor."""

@@ -1,0 +1,176 @@
+"""The verb `regenerate`: one item's archetype written anew, token by token, beside those that there are.
+
+Nothing is overwritten. An archetype belongs to a set (one model, prompt, sampling and seed), so a new version is the item's
+text in another set, with its states: it can be compared, pinned and tried (`what-if`) like any other. Where no seed is given
+it is the first one, counted from that of `generate`, under which the item has no text yet; `generate` with that seed would
+write the same text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+
+from pydantic import Field
+
+from genair_engine.archetypes.backends import Completion, Failure, LanguageModel, Sampling, Streaming
+from genair_engine.archetypes.prompts import PAPER, PromptTemplate
+from genair_engine.archetypes.sources import SERVER_PREFIX, find_model, list_models
+from genair_engine.cluster import language_model
+from genair_engine.errors import InputError, ModelError
+from genair_engine.store import artifacts
+from genair_engine.store.archetypes import texts_of_items
+from genair_engine.store.datasets import find_dataset, find_item
+from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, ItemRow
+from genair_engine.verbs.base import Progress, Request, Result, positional, silent
+from genair_engine.verbs.texts.generate import GenerateRequest, find_or_new_set, remove_if_nothing_was_saved
+from genair_engine.verbs.texts.prompts import find_prompt
+from genair_engine.verbs.texts.writing import item_seed, save
+from genair_engine.workspace import Workspace
+
+MOST_VERSIONS = 1000
+"""Seeds that are tried for one that is free."""
+FIRST_SEED: int = GenerateRequest.model_fields["seed"].default
+
+
+class RegenerateRequest(Request):
+    """Let a language model write one item's archetype anew; the versions that are there stay."""
+
+    dataset: str = positional("data set")
+    item: str = positional("source id of the item")
+    model: str = Field(description="language model: a folder, a name in models_cache (demo-llama, demo-qwen) or a hub id")
+    prompt: str = Field(PAPER.name, description="prompt template: a saved name (its newest version), or a version")
+    sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
+    reader: str | None = Field(None, description="for openai:MODEL: the model on this machine that reads the text")
+    seed: int | None = Field(
+        None, ge=0, le=2**31 - 1, description="as of `generate`; by default the first from 42 on that gives a new version"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
+
+
+class RegenerateResult(Result):
+    """The new version. archetypes: the set that it is in."""
+
+    dataset: str
+    item: str
+    archetypes: str
+    model: str
+    prompt_version: str
+    seed: int
+    text: str
+    finish: str
+    tokens: int
+    seconds: float
+
+    def lines(self) -> list[str]:
+        how = f"{self.tokens:,} tokens in {self.seconds:.1f} s, seed {self.seed}, prompt {self.prompt_version}"
+        return [
+            self.text,
+            "",
+            f"{self.model} wrote this for item {self.item} of {self.dataset} ({how}): set {self.archetypes}.",
+        ]
+
+
+def writers(workspace: Workspace) -> list[str]:
+    """The language models that are on this machine."""
+    return [one.model_id for one in list_models(workspace.settings.models_dir) if not one.is_encoder]
+
+
+def load_writer(workspace: Workspace, model: str, device: str = "auto", reader: str | None = None) -> LanguageModel:
+    """A language model that is ready to write: what a page keeps between clicks. reader: for a server's.
+
+    Raises ModelError, also where it would have to be downloaded first, gigabytes that a page cannot wait for.
+    """
+    settings = workspace.settings
+    here = reader if model.startswith(SERVER_PREFIX) else model
+    if here is not None and settings.ray_address is None:  # machines of a cluster have models of their own
+        find_model(here, settings.models_dir, fetch=False)
+    return language_model(settings, model, device, reader)
+
+
+def regenerate(workspace: Workspace, request: RegenerateRequest, progress: Progress = silent) -> RegenerateResult:
+    """Write and keep the new version. Raises as `regenerating`, and ModelError where the model cannot be used."""
+    model = language_model(workspace.settings, request.model, request.device, request.reader, progress)
+    progress(0, 1, f"{model.model_id} writes")
+    with closing(regenerating(workspace, request, model)) as parts:
+        for part in parts:
+            if isinstance(part, RegenerateResult):
+                progress(1, 1, f"{model.model_id} has written")
+                return part
+    raise ModelError(f"{model.model_id} ended without an answer.")
+
+
+def regenerating(
+    workspace: Workspace, request: RegenerateRequest, model: LanguageModel
+) -> Generator[str | RegenerateResult, None, None]:
+    """The answer so far after every token, where the model can stream, and at last the result, which is kept then.
+
+    Closed before that, nothing is kept. Raises NotFoundError, InputError where that version is there already or another
+    process writes it, and ModelError where the item fails.
+    """
+    with workspace.reading() as session:
+        owner = find_dataset(session, request.dataset)
+        item = find_item(session, owner, request.item)
+        prompt = find_prompt(session, request.prompt)
+    with _free_set(workspace, owner, item, model, prompt, request) as archetypes:
+        for part in _write(model, prompt.render(item.attributes), item, request.sampling, archetypes.seed):
+            if not isinstance(part, Completion):
+                yield part
+                continue
+            save(workspace, archetypes, {item.position: part}, {}, model.device)
+            yield RegenerateResult(
+                dataset=owner.name,
+                item=item.item_id,
+                archetypes=archetypes.id,
+                model=model.model_id,
+                prompt_version=archetypes.prompt_version,
+                seed=archetypes.seed,
+                text=part.text,
+                finish=part.finish,
+                tokens=part.generated_tokens,
+                seconds=part.seconds,
+            )
+
+
+def _write(model: LanguageModel, prompt: str, item: ItemRow, sampling: Sampling, seed: int) -> Iterator[str | Completion]:
+    name = f"item {item.item_id!r} ({item.title[:60] or 'no title'})"
+    own_seed = item_seed(seed, item.item_id)
+    if isinstance(model, Streaming):
+        yield from model.stream(prompt, own_seed, sampling, name=name)
+        return
+    for batch in model.generate_batches([prompt], [own_seed], sampling, 1, names=[name]):
+        for _, written in batch:
+            if isinstance(written, Failure):
+                raise ModelError(written.reason)
+            yield written
+
+
+@contextmanager
+def _free_set(
+    workspace: Workspace,
+    owner: DatasetRow,
+    item: ItemRow,
+    model: LanguageModel,
+    prompt: PromptTemplate,
+    request: RegenerateRequest,
+) -> Iterator[ArchetypeSetRow]:
+    """The set that the new version goes to, locked while it is written; one that a job writes to just now is passed over."""
+    asked, greedy = request.seed, request.sampling.greedy
+    first = FIRST_SEED if asked is None else asked
+    for seed in range(first, first + (MOST_VERSIONS if asked is None and not greedy else 1)):
+        archetypes = find_or_new_set(workspace, owner, model, prompt, request.sampling, seed)
+        with artifacts.locked(workspace.path(archetypes.folder)) as ours:
+            with workspace.reading() as session:
+                there = item.position in texts_of_items(session, archetypes.id, [item.position])
+            if ours and not there:
+                try:
+                    yield archetypes
+                finally:
+                    remove_if_nothing_was_saved(workspace, archetypes)
+                return
+    if there:
+        what = "Greedy decoding writes the same text again" if greedy else f"Seed {first} writes the same text again"
+        raise InputError(
+            f"{what}: item {item.item_id!r} has it in set {archetypes.id}. Choose another seed, sampling, prompt or model."
+        )
+    raise InputError(f"Another process is writing set {archetypes.id}: wait for it, or choose another seed.")

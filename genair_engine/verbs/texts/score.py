@@ -1,0 +1,219 @@
+"""The verb `score`: the scorecard of what language models wrote, for each model over the catalogue and for single items.
+
+What a set's scores are is measured once and kept (a file beside its states, and a row); they are measured anew when the set
+has grown, or the definitions have changed. Pages read them
+by `verbs.scored_items`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from genair_engine.archetypes.scorecard import MEASURES, Measure, mean_and_interval
+from genair_engine.archetypes.scorecard.card import Card, measure_set
+from genair_engine.archetypes.scorecard.measures import VERSION
+from genair_engine.errors import InputError, OutageError
+from genair_engine.store import artifacts
+from genair_engine.store.archetypes import find_set, list_sets, texts_of_set
+from genair_engine.store.datasets import find_dataset, find_item
+from genair_engine.store.keys import new_id
+from genair_engine.store.scorecards import keep_scorecard, scorecards_of, state_of_set
+from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, ScorecardRow, utc_now
+from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.texts.generate import states_of
+from genair_engine.verbs.texts.scored_items import Scores, arrays_of, learned_vocabulary, scores_of_item
+from genair_engine.workspace import Workspace
+
+
+class ScoreRequest(Request):
+    """Measure what language models wrote: grounding, audiences, specificity, novelty, diversity, agreement with behaviour."""
+
+    dataset: str = positional("data set")
+    archetypes: list[str] | None = Field(None, description="archetype sets, or models; by default all of the data set")
+    item: str | None = Field(None, description="show the scores of this item, too (source id)")
+    common: bool = Field(False, description="means over the items that all of these sets have a text of, only")
+
+
+class Summary(Record):
+    """Mean with its 95 % interval over n values (behaviour: the AUC over n pairs); None where there is none."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class SetScores(Record):
+    """A set's scorecard. items: texts it holds; measured: those that the scores are of. measures: name → summary.
+
+    item: the chosen item's scores by measure, None where it has none; {} without an item.
+    """
+
+    archetypes: str
+    model: str
+    prompt_version: str
+    items: int
+    measured: int
+    scored_at: datetime
+    measures: dict[str, Summary]
+    item: dict[str, float | None]
+
+
+class ScoreResult(Result):
+    """sets: oldest first. measures are named and defined in `verbs.MEASURES`. notes: what to mind when comparing."""
+
+    dataset: str
+    item: str | None
+    sets: list[SetScores]
+    notes: list[str]
+
+    def lines(self) -> list[str]:
+        names = list(MEASURES)
+        head = ["model (set)", "texts", *(MEASURES[name].title for name in names)]
+        rows = []
+        for one in self.sets:
+            rows.append(
+                [f"{one.model} ({one.archetypes})", f"{one.measured:,}", *(_cell(one.measures[name]) for name in names)]
+            )
+            if one.item:
+                rows.append([f"  item {self.item}", "", *(_number(one.item.get(name)) for name in names)])
+        widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
+        table = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
+        ]
+        return [*table, "Means with their 95 % intervals.", *self.notes]
+
+
+def score(workspace: Workspace, request: ScoreRequest, progress: Progress = silent) -> ScoreResult:
+    """Measure what is not measured yet, and report. Raises NotFoundError, InputError where there are no archetypes."""
+    with workspace.reading() as session:
+        owner = find_dataset(session, request.dataset)
+        chosen = _chosen(session, owner, request)
+        position = find_item(session, owner, request.item).position if request.item is not None else None
+    cards = [_scorecard(workspace, owner, one, progress) for one, _ in chosen]
+    arrays = [arrays_of(workspace, card) for card in cards]
+    has_text = [~np.isnan(one["segments"]) for one in arrays]
+    shared = np.logical_and.reduce(has_text)
+    sets = [
+        SetScores(
+            archetypes=row.id,
+            model=row.model,
+            prompt_version=row.prompt_version,
+            items=texts,
+            measured=card.texts,
+            scored_at=card.created_at,
+            measures={
+                name: _summary(measure, card, values, shared if request.common else own) for name, measure in MEASURES.items()
+            },
+            item={} if position is None else scores_of_item(values, position),
+        )
+        for (row, texts), card, values, own in zip(chosen, cards, arrays, has_text, strict=True)
+    ]
+    return ScoreResult(dataset=owner.name, item=request.item, sets=sets, notes=_notes(request, has_text, shared))
+
+
+def _chosen(session: Session, owner: DatasetRow, request: ScoreRequest) -> list[tuple[ArchetypeSetRow, int]]:
+    """The sets that are asked for, each once, with their numbers of texts."""
+    sets = [(row, texts) for row, texts in list_sets(session, owner.id) if texts]
+    if request.archetypes:
+        named = {find_set(session, owner.id, name).id for name in request.archetypes}
+        sets = [(row, texts) for row, texts in sets if row.id in named]
+    if not sets:
+        raise InputError(f"{owner.name!r} has no archetypes to score: write them with `generate {owner.name} --model …`.")
+    return sets
+
+
+def _scorecard(workspace: Workspace, owner: DatasetRow, row: ArchetypeSetRow, progress: Progress) -> ScorecardRow:
+    """The set's scorecard as it is, or measured now."""
+    with workspace.reading() as session:
+        found = scorecards_of(session, [row.id], VERSION).get(row.id)
+        state = state_of_set(session, row.id)
+        if found is not None and (found.texts, found.last_text) == state:
+            return found
+        texts = texts_of_set(session, row.id)
+    dataset = workspace.load_dataset(owner.name)
+    what = f"scoring {row.model}"
+    progress(0, len(texts), what)
+    vocabulary = learned_vocabulary(workspace, owner)
+    card = measure_set(
+        texts,
+        dataset.items["attributes"].tolist(),
+        vocabulary,
+        _states(workspace, row, dataset.n_items),
+        dataset.split.train,
+        lambda done: progress(done, len(texts), what),
+    )
+    return _keep(workspace, row, state, card)
+
+
+def _states(
+    workspace: Workspace, row: ArchetypeSetRow, n_items: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]] | None:
+    folder = workspace.fetch(row.folder)
+    if not any(folder.glob("states-*.safetensors")):
+        return None
+    _, decoding, there = states_of(folder, n_items)
+    return decoding, there
+
+
+def _keep(workspace: Workspace, row: ArchetypeSetRow, state: tuple[int, int], card: Card) -> ScorecardRow:
+    behaviour = card.behaviour
+    kept = ScorecardRow(
+        set_id=row.id,
+        version=VERSION,
+        texts=state[0],
+        last_text=state[1],
+        behaviour={"auc": behaviour.auc, "low": behaviour.low, "high": behaviour.high, "pairs": behaviour.pairs},
+        file=f"{row.folder}/scores-{new_id()}.safetensors",
+        created_at=utc_now(),
+    )
+    try:
+        artifacts.save_arrays(workspace.path(kept.file), card.items)
+        workspace.publish(kept.file)
+        with workspace.session() as session:
+            earlier = keep_scorecard(session, kept)
+            session.flush()
+            made = scorecards_of(session, [row.id], VERSION)[row.id]
+    except OutageError:
+        raise  # perhaps while the row was committed, which may be there then: files that no row names do no harm
+    except BaseException:
+        workspace.discard(kept.file)
+        raise
+    if earlier is not None:
+        workspace.discard(earlier)
+    return made
+
+
+def _summary(measure: Measure, card: ScorecardRow, values: Scores, counted: npt.NDArray[np.bool_]) -> Summary:
+    if measure.name == "behaviour":
+        of = card.behaviour
+        return Summary(mean=of["auc"], low=of["low"], high=of["high"], n=of["pairs"])
+    mean, low, high, n = mean_and_interval(values[measure.name][counted], measure)
+    return Summary(mean=mean, low=low, high=high, n=n)
+
+
+def _notes(request: ScoreRequest, has_text: Sequence[npt.NDArray[np.bool_]], shared: npt.NDArray[np.bool_]) -> list[str]:
+    if all((one == shared).all() for one in has_text):
+        return []
+    if request.common:
+        return [
+            f"Means are over the {shared.sum():,} items that all sets have a text of; specificity and diversity are distances "
+            "to all texts of a set, and behaviour agreement is of the whole set."
+        ]
+    return ["The sets hold texts of different items: compare them with --common, or finish them first."]
+
+
+def _cell(one: Summary) -> str:
+    if one.low is None or one.high is None:
+        return _number(one.mean)
+    return f"{_number(one.mean)} ({one.low:.3f}–{one.high:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

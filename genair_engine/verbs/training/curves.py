@@ -1,0 +1,51 @@
+"""Reading verbs for whoever watches training: a data set's runs, and their epochs, in a handful of queries for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from genair_engine.store import runs as rows
+from genair_engine.store.datasets import find_dataset
+from genair_engine.store.tables import RunEpochRow
+from genair_engine.verbs.base import Record
+from genair_engine.verbs.training.runs import RunResult, to_result
+from genair_engine.workspace import Workspace
+
+
+class WatchedRun(Record):
+    """A run, the job that trained it last (None: the command line did), and why it failed, if it did."""
+
+    result: RunResult
+    job: str | None
+    error: str | None
+
+
+class Epoch(Record):
+    """One epoch of a run. losses: means over steps ("rank", "total", "calibration" where it is on). valid: full-ranking
+    metrics of the validation items. seconds: validation not counted."""
+
+    epoch: int
+    losses: dict[str, float]
+    valid: dict[str, float]
+    seconds: float
+
+
+def watched_runs(workspace: Workspace, dataset: str, limit: int = 100) -> list[WatchedRun]:
+    """The newest runs of a data set, newest first. Raises NotFoundError for an unknown data set."""
+    with workspace.reading() as session:
+        owner = find_dataset(session, dataset)
+        found = rows.list_runs(session, owner.id, limit)
+        _held = rows.list_representations(session, owner.id)  # while they are held, looking one up asks the database nothing
+        return [WatchedRun(result=to_result(row, owner), job=row.job_id, error=row.error) for row in found]
+
+
+def run_epochs(workspace: Workspace, runs: Sequence[str]) -> dict[str, list[Epoch]]:
+    """The epochs of some runs so far, in order; a run that has none yet has an empty list. One query."""
+    found: dict[str, list[Epoch]] = {run: [] for run in runs}
+    with workspace.reading() as session:
+        query = select(RunEpochRow).where(RunEpochRow.run_id.in_(runs)).order_by(RunEpochRow.run_id, RunEpochRow.epoch)
+        for row in session.scalars(query):
+            found[row.run_id].append(Epoch(epoch=row.epoch, losses=row.losses, valid=row.valid, seconds=row.seconds))
+    return found

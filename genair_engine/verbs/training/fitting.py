@@ -1,0 +1,260 @@
+"""How a run is trained: claimed or resumed, checkpointed after every epoch, measured, kept.
+
+After every epoch the checkpoint becomes an artifact and the epoch a row. The same request again resumes a run that was
+interrupted, from its last complete epoch and with the same result as if it had never stopped (on the CPU, bit by bit).
+
+Under torchrun all processes train the run together: the first one claims it, tells the others whether to go on from its
+checkpoint, and is the only one that writes. A process that fails leaves, and torchrun then ends the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sqlalchemy.orm import Session
+
+from genair_engine import __version__
+from genair_engine.devices import enough_memory, peak_memory, pick_device
+from genair_engine.errors import NonFiniteError, WorkspaceError
+from genair_engine.evaluation.protocol import Protocol
+from genair_engine.methods.recommender import TableScorer
+from genair_engine.store import artifacts
+from genair_engine.store import runs as rows
+from genair_engine.store.keys import content_key, new_id
+from genair_engine.store.tables import DatasetRow, RepresentationRow, RunEpochRow, RunRow
+from genair_engine.training import trainer as training
+from genair_engine.training.config import TrainingConfig
+from genair_engine.training.efficiency import InferenceFlops, inference_flops, trainable_parameters
+from genair_engine.training.processes import joined
+from genair_engine.training.trainer import EpochRecord, Trainer
+from genair_engine.verbs.base import Progress
+from genair_engine.verbs.evaluation.measure import RANKS, Measured, measure, save_ranks
+from genair_engine.verbs.training.checks import check as check  # sweeps ask it here
+from genair_engine.verbs.training.load import build_model, load_model
+from genair_engine.verbs.training.runs import EvaluateRequest, TrainRequest
+from genair_engine.workspace import Workspace
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run as it was asked for: all that its result depends on. device: in words, with the number of processes.
+
+    As a GPU rounds otherwise than a CPU, a job for any device that goes from one to the other begins a run anew, and the one
+    that it had begun stays stopped.
+    """
+
+    owner: DatasetRow
+    representation: RepresentationRow | None
+    config: TrainingConfig
+    device: str
+
+    @property
+    def key(self) -> str:
+        """Equal for two requests only if their runs come out equal."""
+        representation = self.representation.id if self.representation else None
+        return content_key([self.owner.content_hash, representation, self.config.model_dump(), self.device, __version__])
+
+
+def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> Job:
+    """What a request asks for, checked; trains nothing.
+
+    Raises NotFoundError, ModelError for a device that is not there, InputError where method and representation do not fit.
+    """
+    device = pick_device(request.device)
+    owner, representation, config = check(workspace, request)
+    return Job(owner, representation, config, str(device) if processes == 1 else f"{processes} × {device.type}")
+
+
+def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> str:
+    """Train, keep the best epoch's weights, and evaluate them on validation and test items; returns the run's id.
+
+    Raises InputError where method and representation do not fit, ModelError where a GPU's memory is too small, NonFiniteError
+    when training diverges; the run is then marked as failed with the reason.
+    """
+    if workspace.settings.threads:
+        torch.set_num_threads(workspace.settings.threads)
+    advice = f"Lower the batch size (now {request.config().batch_size:,}), or use a GPU with more free memory, or the CPU."
+    with enough_memory(advice), joined() as processes:
+        job = plan(workspace, request, processes.world)
+        dataset = workspace.load_dataset(request.dataset)
+        with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU, whatever they are trained on
+            torch.manual_seed(job.config.seed)
+            model = build_model(workspace, dataset, job.representation, job.config)
+        flops = inference_flops(model)
+        device = processes.device(pick_device(request.device))
+        trainer = Trainer(model, dataset, job.config, device=device, processes=processes)
+        if processes.first:
+            return processes.tell(_lead(workspace, job, trainer, flops, progress))
+        folder, resumed = processes.tell(("", False))
+        if resumed:
+            _restore(workspace, folder, trainer)
+        trainer.fit()
+        return processes.tell("")
+
+
+def _lead(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlops, progress: Progress) -> str:
+    """Trains as the process that keeps the run; returns the run's id."""
+    with _claim(workspace, job, trainer, flops) as (run, resumed):
+        try:
+            trainer.processes.tell((run.folder, resumed))
+            if resumed:
+                _restore(workspace, run.folder, trainer)
+            epochs = trainer.config.epochs
+            progress(trainer.progress.epochs_done, epochs, "going on with the next epoch" if resumed else "first epoch")
+            with peak_memory(trainer.device) as peak:
+                trainer.fit(lambda record: _keep_epoch(workspace, run, trainer, record, progress))
+                progress(epochs, epochs, "ranking validation and test items with the best epoch")
+                negatives = workspace.negatives(job.owner.name)
+                measured = measure(TableScorer(trainer.model), trainer.dataset, negatives, trainer.protocol)
+            _finish(workspace, run, trainer, measured, peak.megabytes)
+        except NonFiniteError as error:
+            _end_early(workspace, run, "failed", str(error))
+            raise
+        except BaseException:  # a busy database, a full disk, an interruption: the checkpoint is good, go on later
+            _end_early(workspace, run, "stopped")
+            raise
+    return run.id
+
+
+def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress) -> dict[str, dict[str, Any]]:
+    """The metrics of a finished run, measured anew under its stored protocol; what the run itself holds stays.
+
+    Only the ranks of single users are added to a run that has none yet.
+    """
+    run, owner, model = load_model(workspace, request.run, request.device)
+    dataset = workspace.load_dataset(owner.name)
+    progress(0, 1, "ranking")
+    with enough_memory("Use a GPU with more free memory, or the CPU."):
+        measured = measure(TableScorer(model), dataset, workspace.negatives(owner.name), Protocol(**run.protocol))
+    ranks = f"{run.folder}/{RANKS}"
+    if not workspace.fetch(ranks, optional=True).exists():
+        save_ranks(workspace.path(run.folder), measured)
+        workspace.publish(ranks)
+    progress(1, 1, "evaluated")
+    return measured.metrics
+
+
+@contextmanager
+def _claim(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlops) -> Iterator[tuple[RunRow, bool]]:
+    """The unfinished run of this configuration and True, or else a new one and False; held by a lock.
+
+    The lock belongs to the process and vanishes with it: a run that another live process trains is never touched. Where the
+    workspace is a URL it tells of this machine's processes only; there the database tells of the jobs of others.
+    """
+    owner, representation, config = job.owner, job.representation, job.config
+    with workspace.reading() as session:
+        unfinished = list(rows.runs_of_key(session, owner.id, job.key, rows.UNFINISHED))
+    for run in unfinished:
+        with artifacts.locked(workspace.path(run.folder)) as locked:
+            if not locked:
+                continue
+            with workspace.session() as session:  # another process may have finished it before the lock was ours
+                if not rows.claim_run(session, run.id, workspace.job):
+                    continue
+            try:
+                checkpoint = workspace.fetch(f"{run.folder}/{CHECKPOINT}", optional=True)
+            except BaseException:
+                _end_early(workspace, run, "stopped")
+                raise
+            yield run, checkpoint.exists()  # none: killed in its first epoch, begins anew
+            return
+    name = f"{config.backbone}-{config.method}-{new_id()[:8]}"
+    run = RunRow(
+        id=name,
+        dataset_id=owner.id,
+        representation_id=representation.id if representation else None,
+        job_id=workspace.job,
+        backbone=config.backbone,
+        method=config.method,
+        loss=config.loss,
+        seed=config.seed,
+        config=config.model_dump(),
+        config_key=job.key,
+        state="training",
+        trainable_parameters=trainable_parameters(trainer.model),
+        efficiency=asdict(flops),
+        device=job.device,
+        protocol=trainer.protocol.model_dump(),
+        code_version=__version__,
+        folder=f"runs/{name}",
+    )
+    folder = workspace.path(run.folder)
+    folder.mkdir(parents=True)
+    with artifacts.locked(folder):
+        with workspace.session() as session:
+            session.add(run)
+        yield run, False
+
+
+def _keep_epoch(workspace: Workspace, run: RunRow, trainer: Trainer, record: EpochRecord, progress: Progress) -> None:
+    """Checkpoint first, row second: a crash in between repeats nothing, as the row is merged by its epoch."""
+    arrays = {name: tensor.cpu().numpy() for name, tensor in trainer.state().items()}
+    name = f"{run.folder}/{CHECKPOINT}"
+    artifacts.save_arrays(workspace.path(name), arrays, {"progress": json.dumps(trainer.progress.to_json())})
+    workspace.publish(name)
+    with workspace.session() as session:
+        _change(session, workspace, run, epochs_done=trainer.progress.epochs_done, best_epoch=trainer.progress.best_epoch)
+        _merge_epochs(session, run, trainer.progress.history[-2:])
+    valid = record.valid[training.STOPPING_METRIC]
+    progress(
+        record.epoch,
+        trainer.config.epochs,
+        f"epoch {record.epoch}: loss {record.losses['total']:.4f}, validation {training.STOPPING_METRIC} {valid:.4f} "
+        f"(best {trainer.progress.best_score:.4f} in epoch {trainer.progress.best_epoch}), {record.seconds:.2f} s",
+    )
+
+
+def _merge_epochs(session: Session, run: RunRow, records: list[EpochRecord]) -> None:
+    for one in records:
+        session.merge(RunEpochRow(run_id=run.id, epoch=one.epoch, losses=one.losses, valid=one.valid, seconds=one.seconds))
+
+
+def _restore(workspace: Workspace, folder: str, trainer: Trainer) -> None:
+    path = workspace.fetch(f"{folder}/{CHECKPOINT}")
+    tensors = {name: torch.from_numpy(array) for name, array in artifacts.load_arrays(path).items()}
+    progress = training.Progress.from_json(json.loads(artifacts.load_metadata(path)["progress"]))
+    trainer.resume(tensors, progress)
+
+
+def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: Measured, peak_mb: float) -> None:
+    folder = workspace.path(run.folder)
+    weights = {name: tensor.cpu().numpy() for name, tensor in trainer.best.items()}
+    artifacts.save_arrays(folder / "model.safetensors", weights)
+    save_ranks(folder, measured)
+    workspace.publish(run.folder)
+    with workspace.session() as session:
+        _change(
+            session,
+            workspace,
+            run,
+            state="done",
+            epochs_done=trainer.progress.epochs_done,
+            best_epoch=trainer.progress.best_epoch,
+            seconds_per_epoch=float(np.median([record.seconds for record in trainer.progress.history])),
+            peak_memory_mb=peak_mb,
+            metrics=measured.metrics,
+        )
+        _merge_epochs(session, run, trainer.progress.history)  # the last row may be missing: killed after its checkpoint
+    workspace.discard(f"{run.folder}/{CHECKPOINT}")
+
+
+def _change(session: Session, workspace: Workspace, run: RunRow, **values: Any) -> None:
+    """Raises WorkspaceError where the run is no longer this process's: its job was given back, or another has the run."""
+    if not rows.change_run(session, run.id, workspace.job, **values):
+        raise WorkspaceError(
+            f"Run {run.id} was taken from this process, which ends: look for it among the runs, or train again."
+        )
+
+
+def _end_early(workspace: Workspace, run: RunRow, state: str, error: str | None = None) -> None:
+    """Marks the run, if it is still this process's."""
+    with workspace.session() as session:
+        rows.change_run(session, run.id, workspace.job, state=state, error=error)
