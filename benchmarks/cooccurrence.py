@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.catalog.synthetic import synthetic_dataset
 from genair_engine.training.calibration import Association
 

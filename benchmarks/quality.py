@@ -29,7 +29,7 @@ from benchmarks.data import SCIENTIFIC
 from benchmarks.tables import print_rows
 from genair_engine import verbs
 from genair_engine.archetypes.backends import Sampling
-from genair_engine.catalog.dataset import IntArray, Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Part, Protocol, Scorer, evaluate
 from genair_engine.methods.floors import FLOORS
@@ -37,6 +37,7 @@ from genair_engine.methods.recommender import TableScorer
 from genair_engine.settings import Settings
 from genair_engine.store.runs import find_representation
 from genair_engine.training.config import TrainingConfig
+from genair_engine.types import IntArray
 from genair_engine.verbs.base import silent
 from genair_engine.verbs.training.grid import floor_rows
 from genair_engine.verbs.training.load import load_model, load_vectors

@@ -20,10 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genair_engine.catalog.dataset import Dataset, IntArray, Sequences
+from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.negatives import draw_negatives
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.catalog.synthetic import synthetic_dataset
 from genair_engine.evaluation.protocol import MAX_BLOCK_SCORES, Protocol, evaluate
+from genair_engine.types import IntArray
 
 EVENTS_A_USER = 7.6
 SAMPLE = 512

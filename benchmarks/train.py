@@ -30,8 +30,9 @@ import torch
 
 from benchmarks import public_code
 from benchmarks.data import SCIENTIFIC
-from genair_engine.catalog.dataset import Dataset, Sequences
+from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.readers import read_dataset
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.devices import peak_memory
 from genair_engine.methods.registry import METHODS, build_recommender
 from genair_engine.training.config import TrainingConfig

@@ -24,8 +24,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
-from genair_engine.catalog.dataset import Dataset, Sequences
+from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.negatives import draw_negatives
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError, OutageError, WorkspaceError
 from genair_engine.settings import Settings, load_settings
 from genair_engine.store import artifacts, database, datasets, studies

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from genair_engine.catalog.dataset import Dataset, Sequences
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.sequences import Sequences
 from tests.tiny_language_models import save_model
 
 pytest_plugins = [

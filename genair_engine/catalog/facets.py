@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
 
-if TYPE_CHECKING:
-    from genair_engine.catalog.dataset import Dataset
-
+from genair_engine.types import BoolArray, Float64Array, IntArray
 
 LONGEST_CATEGORY = 500
 """Characters of a category's name that are kept: a database's key holds no more."""
@@ -20,8 +17,6 @@ LONGEST_CATEGORY = 500
 _AMOUNT = re.compile(r"\d{1,3}(?:[' \u00a0\u202f]\d{3})+(?:[.,]\d+)?|\d[\d.,]*")
 _THOUSANDS = re.compile(r"[' \u00a0\u202f]")
 _DECIMAL_COMMA = re.compile(r"^\d+,\d{1,2}$")
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 def single_categories(categories: str) -> list[str]:
@@ -35,10 +30,10 @@ def amount(text: str) -> float:
 
     NaN where there is none, such as "see price in cart".
     """
-    found = _AMOUNT.search(text)
-    if found is None:
+    number = _AMOUNT.search(text)
+    if number is None:
         return float("nan")
-    digits = _THOUSANDS.sub("", found[0]).rstrip(".,")
+    digits = _THOUSANDS.sub("", number[0]).rstrip(".,")
     if digits.rfind(",") > digits.rfind(".") and ("." in digits or _DECIMAL_COMMA.match(digits)):
         digits = digits.replace(".", "").replace(",", ".")  # 1.234,50 and 18,50
     digits = digits.replace(",", "")
@@ -46,16 +41,20 @@ def amount(text: str) -> float:
 
 
 class Facets:
-    """A data set's items by what they can be filtered by; each facet is read when it is first asked for."""
+    """A catalogue's items by what they can be filtered by; each facet is read when it is first asked for.
 
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
+    items: [n_items] rows, as `Dataset.items`. popularity_group: [n_items + 1], as `Dataset.popularity_group`.
+    """
+
+    def __init__(self, items: pd.DataFrame, popularity_group: IntArray) -> None:
+        self._items = items
+        self._popularity_group = popularity_group
 
     @cached_property
-    def prices(self) -> npt.NDArray[np.float64]:
+    def prices(self) -> Float64Array:
         """[n_items] price of every item, NaN where the catalogue does not say."""
-        written = (next((value for key, value in one.items() if key.lower() == "price"), "") for one in self._attributes)
-        return np.fromiter(map(amount, written), dtype=np.float64, count=self.dataset.n_items)
+        prices = (next((value for key, value in fields.items() if key.lower() == "price"), "") for fields in self._attributes)
+        return np.fromiter(map(amount, prices), dtype=np.float64, count=len(self._items))
 
     @cached_property
     def price_range(self) -> tuple[float, float] | None:
@@ -67,16 +66,16 @@ class Facets:
     def category_counts(self) -> dict[str, int]:
         """Items of every category, those with most first."""
         counts = {name: len(rows) for name, rows in self._categories.items()}
-        return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+        return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
     @property
     def _attributes(self) -> Iterable[dict[str, str]]:
-        return self.dataset.items["attributes"].tolist()
+        return self._items["attributes"].tolist()
 
     @cached_property
-    def _categories(self) -> dict[str, npt.NDArray[np.int64]]:
+    def _categories(self) -> dict[str, IntArray]:
         """Rows (from 0) of every category's items."""
-        each = self.dataset.items["categories"].map(single_categories).reset_index(drop=True).explode().dropna()
+        each = self._items["categories"].map(single_categories).reset_index(drop=True).explode().dropna()
         return {str(name): rows.to_numpy() for name, rows in each.index.to_series().groupby(each.to_numpy())}
 
     def among(
@@ -93,14 +92,14 @@ class Facets:
         """
         if category is None and not popularity_groups and price_from is None and price_to is None:
             return None
-        passes = np.ones(self.dataset.n_items + 1, dtype=bool)
+        passes = np.ones(len(self._items) + 1, dtype=bool)
         passes[0] = False
         if category is not None:
             of_category = np.zeros_like(passes)
             of_category[self._categories.get(category, np.empty(0, dtype=np.int64)) + 1] = True
             passes &= of_category
         if popularity_groups:
-            passes &= np.isin(self.dataset.popularity_group, popularity_groups)
+            passes &= np.isin(self._popularity_group, popularity_groups)
         if price_from is not None:
             passes[1:] &= self.prices >= price_from
         if price_to is not None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from genair_engine.catalog.dataset import IntArray, ItemArray, Sequences
+from genair_engine.catalog.sequences import Sequences
+from genair_engine.types import IntArray, ItemArray
 
 HashArray = npt.NDArray[np.uint64]
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from genair_engine.catalog.dataset import POPULARITY_GROUPS, Dataset, IntArray, ItemArray
+from genair_engine.catalog.dataset import POPULARITY_GROUPS, Dataset
 from genair_engine.errors import InputError
+from genair_engine.types import IntArray, ItemArray
 
 
 def beyond_accuracy(lists: ItemArray, dataset: Dataset, k: int = 10) -> dict[str, float]:

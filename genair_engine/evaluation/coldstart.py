@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genair_engine.catalog.dataset import Dataset, IntArray, ItemArray, Sequences
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError
 from genair_engine.evaluation.protocol import Part, held_out, histories_before_test
+from genair_engine.types import IntArray, ItemArray
 
 PARTS: tuple[Part, ...] = ("valid", "test")
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from genair_engine.catalog.dataset import POPULARITY_GROUPS, Dataset, IntArray
+from genair_engine.catalog.dataset import POPULARITY_GROUPS, Dataset
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Part, held_out
+from genair_engine.types import IntArray
 
 GroupMetrics = dict[str, dict[str, float]]
 LENGTH_GROUPS = 5

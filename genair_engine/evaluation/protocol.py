@@ -18,9 +18,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from genair_engine.catalog.dataset import Dataset, IntArray, ItemArray, Sequences
+from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.negatives import COUNT, SEED
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError, NonFiniteError
+from genair_engine.types import IntArray, ItemArray
 
 Part = Literal["valid", "test"]
 MAX_BLOCK_SCORES = 4_000_000

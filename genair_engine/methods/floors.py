@@ -21,8 +21,10 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from genair_engine.catalog.dataset import Dataset, IntArray, Sequences
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError
+from genair_engine.types import IntArray
 
 Representation = npt.NDArray[np.float32]
 

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genair_engine.catalog.dataset import IntArray, Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.models import Backbone, ItemTable
+from genair_engine.types import IntArray
 
 
 class Shortcut(nn.Module):

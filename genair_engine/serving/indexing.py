@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from genair_engine.catalog.dataset import ItemArray
 from genair_engine.errors import InputError
 from genair_engine.serving.index import ApproximateIndex, IndexFacts, fingerprint, load_faiss
 from genair_engine.serving.ranker import Ranker
+from genair_engine.types import ItemArray
 
 K = 10
 """The list whose recall is measured."""

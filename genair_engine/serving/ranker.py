@@ -16,11 +16,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from genair_engine.catalog.dataset import ItemArray, Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError, NonFiniteError, NotFoundError
 from genair_engine.evaluation.protocol import LEAST_BLOCK_USERS, MAX_BLOCK_SCORES, top_items
 from genair_engine.methods.recommender import SequenceRecommender, TableScorer
 from genair_engine.serving.index import ApproximateIndex
+from genair_engine.types import ItemArray
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]

@@ -13,9 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from genair_engine.catalog.dataset import IntArray, Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.methods.recommender import SequenceRecommender, TableScorer
 from genair_engine.models import ProjectedItems
+from genair_engine.types import IntArray
 
 _BLOCK = 256
 

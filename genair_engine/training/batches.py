@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from genair_engine.catalog.dataset import IntArray, Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError
+from genair_engine.types import IntArray
 
 POOL_BATCHES = 50
 """Histories are sorted by length inside random pools of this many batches: little padding, still random company."""

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from scipy import sparse
 from torch import Tensor
 
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 
 BLOCK_PAIRS = 1 << 20
 """Windowed counting holds about this many pairs at once (90 bytes each)."""

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from genair_engine.catalog.dataset import Dataset, IntArray
+from genair_engine.catalog.dataset import Dataset
 from genair_engine.evaluation.protocol import LEAST_BLOCK_USERS, MAX_BLOCK_SCORES, evaluate
 from genair_engine.methods.recommender import TableScorer
 from genair_engine.training.trainer import Trainer
+from genair_engine.types import IntArray
 
 WARM_UP = 3
 """Steps that are not timed: allocators and caches fill."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.methods.recommender import SequenceRecommender
 from genair_engine.methods.registry import METHODS
 from genair_engine.training import losses

@@ -20,7 +20,7 @@ from genair_engine.archetypes.scorecard import (
 from genair_engine.archetypes.scorecard.behaviour import _auc
 from genair_engine.archetypes.scorecard.card import measure_set
 from genair_engine.archetypes.scorecard.wording import tfidf
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 
 NUMBERS = np.random.default_rng(7)
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genair_engine.catalog.dataset import Dataset, Sequences
-from genair_engine.catalog.facets import Facets, amount, single_categories
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.facets import amount, single_categories
+from genair_engine.catalog.sequences import Sequences
 
 PRICES = ["$18.50", "18,50 EUR", "from $3 to $30", "1,234.50", "1.234,50 €", "1,234", "$1.299.000", "12.", "see in cart", ""]
 OTHERS = {"CHF 1'299.50": 1299.5, "1 299,00 kr": 1299.0, "1\u00a0299": 1299.0, "18 USD": 18.0}
@@ -16,7 +17,7 @@ CATEGORIES = ["Tools", "Tools, Saws", "", "Glass,Tools", "Glass", "Saws,Saws", "
 
 
 @pytest.fixture
-def facets() -> Facets:
+def shop() -> Dataset:
     items = pd.DataFrame(
         {
             "item_id": [f"i{row}" for row in range(10)],
@@ -25,7 +26,7 @@ def facets() -> Facets:
             "attributes": [{"Price": price} if price else {} for price in PRICES],
         }
     )
-    return Facets(Dataset("shop", items, Sequences.from_lists([[1, 2, 3], [4, 5, 6, 1]]), ["u", "v"]))
+    return Dataset("shop", items, Sequences.from_lists([[1, 2, 3], [4, 5, 6, 1]]), ["u", "v"])
 
 
 @pytest.mark.parametrize(("price", "expected"), [*zip(PRICES, AMOUNTS, strict=True), *OTHERS.items()])
@@ -45,16 +46,16 @@ def test_each_category_once() -> None:
 @pytest.mark.parametrize("category", [None, "Tools", "Glass", "Saws", "Cups", "Shoes"])
 @pytest.mark.parametrize("groups", [[], [1], [2, 5]])
 @pytest.mark.parametrize(("low", "high"), [(None, None), (12, None), (None, 18.5), (4, 2000)])
-def test_every_filter_must_be_passed(facets: Facets, category: str | None, groups: list[int], low: float, high: float) -> None:
-    found = facets.among(category, groups, low, high)
+def test_every_filter_must_be_passed(shop: Dataset, category: str | None, groups: list[int], low: float, high: float) -> None:
+    passing = shop.facets.among(category, groups, low, high)
     if category is None and not groups and low is None and high is None:
-        assert found is None
+        assert passing is None
         return
     expected = [
         (category is None or category in single_categories(CATEGORIES[row]))
-        and (not groups or facets.dataset.popularity_group[row + 1] in groups)
+        and (not groups or shop.popularity_group[row + 1] in groups)
         and (low is None or AMOUNTS[row] >= low)
         and (high is None or AMOUNTS[row] <= high)
         for row in range(10)
     ]
-    assert found is not None and found.tolist() == [False, *expected]
+    assert passing is not None and passing.tolist() == [False, *expected]

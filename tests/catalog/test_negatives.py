@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genair_engine.catalog.dataset import Sequences
 from genair_engine.catalog.negatives import draw_negatives
+from genair_engine.catalog.sequences import Sequences
 
 
 @settings(max_examples=60)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.catalog.synthetic import synthetic_dataset
 from genair_engine.errors import InputError
 from genair_engine.evaluation.coldstart import by_chance, hide

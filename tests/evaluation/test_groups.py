@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genair_engine.catalog.dataset import Dataset, Sequences
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.evaluation.groups import Groups, group_metrics, history_groups, popularity_groups
 from genair_engine.evaluation.metrics import metrics
 

@@ -7,8 +7,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genair_engine.catalog.dataset import Dataset, Sequences
+from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.negatives import draw_negatives
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.evaluation import protocol as module
 from genair_engine.evaluation.metrics import metrics

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError
 from genair_engine.methods.config import ModelConfig
 from genair_engine.methods.recommender import TableScorer

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError
 from genair_engine.training.batches import Batch, ClozeSource, NegativeSampler, NextItemSource
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.training import calibration
 from genair_engine.training.calibration import Association, calibration_loss, linear_calibration_loss, sample_at_most
 

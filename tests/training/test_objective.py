@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.methods.registry import build_recommender
 from genair_engine.training import losses, objective
 from genair_engine.training.batches import Batch

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from genair_engine.catalog.dataset import Dataset, Sequences
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import NonFiniteError
 from genair_engine.methods.registry import build_recommender
 from genair_engine.training.config import TrainingConfig

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import func, select
 
 from genair_engine import verbs
-from genair_engine.catalog.dataset import Dataset, Sequences
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.evaluation.coldstart import hide

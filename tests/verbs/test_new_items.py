@@ -9,7 +9,7 @@ import torch
 from sqlalchemy import select
 
 from genair_engine import verbs
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.cli import main
 from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.store import artifacts

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genair_engine import verbs
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.methods.config import ModelConfig
 from genair_engine.methods.recommender import TableScorer

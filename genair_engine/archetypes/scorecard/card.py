@@ -19,7 +19,7 @@ from genair_engine.archetypes.scorecard.vectors import directions
 from genair_engine.archetypes.scorecard.vocabulary import Vocabulary
 from genair_engine.archetypes.scorecard.wording import wording
 from genair_engine.archetypes.segments import split_segments
-from genair_engine.catalog.dataset import Sequences
+from genair_engine.catalog.sequences import Sequences
 
 REPORT_EVERY = 500
 """Texts between two reports of progress."""

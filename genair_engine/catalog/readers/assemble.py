@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from genair_engine.catalog.dataset import Dataset, ItemArray, Sequences
+from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.readers.source import ReadResult, Rejection, Row, SourceFile, Table, fingerprint
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError
+from genair_engine.types import ItemArray
 
 FIELD_ALIASES: dict[str, tuple[str, ...]] = {
     "title": ("title", "movie_title", "name", "item_name", "product_name", "product_title"),

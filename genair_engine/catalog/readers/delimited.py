@@ -12,15 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from genair_engine.catalog.dataset import IntArray
 from genair_engine.catalog.readers.source import Rejection, SourceFile, Table, shorten
-
-ByteArray = npt.NDArray[np.uint8]
+from genair_engine.types import BoolArray, ByteArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -123,8 +120,8 @@ def _cut(lines: _Lines, good: IntArray, cuts: IntArray, width: int) -> Iterator[
 
 def _quoted_records(
     lines: _Lines,
-    quoted: npt.NDArray[np.bool_],
-    plain: npt.NDArray[np.bool_],
+    quoted: BoolArray,
+    plain: BoolArray,
     width: int,
     delimiter: str,
     rejected: list[Rejection],

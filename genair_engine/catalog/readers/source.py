@@ -11,14 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError
+from genair_engine.types import BoolArray
 
-BoolArray = npt.NDArray[np.bool_]
 Row = dict[str, str]
 
 MAX_RECORD_CHARACTERS = 200

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genair_engine.catalog.dataset import Dataset, ItemArray
+from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError
 from genair_engine.evaluation.beyond import beyond_accuracy
 from genair_engine.evaluation.groups import group_metrics, history_groups, popularity_groups
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Part, Protocol, Scorer, evaluate
 from genair_engine.store import artifacts
+from genair_engine.types import ItemArray
 
 TOP = 10
 """Length of the lists whose coverage, novelty and popularity are measured."""

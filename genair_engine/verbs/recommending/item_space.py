@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from genair_engine.archetypes.representation import Representation
-from genair_engine.catalog.dataset import Dataset, IntArray, ItemArray, Sequences
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError
 from genair_engine.evaluation.protocol import Protocol, full_ranks, histories_before_test, leave_out, rank_targets
 from genair_engine.methods.config import ModelConfig
@@ -22,6 +23,7 @@ from genair_engine.methods.recommender import SequenceRecommender, TableScorer
 from genair_engine.models.items import ProjectedItems
 from genair_engine.store.tables import RepresentationRow
 from genair_engine.training.config import TrainingConfig
+from genair_engine.types import IntArray, ItemArray
 from genair_engine.verbs.representations.unseen import States
 from genair_engine.verbs.training.load import as_trained_on, load_model, load_with_bases
 from genair_engine.workspace import Workspace

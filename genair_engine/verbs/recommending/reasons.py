@@ -15,7 +15,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from genair_engine.archetypes.segments import SAME_AUDIENCE, audience_name, audience_words, overlap, split_segments
-from genair_engine.catalog.dataset import Dataset, Sequences
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError
 from genair_engine.evaluation import beyond
 from genair_engine.store import archetypes as archetype_rows
