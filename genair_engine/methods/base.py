@@ -1,0 +1,157 @@
+"""What a method is: one file in this folder that says what it is for, what it needs, how it is built, trained and named.
+
+Nothing outside this folder asks for a method by its name. Whoever wants to know what a run can do (rank a new item, be exported
+with a fixed item table) asks the method's tags; forms, the command line and the documentation read its typed options; the
+trainer asks it for stages, extra losses and a hook an epoch. Importing a method's file loads no torch: what needs it imports it
+when a model is built.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+from genair_engine.errors import InputError
+from genair_engine.methods.stages import Stage, TrainingOptions
+from genair_engine.options import Options
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from genair_engine.catalog.dataset import Dataset
+    from genair_engine.losses.base import ExtraLoss
+    from genair_engine.methods.interface import Recommender
+    from genair_engine.methods.recommender import SequenceRecommender
+    from genair_engine.models.backbone import Backbone
+    from genair_engine.models.batch import Batches
+
+Unit = Literal["item", "user", "session"]
+O = TypeVar("O", bound=Options)  # noqa: E741 - the options of a method
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a method comes from. kind: paper; ours = an extension or a plain baseline of ours; reconstruction = built from an
+    abstract or a review without public code, and called so wherever it is shown. citation: "" for what everybody knows."""
+
+    kind: Literal["paper", "ours", "reconstruction"]
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class Need:
+    """An input that must be given before a run can begin. role: what it is in the run; the request names it by that.
+
+    kind: representation (item vectors, or a part of another unit), texts (a text set), run (another finished run), graph.
+    purpose: in words, for errors and forms. method: for kind run, the method that it must be of; any where None.
+    """
+
+    role: str
+    kind: Literal["representation", "texts", "run", "graph"]
+    purpose: str
+    unit: Unit = "item"
+    method: str | None = None
+    optional: bool = False
+
+
+ITEM_PARTS = Need("representation", "representation", "item vectors: make them with `represent`")
+"""The need of every method that reads the items' representation."""
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What can be done with a method's recommenders; asked instead of names and classes.
+
+    trained: it learns by epochs, on a backbone. ranks_new_items: an item's vector is a function of its representation, so that
+    an item without interactions has one too. calibrated: it has the calibration loss. reads_users: a known user changes the
+    answer. dot_product: scores are state · item vector. fixed_table: backbone and a stored item table are the whole model, so
+    that it can be exported. floor: needs no training, and every table of results shows it for comparison.
+    """
+
+    trained: bool = True
+    ranks_new_items: bool = False
+    calibrated: bool = False
+    reads_users: bool = False
+    dot_product: bool = True
+    fixed_table: bool = True
+    floor: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class BuildContext(Generic[O]):
+    """What a recommender is built from. inputs: role of a need → what was loaded for it.
+
+    backbone: makes the run's backbone, of width `dim` or another. shortcut: dropout of a shortcut that the backbone's options
+    ask for (`methods.recommender.Shortcut`), or None. dataset: for what is fitted to it rather than trained (floors).
+    """
+
+    n_items: int
+    options: O
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    dim: int = 0
+    backbone: Callable[[], Backbone] | None = None
+    shortcut: float | None = None
+    dataset: Dataset | None = None
+
+    def input(self, role: str) -> Any:
+        """The input of a role. Raises InputError where it was not given."""
+        if role not in self.inputs:
+            raise InputError(f"The input {role!r} is needed and was not given.")
+        return self.inputs[role]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainContext(Generic[O]):
+    """What stages, extra losses and hooks see: the model in training, and what it is trained on."""
+
+    model: SequenceRecommender
+    dataset: Dataset
+    options: O
+    device: torch.device
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Method(ABC, Generic[O]):
+    """One method. Stateless: the one instance in the registry serves all runs."""
+
+    name: ClassVar[str]
+    purpose: ClassVar[str]
+    source: ClassVar[Source]
+    options: type[O]
+    """The type of its options. No field has the name of one of the backbones', the losses' or the training's options."""
+    needs: ClassVar[tuple[Need, ...]] = ()
+    tags: ClassVar[Tags] = Tags()
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Name of a preset → the method's options that it gives, for fields that are not given."""
+    ablations: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """What a sweep may leave out of the method: its name → the options that leave it out."""
+
+    @abstractmethod
+    def build(self, context: BuildContext[O]) -> Recommender:
+        """The recommender, untrained where the method is trained. Raises InputError where inputs do not fit."""
+
+    def stages(self, options: O, training: TrainingOptions) -> Sequence[Stage]:  # noqa: ARG002 - most have one
+        """The stages of training in their order; by default one, as the training options say."""
+        return (Stage.main(training),)
+
+    def batches(self, context: TrainContext[O], stage: Stage) -> Batches | None:  # noqa: ARG002
+        """The batches of a stage; None = those of the backbone's task."""
+        return None
+
+    def losses(self, context: TrainContext[O], stage: Stage) -> Sequence[ExtraLoss]:  # noqa: ARG002
+        """Losses beside the ranking loss in a stage, such as calibration or a teacher's."""
+        return ()
+
+    def trained(self, context: TrainContext[O], stage: Stage) -> Sequence[nn.Parameter]:  # noqa: ARG002
+        """The model's parameters that a stage changes; by default all that take a gradient."""
+        return [parameter for parameter in context.model.parameters() if parameter.requires_grad]
+
+    def before_epoch(self, context: TrainContext[O], stage: Stage, epoch: int) -> None:  # noqa: B027 - a hook
+        """Called without gradients before an epoch (from 1, counted over all stages); may change the model's weights."""
+
+    def departures(self, options: O) -> list[str]:
+        """Where a run with these options is not what its source describes, in words, shown wherever the run is."""
+        return options.departures()
