@@ -1,9 +1,9 @@
 """What a method is: one file in this folder that says what it is for, what it needs, how it is built, trained and named.
 
-Nothing outside this folder asks for a method by its name. Whoever wants to know what a run can do (rank a new item, be exported
-with a fixed item table) asks the method's tags; forms, the command line and the documentation read its typed options; the
-trainer asks it for stages, extra losses and a hook an epoch. Importing a method's file loads no torch: what needs it imports it
-when a model is built.
+Nothing outside this folder asks for a method by its name. Who wants to know what a run can do (rank a new item, say, or be
+exported with a fixed item table) asks the method's tags; forms, the command line and the documentation read its typed options;
+the trainer asks it for stages, extra losses and a hook an epoch. Importing a method's file loads no torch: what needs it is
+imported when a model is built.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from genair_engine.catalog.dataset import Dataset
     from genair_engine.losses.base import ExtraLoss
-    from genair_engine.methods.interface import Recommender
     from genair_engine.methods.recommender import SequenceRecommender
     from genair_engine.models.backbone import Backbone
     from genair_engine.models.batch import Batches
@@ -130,7 +129,7 @@ class Method(ABC, Generic[O]):
     """What a sweep may leave out of the method: its name → the options that leave it out."""
 
     @abstractmethod
-    def build(self, context: BuildContext[O]) -> Recommender:
+    def build(self, context: BuildContext[O]) -> Any:
         """The recommender, untrained where the method is trained. Raises InputError where inputs do not fit."""
 
     def stages(self, options: O, training: TrainingOptions) -> Sequence[Stage]:  # noqa: ARG002 - most have one
@@ -149,7 +148,7 @@ class Method(ABC, Generic[O]):
         """The model's parameters that a stage changes; by default all that take a gradient."""
         return [parameter for parameter in context.model.parameters() if parameter.requires_grad]
 
-    def before_epoch(self, context: TrainContext[O], stage: Stage, epoch: int) -> None:  # noqa: B027 - a hook
+    def before_epoch(self, context: TrainContext[O], stage: Stage, epoch: int) -> None:
         """Called without gradients before an epoch (from 1, counted over all stages); may change the model's weights."""
 
     def departures(self, options: O) -> list[str]:

@@ -43,7 +43,7 @@ class Stage:
     """A part of a training with an optimiser and a length of its own, e.g. pretraining, main, repair.
 
     ranks: whether the ranking loss is part of its objective, beside the method's extra losses for this stage. validates:
-    whether it is validated after every epoch, stops early and keeps its best epoch; else it runs all epochs and keeps the last.
+    whether it is validated after every epoch, stops early and keeps its best epoch; else it runs all and keeps the last.
     """
 
     name: str

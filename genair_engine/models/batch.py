@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genair_engine.catalog.dataset import IntArray
-
 
 @dataclass(frozen=True, eq=False)
 class Batch:

@@ -13,9 +13,7 @@ from genair_engine.errors import InputError
 from genair_engine.settings import REPOSITORY
 from tests.verbs_workspaces import SMALL
 
-estimating = importlib.import_module(
-    "genair_engine.verbs.training.estimate"
-)  # the attribute is the verb
+estimating = importlib.import_module("genair_engine.verbs.training.estimate")  # the attribute is the verb
 
 
 def test_an_estimate_is_what_the_run_then_is(represented):
