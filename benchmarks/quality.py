@@ -39,8 +39,8 @@ from genair_engine.store.runs import find_representation
 from genair_engine.training.config import TrainingConfig
 from genair_engine.types import IntArray
 from genair_engine.verbs.base import silent
-from genair_engine.verbs.training.grid import floor_rows
 from genair_engine.verbs.training.load import load_model, load_vectors
+from genair_engine.verbs.training.sweeping import floor_rows
 from genair_engine.workspace import Workspace
 
 NAME = "scientific"

@@ -48,7 +48,7 @@ BAR = 24
 COMMANDS = {
     "demo": Command(verbs.demo, verbs.DemoRequest),
     "import": Command(verbs.import_dataset, verbs.ImportRequest),
-    "datasets": Command(verbs.datasets, verbs.DatasetsRequest),
+    "datasets": Command(verbs.list_datasets, verbs.DatasetsRequest),
     "report": Command(verbs.report, verbs.ReportRequest),
     "delete": Command(verbs.delete_dataset, verbs.DeleteRequest),
     "generate": Command(verbs.generate, verbs.GenerateRequest),

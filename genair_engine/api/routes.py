@@ -84,7 +84,7 @@ def api_routes(recommenders: Callable[[], verbs.Recommenders]) -> list[BaseRoute
         return await asyncio.to_thread(lambda: verbs.search(recommenders().workspace, request))
 
     async def health(_: NoRequest) -> Health:
-        await asyncio.to_thread(lambda: verbs.datasets(recommenders().workspace, verbs.DatasetsRequest()))
+        await asyncio.to_thread(lambda: verbs.list_datasets(recommenders().workspace, verbs.DatasetsRequest()))
         return Health()
 
     endpoints = [

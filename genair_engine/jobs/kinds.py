@@ -15,12 +15,13 @@ from genair_engine.errors import InputError
 from genair_engine.store import runs as rows
 from genair_engine.verbs.base import is_positional
 from genair_engine.verbs.datasets.imports import import_result, refuse_taken
-from genair_engine.verbs.evaluation.coldstart import check_coldstart
+from genair_engine.verbs.evaluation.checks import check_coldstart
 from genair_engine.verbs.representations.represent import represent_result
 from genair_engine.verbs.system.demo import check_demo
 from genair_engine.verbs.texts.prompts import find_prompt
-from genair_engine.verbs.training import checks
-from genair_engine.verbs.training.runs import run_result
+from genair_engine.verbs.training import checks, grid
+from genair_engine.verbs.training.requests import run_title
+from genair_engine.verbs.training.runs import run_of_job
 from genair_engine.workspace import Workspace
 
 
@@ -37,7 +38,7 @@ class Kind:
     request: type[Any]
     run: Callable[[Workspace, Any, verbs.Progress], verbs.Result]
     title: Callable[[Any], str]
-    check: Callable[[Workspace, Any], None]
+    check: Callable[[Workspace, Any], object]
     made: Callable[[Workspace, str], verbs.Result | None] = lambda workspace, job: None  # noqa: ARG005
 
 
@@ -68,17 +69,11 @@ def _can_train(workspace: Workspace, request: verbs.TrainRequest) -> None:
 
 
 def _can_sweep(workspace: Workspace, request: verbs.SweepRequest) -> None:
-    from genair_engine.verbs.training import grid  # torch, which nobody else waits for
-
-    _dataset_exists(workspace, request)
-    if not (request.trials or request.search):
-        grid.check(workspace, request)
+    grid.check(workspace, request)
 
 
 def _can_evaluate(workspace: Workspace, request: verbs.EvaluateRequest) -> None:
-    run = run_result(workspace, request.run)
-    if run.state != "done":
-        raise InputError(f"Run {request.run!r} is {run.state}: only a finished run can be evaluated.")
+    checks.check_finished(workspace, request)
 
 
 def _spaces_exist(workspace: Workspace, request: verbs.AnalyseRequest | verbs.ProjectRequest) -> None:
@@ -98,20 +93,7 @@ def _represented(workspace: Workspace, job: str) -> verbs.Result | None:
 
 
 def _trained(workspace: Workspace, job: str) -> verbs.Result | None:
-    with workspace.reading() as session:
-        found = rows.finished_run_of_job(session, job)
-    return run_result(workspace, found) if found else None
-
-
-_SAID_ANYWAY = {"dataset", "representation", "device", "backbone", "method", "loss", "seed"}
-
-
-def _run_title(request: verbs.TrainRequest) -> str:
-    """With what was given beside the usual, so that the runs of a grid can be told apart."""
-    given = [name for name in type(request).model_fields if name in request.model_fields_set - _SAID_ANYWAY]
-    said = [f"loss {request.loss}", *(f"{name.replace('_', ' ')} {getattr(request, name)}" for name in given)]
-    what = f"Train {request.backbone} with {request.method} on {request.dataset}"
-    return f"{what}, {', '.join(said)}, seed {request.seed}"
+    return run_of_job(workspace, job)
 
 
 def _generation_title(request: verbs.GenerateRequest) -> str:
@@ -164,7 +146,7 @@ KINDS = {
             "train",
             verbs.TrainRequest,
             verbs.train,
-            _run_title,
+            run_title,
             _can_train,
             _trained,
         ),

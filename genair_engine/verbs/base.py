@@ -1,10 +1,16 @@
-"""What all verbs share: requests, results, and how progress is told."""
+"""What all verbs share: requests, results, how progress is told, and what is declared of a verb.
+
+A verb is declared in a file that loads no torch and no database: what it asks, what it answers, and where its function is.
+The function is named in words ("module:function"), which imports nothing: it may import the request and the result, and they
+never import it.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -36,6 +42,43 @@ Progress = Callable[[int, int, str], None]
 
 def silent(done: int, total: int, what: str) -> None:
     """Progress for nobody."""
+
+
+Role = Literal["read", "write", "admin"]
+"""What a verb may do: look, add and change what one's own work needs, or take away what others work with."""
+
+
+@dataclass(frozen=True)
+class AsJob:
+    """How a verb runs as a job.
+
+    title: its request in one line. check: "module:function" of (workspace, request), which raises InputError or NotFoundError
+    where it cannot run. earlier: "module:function" of (workspace, job) → the result of an earlier attempt at the job that died
+    before it could tell, or None, so that nothing is done twice; verbs that go on with what is there need none.
+    """
+
+    title: Callable[[Any], str]
+    check: str
+    earlier: str | None = None
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What is declared of a verb, for the terminal, the HTTP API, jobs and pages alike.
+
+    run: "module:function" of (workspace, request, progress) → result. role: who may run it, once roles are given. audited:
+    whether an audit log keeps who ran it. job: how it runs as a job, if it may. needs_workspace: False where it must work
+    although no workspace can be opened; it then gets the settings instead.
+    """
+
+    name: str
+    request: type[BaseModel]
+    result: type[Record]
+    run: str
+    role: Role = "read"
+    audited: bool = False
+    job: AsJob | None = None
+    needs_workspace: bool = True
 
 
 def is_positional(field: FieldInfo) -> bool:

@@ -39,7 +39,7 @@ def test_import_reports_what_it_read(workspace, source, tiny):
     result = verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop"))
     assert (result.users, result.items, result.interactions) == (tiny.n_users, 12, tiny.n_interactions)
     assert (result.rejected, result.format) == (0, "lcrec")
-    assert [one.dataset for one in verbs.datasets(workspace, verbs.DatasetsRequest()).datasets] == ["shop"]
+    assert [one.dataset for one in verbs.list_datasets(workspace, verbs.DatasetsRequest()).datasets] == ["shop"]
 
 
 def test_importing_a_taken_name_changes_nothing(imported, source):
@@ -148,7 +148,7 @@ def test_report_and_delete(workspace, tmp_path):
     found = verbs.report(workspace, verbs.ReportRequest(dataset="shop"))
     assert found.rejected == 7 and [one.line for one in found.rejections] == list(range(5, 12))
     verbs.delete_dataset(workspace, verbs.DeleteRequest(dataset="shop"))
-    assert verbs.datasets(workspace, verbs.DatasetsRequest()).datasets == []
+    assert verbs.list_datasets(workspace, verbs.DatasetsRequest()).datasets == []
     with pytest.raises(NotFoundError):
         verbs.report(workspace, verbs.ReportRequest(dataset="shop"))
 

@@ -18,7 +18,8 @@ from genair_engine.store import search as item_search
 from genair_engine.store.datasets import find_dataset, find_item, items_with_ids, list_datasets, popularity_rank
 from genair_engine.store.tables import ArchetypeFailureRow, ArchetypeRow, ArchetypeSetRow, DatasetRow, ItemRow, PinRow
 from genair_engine.verbs.base import Record, Request
-from genair_engine.verbs.training.runs import RunResult, to_result
+from genair_engine.verbs.training.results import RunResult
+from genair_engine.verbs.training.runs import to_result
 from genair_engine.workspace import Workspace
 
 

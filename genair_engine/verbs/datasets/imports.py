@@ -133,7 +133,7 @@ class DatasetsResult(Result):
         ]
 
 
-def datasets(workspace: Workspace, request: DatasetsRequest, progress: Progress = silent) -> DatasetsResult:  # noqa: ARG001
+def list_datasets(workspace: Workspace, request: DatasetsRequest, progress: Progress = silent) -> DatasetsResult:  # noqa: ARG001
     """All data sets by name."""
     return DatasetsResult(
         datasets=[

@@ -2,7 +2,7 @@
 
 A share of the items is hidden (`evaluation.coldstart`), GenAIR is trained on what is left, PCA bases included, and hidden
 items then get their vectors as any new item does: stored bases, projector. Asked for are the held-out interactions with hidden
-items, ranked among all items, known and hidden. Nothing is kept but the result.
+items, ranked among all items, known and hidden. Nothing is kept but the result. How it is done is in `hidden_items`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,8 @@ from typing import Any
 
 from pydantic import Field
 
-from genair_engine.errors import InputError
-from genair_engine.methods.config import METHOD_FACTS
-from genair_engine.verbs.base import Progress, Record, Result, silent
-from genair_engine.verbs.training.checks import check
-from genair_engine.verbs.training.runs import TrainRequest
-from genair_engine.workspace import Workspace
+from genair_engine.verbs.base import AsJob, Record, Result, Verb
+from genair_engine.verbs.training.requests import TrainRequest
 
 SHOWN = ("HR@10", "NDCG@10", "HR@50")
 
@@ -92,23 +88,19 @@ class ColdStartResult(Result):
         ]
 
 
-def coldstart(workspace: Workspace, request: ColdStartRequest, progress: Progress = silent) -> ColdStartResult:
-    """Hide, train, measure. Raises as `train`, and InputError where nothing is left to train on or to ask for."""
-    check_coldstart(workspace, request)
-    from genair_engine.verbs.evaluation import hidden_items
-
-    return hidden_items.run(workspace, request, progress)
-
-
-def check_coldstart(workspace: Workspace, request: ColdStartRequest) -> None:
-    """Raises InputError or NotFoundError where it cannot run."""
-    if not METHOD_FACTS[request.method].projected:
-        raise InputError(
-            f"Method {request.method!r} has free item vectors and none for an item that it was not trained on: give genair or "
-            "genair-id."
-        )
-    check(workspace, request)
-
-
 def _cell(values: dict[str, float], name: str) -> str:
     return f"{values[name]:.4f}" if name in values else "–"
+
+
+def title(request: ColdStartRequest) -> str:
+    return f"Cold start of {request.share:.0%} of {request.dataset}, {request.backbone} with {request.method}"
+
+
+COLDSTART = Verb(
+    "coldstart",
+    ColdStartRequest,
+    ColdStartResult,
+    run="genair_engine.verbs.evaluation.hidden_items:coldstart",
+    role="write",
+    job=AsJob(title, check="genair_engine.verbs.evaluation.checks:check_coldstart"),
+)

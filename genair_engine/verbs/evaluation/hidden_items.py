@@ -19,12 +19,12 @@ from genair_engine.methods.recommender import TableScorer
 from genair_engine.methods.registry import build_recommender
 from genair_engine.store.tables import RepresentationRow
 from genair_engine.training.trainer import STOPPING_METRIC, EpochRecord, Trainer
-from genair_engine.verbs.base import Progress
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.evaluation.checks import check_coldstart
 from genair_engine.verbs.evaluation.coldstart import ColdStartRequest, ColdStartResult, ColdStartRow
 from genair_engine.verbs.recommending.item_space import project
 from genair_engine.verbs.representations.catalogue_states import catalogue_states
 from genair_engine.verbs.texts.writing import item_labels
-from genair_engine.verbs.training.checks import check
 from genair_engine.verbs.training.load import as_trained_on
 from genair_engine.verbs.training.runs import deviations_with
 from genair_engine.workspace import Workspace
@@ -32,12 +32,11 @@ from genair_engine.workspace import Workspace
 Vectors = npt.NDArray[np.float32]
 
 
-def run(workspace: Workspace, request: ColdStartRequest, progress: Progress) -> ColdStartResult:
-    """`coldstart`, checked already."""
+def coldstart(workspace: Workspace, request: ColdStartRequest, progress: Progress = silent) -> ColdStartResult:
+    """Hide, train, measure. Raises as `train`, and InputError where nothing is left to train on or to ask for."""
+    owner, representation, config = check_coldstart(workspace, request)
     if workspace.settings.threads:
         torch.set_num_threads(workspace.settings.threads)
-    owner, representation, config = check(workspace, request)
-    assert representation is not None  # the method needs one
     dataset = workspace.load_dataset(request.dataset)
     split = hide(dataset, request.share, request.hide_seed)
     progress(0, config.epochs, "states of the items")
@@ -111,15 +110,15 @@ def _vectors(
         for chosen in (slice(None, split.known.n_items), slice(split.known.n_items, None))
     )
     fixed = row.provenance.get("components")
-    made = represent(
+    fitted = represent(
         of_known,
         variance=None if fixed else row.variance,
         components=fixed,
         names=item_labels(split.known.items),
     )
-    dims = {part: len(basis.components) for part, basis in made.bases.items()}
+    dims = {part: len(basis.components) for part, basis in fitted.bases.items()}
     known, added = (
-        as_trained_on(rows, made.vectors, row.id, dims, request) for rows in (made.vectors, made.project(of_hidden))
+        as_trained_on(rows, fitted.vectors, row.id, dims, request) for rows in (fitted.vectors, fitted.project(of_hidden))
     )
     return known, added, dims
 

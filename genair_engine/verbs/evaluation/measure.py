@@ -41,17 +41,17 @@ def measure(scorer: Scorer, dataset: Dataset, negatives: ItemArray, protocol: Pr
     """Ranks of all held-out items under both protocols ("full", "sampled100"), and everything that follows from them."""
     measured = Measured({}, {})
     for part in PARTS:
-        found = evaluate(scorer, dataset, negatives, part, protocol, top=TOP)
-        assert found.sampled is not None and found.lists is not None  # both were asked for
+        evaluated = evaluate(scorer, dataset, negatives, part, protocol, top=TOP)
+        assert evaluated.sampled is not None and evaluated.lists is not None  # both were asked for
         groups = {"popularity": popularity_groups(dataset, part), "history": history_groups(dataset)}
-        ranks = {"full": found.full, sampled_name(protocol.negatives): found.sampled}
+        ranks = {"full": evaluated.full, sampled_name(protocol.negatives): evaluated.sampled}
         measured.ranks.update({f"{part}.{name}": values for name, values in ranks.items()})
         measured.metrics[part] = {name: metrics(values) for name, values in ranks.items()} | {
             "groups": {
                 kind: {name: group_metrics(values, members) for name, values in ranks.items()}
                 for kind, members in groups.items()
             },
-            "beyond": beyond_accuracy(found.lists, dataset, TOP),
+            "beyond": beyond_accuracy(evaluated.lists, dataset, TOP),
         }
     return measured
 

@@ -24,7 +24,7 @@ from genair_engine.verbs.base import Progress, Request, Result, silent
 from genair_engine.verbs.datasets.imports import ImportRequest, import_dataset
 from genair_engine.verbs.representations.represent import RepresentRequest, represent
 from genair_engine.verbs.texts.generate import GenerateRequest, generate
-from genair_engine.verbs.training.sweep import SweepRequest, SweepResult, sweep
+from genair_engine.verbs.training.sweep import SweepRequest, SweepResult
 from genair_engine.workspace import Workspace
 
 DEMO = "demo"
@@ -83,6 +83,8 @@ def check_demo(workspace: Workspace, request: DemoRequest) -> None:  # noqa: ARG
 
 def demo(workspace: Workspace, request: DemoRequest, progress: Progress = silent) -> DemoResult:
     """Make what is missing. Raises as `check_demo`."""
+    from genair_engine.verbs.training.sweeping import sweep  # torch
+
     check_demo(workspace, request)
     tell = _shared(progress)
     if not _is_there(workspace):

@@ -1,4 +1,4 @@
-"""Whether a training run can run, said before anything is trained, and without torch: forms and queues ask it."""
+"""Whether a run can be trained or evaluated, told before anything is trained, and without torch: forms and queues ask it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from genair_engine.methods.config import METHOD_FACTS, ModelConfig
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import DatasetRow, RepresentationRow
 from genair_engine.training.config import TrainingConfig
-from genair_engine.verbs.training.runs import TrainRequest
+from genair_engine.verbs.training.requests import EvaluateRequest, TrainRequest
 from genair_engine.workspace import Workspace
 
 
@@ -30,6 +30,14 @@ def check(workspace: Workspace, request: TrainRequest) -> tuple[DatasetRow, Repr
     if len(workspace.load_dataset(request.dataset).split.users) == 0:
         raise InputError(f"{owner.name!r} has no user with three interactions: nothing to validate on.")
     return owner, representation, config
+
+
+def check_finished(workspace: Workspace, request: EvaluateRequest) -> None:
+    """Raises NotFoundError, and InputError for a run that has not finished."""
+    with workspace.reading() as session:
+        run, _ = rows.find_run(session, request.run)
+    if run.state != "done":
+        raise InputError(f"Run {request.run!r} is {run.state}: only a finished run can be evaluated.")
 
 
 def kept_columns(name: str, dims: dict[str, int], config: ModelConfig) -> npt.NDArray[np.bool_]:

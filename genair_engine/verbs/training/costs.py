@@ -27,7 +27,7 @@ from genair_engine.verbs.evaluation.measure import measure
 from genair_engine.verbs.training.checks import check
 from genair_engine.verbs.training.estimate import Estimate
 from genair_engine.verbs.training.load import build_model
-from genair_engine.verbs.training.runs import TrainRequest
+from genair_engine.verbs.training.requests import TrainRequest
 from genair_engine.workspace import Workspace
 
 

@@ -10,7 +10,8 @@ from genair_engine.store import runs as rows
 from genair_engine.store.datasets import find_dataset
 from genair_engine.store.tables import RunEpochRow
 from genair_engine.verbs.base import Record
-from genair_engine.verbs.training.runs import RunResult, to_result
+from genair_engine.verbs.training.results import RunResult
+from genair_engine.verbs.training.runs import to_result
 from genair_engine.workspace import Workspace
 
 
@@ -36,16 +37,16 @@ def watched_runs(workspace: Workspace, dataset: str, limit: int = 100) -> list[W
     """The newest runs of a data set, newest first. Raises NotFoundError for an unknown data set."""
     with workspace.reading() as session:
         owner = find_dataset(session, dataset)
-        found = rows.list_runs(session, owner.id, limit)
+        newest = rows.list_runs(session, owner.id, limit)
         _held = rows.list_representations(session, owner.id)  # while they are held, looking one up asks the database nothing
-        return [WatchedRun(result=to_result(row, owner), job=row.job_id, error=row.error) for row in found]
+        return [WatchedRun(result=to_result(row, owner), job=row.job_id, error=row.error) for row in newest]
 
 
 def run_epochs(workspace: Workspace, runs: Sequence[str]) -> dict[str, list[Epoch]]:
     """The epochs of some runs so far, in order; a run that has none yet has an empty list. One query."""
-    found: dict[str, list[Epoch]] = {run: [] for run in runs}
+    epochs: dict[str, list[Epoch]] = {run: [] for run in runs}
     with workspace.reading() as session:
         query = select(RunEpochRow).where(RunEpochRow.run_id.in_(runs)).order_by(RunEpochRow.run_id, RunEpochRow.epoch)
         for row in session.scalars(query):
-            found[row.run_id].append(Epoch(epoch=row.epoch, losses=row.losses, valid=row.valid, seconds=row.seconds))
-    return found
+            epochs[row.run_id].append(Epoch(epoch=row.epoch, losses=row.losses, valid=row.valid, seconds=row.seconds))
+    return epochs

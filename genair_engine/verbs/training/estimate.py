@@ -1,6 +1,6 @@
 """The verb `estimate`: what a training run will cost, before it is launched.
 
-It is measured by training a little, in a short process of its own (`run_estimate`): what that process needs is what the run's
+It is measured by training a little, in a short process of its own (`costs`): what that process needs is what the run's
 will need, the caller loads no torch, and nothing of the caller's is touched.
 """
 
@@ -15,7 +15,7 @@ import sys
 from genair_engine.errors import InputError
 from genair_engine.settings import REPOSITORY
 from genair_engine.verbs.base import Progress, Result, silent
-from genair_engine.verbs.training.runs import TrainRequest
+from genair_engine.verbs.training.requests import TrainRequest
 from genair_engine.workspace import Workspace
 
 SECONDS = 2.0

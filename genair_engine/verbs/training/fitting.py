@@ -33,11 +33,13 @@ from genair_engine.training.config import TrainingConfig
 from genair_engine.training.efficiency import InferenceFlops, inference_flops, trainable_parameters
 from genair_engine.training.processes import joined
 from genair_engine.training.trainer import EpochRecord, Trainer
-from genair_engine.verbs.base import Progress
+from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.evaluation.measure import RANKS, Measured, measure, save_ranks
-from genair_engine.verbs.training.checks import check as check  # sweeps ask it here
+from genair_engine.verbs.training.checks import check
 from genair_engine.verbs.training.load import build_model, load_model
-from genair_engine.verbs.training.runs import EvaluateRequest, TrainRequest
+from genair_engine.verbs.training.requests import EvaluateRequest, TrainRequest
+from genair_engine.verbs.training.results import RunResult
+from genair_engine.verbs.training.runs import run_result
 from genair_engine.workspace import Workspace
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -73,11 +75,12 @@ def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> Job
     return Job(owner, representation, config, str(device) if processes == 1 else f"{processes} × {device.type}")
 
 
-def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> str:
-    """Train, keep the best epoch's weights, and evaluate them on validation and test items; returns the run's id.
+def train(workspace: Workspace, request: TrainRequest, progress: Progress = silent) -> RunResult:
+    """Train, keep the best epoch's weights, and evaluate them on validation and test items.
 
-    Raises InputError where method and representation do not fit, ModelError where a GPU's memory is too small, NonFiniteError
-    when training diverges; the run is then marked as failed with the reason.
+    Goes on with an interrupted run of the same request. Raises InputError where method and representation do not fit,
+    ModelError where a GPU's memory is too small, NonFiniteError when training diverges; the run is then marked as failed with
+    the reason.
     """
     if workspace.settings.threads:
         torch.set_num_threads(workspace.settings.threads)
@@ -92,12 +95,14 @@ def train(workspace: Workspace, request: TrainRequest, progress: Progress) -> st
         device = processes.device(pick_device(request.device))
         trainer = Trainer(model, dataset, job.config, device=device, processes=processes)
         if processes.first:
-            return processes.tell(_lead(workspace, job, trainer, flops, progress))
-        folder, resumed = processes.tell(("", False))
-        if resumed:
-            _restore(workspace, folder, trainer)
-        trainer.fit()
-        return processes.tell("")
+            run = processes.tell(_lead(workspace, job, trainer, flops, progress))
+        else:
+            folder, resumed = processes.tell(("", False))
+            if resumed:
+                _restore(workspace, folder, trainer)
+            trainer.fit()
+            run = processes.tell("")
+    return run_result(workspace, run)
 
 
 def _lead(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlops, progress: Progress) -> str:
@@ -124,10 +129,10 @@ def _lead(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlop
     return run.id
 
 
-def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress) -> dict[str, dict[str, Any]]:
-    """The metrics of a finished run, measured anew under its stored protocol; what the run itself holds stays.
+def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress = silent) -> RunResult:
+    """A finished run with its metrics measured anew under its stored protocol; what the run itself holds stays.
 
-    Only the ranks of single users are added to a run that has none yet.
+    Only the ranks of single users are added to a run that has none yet. Raises NotFoundError, InputError.
     """
     run, owner, model = load_model(workspace, request.run, request.device)
     dataset = workspace.load_dataset(owner.name)
@@ -139,7 +144,7 @@ def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress)
         save_ranks(workspace.path(run.folder), measured)
         workspace.publish(ranks)
     progress(1, 1, "evaluated")
-    return measured.metrics
+    return run_result(workspace, run.id).model_copy(update={"metrics": measured.metrics})
 
 
 @contextmanager
@@ -213,8 +218,9 @@ def _keep_epoch(workspace: Workspace, run: RunRow, trainer: Trainer, record: Epo
 
 
 def _merge_epochs(session: Session, run: RunRow, records: list[EpochRecord]) -> None:
-    for one in records:
-        session.merge(RunEpochRow(run_id=run.id, epoch=one.epoch, losses=one.losses, valid=one.valid, seconds=one.seconds))
+    for epoch in records:
+        values = {"losses": epoch.losses, "valid": epoch.valid, "seconds": epoch.seconds}
+        session.merge(RunEpochRow(run_id=run.id, epoch=epoch.epoch, **values))
 
 
 def _restore(workspace: Workspace, folder: str, trainer: Trainer) -> None:

@@ -26,7 +26,9 @@ from genair_engine.training.config import TrainingConfig
 from genair_engine.training.trainer import STOPPING_METRIC
 from genair_engine.verbs.base import Progress
 from genair_engine.verbs.training import fitting
-from genair_engine.verbs.training.grid import Configuration, Trained, configuration, in_words, train_or_reuse
+from genair_engine.verbs.training.cells import Trained, train_or_reuse
+from genair_engine.verbs.training.checks import check
+from genair_engine.verbs.training.grid import Configuration, changed, in_words
 from genair_engine.verbs.training.runs import run_result
 from genair_engine.verbs.training.sweep import SweepRequest
 from genair_engine.workspace import Workspace
@@ -65,7 +67,7 @@ class Dimension:
 
 
 @dataclass
-class Found:
+class Searched:
     """The runs of a search, a configuration each; best: by the objective, None when no trial was finished."""
 
     trained: list[Trained] = field(default_factory=list)
@@ -78,7 +80,7 @@ def dimension(name: str, text: str) -> Dimension:
     name = name.replace("-", "_")
     known = TrainingConfig.model_fields.get(name)
     if known is None or name in NOT_SEARCHED:
-        possible = ", ".join(one for one in TrainingConfig.model_fields if one not in NOT_SEARCHED)
+        possible = ", ".join(field for field in TrainingConfig.model_fields if field not in NOT_SEARCHED)
         raise InputError(f"--search {name}: this cannot be searched. What can: {possible}.")
     kinds = get_args(known.annotation) or (known.annotation,)
     is_number = int in kinds or float in kinds
@@ -102,7 +104,7 @@ def dimension(name: str, text: str) -> Dimension:
     return Dimension(name, low=low, high=high, log=log, whole=int in kinds)
 
 
-def search(workspace: Workspace, request: SweepRequest, progress: Progress) -> Found:
+def search(workspace: Workspace, request: SweepRequest, progress: Progress) -> Searched:
     """Runs trials until `request.trials` are done, counting those of earlier calls, and returns all of them.
 
     A trial whose combination cannot run or whose training diverges counts as done and as bad. Raises InputError for a search
@@ -114,7 +116,7 @@ def search(workspace: Workspace, request: SweepRequest, progress: Progress) -> F
         if getattr(request, grid):
             raise InputError(f"A search takes no grid: give {grid} as --search '{name}=A|B|C', or leave --trials out.")
     space = [dimension(name, text) for name, text in request.search.items()]
-    job = fitting.Job(*fitting.check(workspace, configuration(request, {}).request), request.device)
+    job = fitting.Job(*check(workspace, changed(request, {}).request), request.device)
     key = content_key([job.key, sorted(request.search.items())])[:16]
     with artifacts.locked(workspace.path(job.owner.folder) / f"search-{key}") as ours:
         if not ours:
@@ -124,7 +126,7 @@ def search(workspace: Workspace, request: SweepRequest, progress: Progress) -> F
             while (done := len(study.get_trials(states=DONE))) < request.trials:
                 study.sampler = optuna.samplers.TPESampler(seed=request.seed + done)
                 _try(workspace, request, study, space, progress, done)
-            return _found(workspace, request, study.get_trials(states=DONE)[: request.trials])
+            return _searched(workspace, request, study.get_trials(states=DONE)[: request.trials])
 
 
 @contextmanager
@@ -139,7 +141,7 @@ def _take_up(study: optuna.Study, space: list[Dimension]) -> None:
     """Trials of a process that ended in the middle are tried again: their runs go on where they stopped."""
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
-        if trial.params.keys() == {one.name for one in space}:
+        if trial.params.keys() == {dimension.name for dimension in space}:
             study.enqueue_trial(trial.params)
 
 
@@ -147,14 +149,14 @@ def _try(
     workspace: Workspace, request: SweepRequest, study: optuna.Study, space: list[Dimension], progress: Progress, done: int
 ) -> None:
     trial = study.ask()
-    values = {one.name: one.suggest(trial) for one in space}
+    values = {dimension.name: dimension.suggest(trial) for dimension in space}
 
     def tell(_index: int, epoch: int, epochs: int, what: str) -> None:
         progress(epoch, epochs, f"trial {done + 1} of {request.trials} ({in_words(values)}): {what}")
 
     try:
-        one = configuration(request, values).request
-        with closing(spread(workspace, train_or_reuse, [one], tell, request.device)) as finished:
+        asked = changed(request, values).request
+        with closing(spread(workspace, train_or_reuse, [asked], tell, request.device)) as finished:
             _, run = next(finished)
     except (InputError, NonFiniteError) as error:
         trial.set_user_attr("reason", str(error))
@@ -165,20 +167,20 @@ def _try(
         study.tell(trial, run.metrics["valid"]["full"][STOPPING_METRIC])
 
 
-def _found(workspace: Workspace, request: SweepRequest, trials: list[FrozenTrial]) -> Found:
-    found, runs = Found(), set()
+def _searched(workspace: Workspace, request: SweepRequest, trials: list[FrozenTrial]) -> Searched:
+    searched, runs = Searched(), set()
     for trial in trials:
         if trial.state is not TrialState.COMPLETE:
-            found.notes.append(f"Trial {trial.number + 1} was not finished: {trial.user_attrs['reason']}")
+            searched.notes.append(f"Trial {trial.number + 1} was not finished: {trial.user_attrs['reason']}")
         elif trial.user_attrs["run"] not in runs:  # a small space is tried twice in places
             runs.add(trial.user_attrs["run"])
-            one = configuration(request, trial.params, in_words(trial.params))
-            found.trained.append(Trained(one, [run_result(workspace, trial.user_attrs["run"])]))
+            tried = changed(request, trial.params, in_words(trial.params))
+            searched.trained.append(Trained(tried, [run_result(workspace, trial.user_attrs["run"])]))
     finished = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     if finished:
         best = max(finished, key=lambda trial: trial.value or 0.0)
-        found.best = configuration(request, best.params, in_words(best.params))
-        found.notes.append(
+        searched.best = changed(request, best.params, in_words(best.params))
+        searched.notes.append(
             f"The best of {len(trials)} trials was chosen by validation NDCG@10: its own validation numbers are optimistic."
         )
-    return found
+    return searched

@@ -3,20 +3,18 @@
 Every cell is an ordinary run of `train`. A run of exactly a cell's configuration that is done is taken as it is, one that was
 interrupted goes on: the same command again goes on with the sweep. Exactly means every field, also those that a method,
 backbone or loss does not read (alpha with method id): another value there trains the same again. Rows are sorted by
-validation, never by test. How it is done is in `grid`, which needs torch.
+validation, never by test. What is asked and answered is here, how it is done in `sweeping`, which needs torch.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from genair_engine.errors import InputError
 from genair_engine.training.config import TrainingConfig
-from genair_engine.verbs.base import Progress, Record, Result, silent
-from genair_engine.verbs.training.runs import TrainRequest
-from genair_engine.workspace import Workspace
+from genair_engine.verbs.base import AsJob, Record, Result, Verb
+from genair_engine.verbs.training.requests import TrainRequest
 
 IN_COLUMNS = ("backbone", "method", "loss")
 """Settings that have a column of their own."""
@@ -150,41 +148,13 @@ class SweepResult(Result):
         ]
 
 
-def sweep(workspace: Workspace, request: SweepRequest, progress: Progress = silent) -> SweepResult:
-    """Train what of the sweep is not yet trained, and tabulate all of it.
-
-    A configuration that diverges is reported in its row. Raises InputError before anything is trained for a combination that
-    cannot run, naming it.
-    """
-    from genair_engine.verbs.training import grid
-
-    return grid.sweep(workspace, request, progress)
-
-
-def runs_of_grid(request: SweepRequest) -> list[TrainRequest]:
-    """The runs of its grids and seeds, a request each, in the sweep's order.
-
-    Raises InputError, naming the combination, where one makes no sense.
-    """
-    seeds = list(dict.fromkeys(request.seeds)) or [request.seed]
-    bases = [request.model_dump(include=set(TrainRequest.model_fields), exclude_unset=True)]
-    if any((request.backbones, request.methods, request.losses, request.alphas, request.gammas, request.ablations)):
-        from genair_engine.verbs.training import grid
-
-        bases = [one.request.model_dump(exclude_unset=True) for one in grid.configurations(request)]
-    try:
-        return [TrainRequest(**(base | {"seed": seed})) for base in bases for seed in seeds]
-    except ValidationError as error:
-        raise InputError(f"seeds: {error.errors()[0]['msg']}.") from None
-
-
 def _cells(row: SweepRow) -> list[str]:
     def shown(part: str, protocol: str, metric: str) -> str:
-        found = next((value for name, value in row.metrics.get(part, {}).items() if name.startswith(protocol)), None)
-        if found is None:
+        values = next((value for name, value in row.metrics.get(part, {}).items() if name.startswith(protocol)), None)
+        if values is None:
             return "–"
-        sd = found[metric].sd
-        return f"{found[metric].mean:.4f}" + ("" if sd is None else f" ± {sd:.4f}")
+        sd = values[metric].sd
+        return f"{values[metric].mean:.4f}" + ("" if sd is None else f" ± {sd:.4f}")
 
     return [
         "*" if row.best else "",
@@ -198,3 +168,14 @@ def _cells(row: SweepRow) -> list[str]:
         "–" if row.trainable_parameters is None else f"{row.trainable_parameters:,}",
         *(shown(*column) for column in COLUMNS),
     ]
+
+
+SWEEP = Verb(
+    "sweep",
+    SweepRequest,
+    SweepResult,
+    run="genair_engine.verbs.training.sweeping:sweep",
+    role="write",
+    audited=True,
+    job=AsJob(lambda request: f"Sweep on {request.dataset}", check="genair_engine.verbs.training.grid:check"),
+)
