@@ -29,15 +29,15 @@ from benchmarks.data import SCIENTIFIC
 from benchmarks.tables import print_rows
 from genair_engine import verbs
 from genair_engine.archetypes.backends import Sampling
-from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.evaluation.metrics import metrics
-from genair_engine.evaluation.protocol import Part, Protocol, Scorer, evaluate
+from genair_engine.evaluation.protocol import Part, Protocol, evaluate
+from genair_engine.interfaces import Recommender
 from genair_engine.methods.floors import FLOORS
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.settings import Settings
 from genair_engine.store.runs import find_representation
 from genair_engine.training.config import TrainingConfig
-from genair_engine.types import IntArray
 from genair_engine.verbs.base import silent
 from genair_engine.verbs.training.load import load_model, load_vectors
 from genair_engine.verbs.training.sweeping import floor_rows
@@ -187,11 +187,13 @@ def public_code(bench: Bench) -> None:
 class Fused:
     """A run's scores plus `weight` times a floor's."""
 
-    def __init__(self, run: Scorer, floor: Scorer, weight: float) -> None:
+    reads = None
+
+    def __init__(self, run: Recommender, floor: Recommender, weight: float) -> None:
         self.run, self.floor, self.weight = run, floor, weight
 
-    def score(self, histories: Sequences, users: IntArray) -> Tensor:
-        return self.run.score(histories, users).add_(self.floor.score(histories, users), alpha=self.weight)
+    def score(self, sessions: Sessions, items: Tensor | None = None) -> Tensor:
+        return self.run.score(sessions, items).add_(self.floor.score(sessions, items), alpha=self.weight)
 
 
 def fusion(bench: Bench) -> None:
@@ -202,9 +204,9 @@ def fusion(bench: Bench) -> None:
         row = find_representation(session, workspace.dataset_row(NAME), bench.found["metadata"])
     floor = FLOORS[FUSED](dataset, load_vectors(workspace, row, TrainingConfig()))
     runs = bench.sweep(preset="studio", representation=bench.found[CHOSEN], seeds=SEEDS)[0].runs
-    models = [TableScorer(load_model(workspace, run)[2]) for run in runs]
+    models = [TableRecommender(load_model(workspace, run)[2]) for run in runs]
 
-    def measured(model: Scorer, weight: float, part: Part) -> dict[str, float]:
+    def measured(model: Recommender, weight: float, part: Part) -> dict[str, float]:
         return metrics(evaluate(Fused(model, floor, weight), dataset, None, part, Protocol()).full)
 
     valid = {weight: measured(models[0], weight, "valid")["NDCG@10"] for weight in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)}

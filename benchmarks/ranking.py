@@ -22,10 +22,9 @@ from torch import Tensor
 
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.negatives import draw_negatives
-from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.catalog.synthetic import synthetic_dataset
 from genair_engine.evaluation.protocol import MAX_BLOCK_SCORES, Protocol, evaluate
-from genair_engine.types import IntArray
 
 EVENTS_A_USER = 7.6
 SAMPLE = 512
@@ -33,8 +32,10 @@ SAMPLE = 512
 WAYS = ("full", "full and 100 negatives", "full, 100 negatives and lists of 50", "the product alone", "argsort of the scores")
 
 
-class DotProduct:
+class RandomVectors:
     """Scores by random user states and item vectors."""
+
+    reads = None
 
     def __init__(self, users: int, items: int, dim: int) -> None:
         random = torch.Generator().manual_seed(0)
@@ -42,38 +43,40 @@ class DotProduct:
         self.items = torch.randn(items + 1, dim, generator=random)
 
     @torch.inference_mode()
-    def score(self, histories: Sequences, users: IntArray) -> Tensor:  # noqa: ARG002 - a state stands for the history
-        return self.states[torch.from_numpy(users)] @ self.items.T
+    def score(self, sessions: Sessions, items: Tensor | None = None) -> Tensor:
+        """A user's state stands for the session."""
+        assert sessions.users is not None  # this benchmark gives them
+        return self.states[torch.from_numpy(sessions.users)] @ (self.items if items is None else self.items[items]).T
 
 
 def measure(way: str, users: int, items: int, threads: int) -> tuple[float, float, float]:
     """(seconds, MB before, MB at the peak) of one way of ranking, in this process."""
     torch.set_num_threads(threads)
     dataset = synthetic_dataset(users, items, int(users * EVENTS_A_USER))
-    scorer = DotProduct(dataset.n_users, items, dim=128)
+    recommender = RandomVectors(dataset.n_users, items, dim=128)
     negatives = draw_negatives(dataset.sequences, dataset.split.users, items) if "negatives" in way else None
     before = _peak()
     started = time.perf_counter()
     if way == "the product alone":
-        _product(scorer, dataset)
+        _product(recommender, dataset)
     elif way == "argsort of the scores":
-        _naive(scorer, dataset)
+        _naive(recommender, dataset)
     else:
-        evaluate(scorer, dataset, negatives, "test", Protocol(), top=50 if "lists" in way else 0)
+        evaluate(recommender, dataset, negatives, "test", Protocol(), top=50 if "lists" in way else 0)
     seconds = time.perf_counter() - started
     share = len(dataset.split.users) / SAMPLE if way == "argsort of the scores" else 1.0
     return seconds * share, before, _peak()
 
 
-def _product(scorer: DotProduct, dataset: Dataset) -> None:
+def _product(recommender: RandomVectors, dataset: Dataset) -> None:
     block = MAX_BLOCK_SCORES // (dataset.n_items + 1)
     for start in range(0, len(dataset.split.users), block):
-        scorer.score(dataset.sequences, dataset.split.users[start : start + block])
+        recommender.score(Sessions.of_users(dataset.sequences, dataset.split.users[start : start + block]))
 
 
-def _naive(scorer: DotProduct, dataset: Dataset) -> None:
+def _naive(recommender: RandomVectors, dataset: Dataset) -> None:
     users = dataset.split.users[:SAMPLE]
-    scores = scorer.score(dataset.sequences, users).numpy()
+    scores = recommender.score(Sessions.of_users(dataset.sequences, users)).numpy()
     for row, user in enumerate(users.tolist()):
         scores[row, dataset.sequences[user][:-1]] = -np.inf
     order = np.argsort(-scores, axis=1)

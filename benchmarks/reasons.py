@@ -17,10 +17,10 @@ import torch
 
 from genair_engine import verbs
 from genair_engine.methods.config import ModelConfig
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.methods.registry import build_recommender
+from genair_engine.serving.reasons import leave_one_out
 from genair_engine.settings import Settings
-from genair_engine.verbs.recommending.reasons import leave_one_out
 from genair_engine.workspace import Workspace
 
 ITEMS = 60_000
@@ -42,12 +42,12 @@ def main() -> None:
 
 def contributions() -> None:
     config = ModelConfig(method="id", dim=128, layers=2, max_len=200)
-    scorer = TableScorer(build_recommender(config, ITEMS))
+    recommender = TableRecommender(build_recommender(config, ITEMS))
     random = np.random.default_rng(0)
     print("\n| leave-one-out: items of the session | p50 ms | p90 ms |\n|---|---|---|")
     for length in LENGTHS:
         session, results = random.integers(1, ITEMS + 1, length), random.integers(1, ITEMS + 1, RESULTS)
-        print(f"| {length} | {timed(lambda: leave_one_out(scorer, session, results))} |", flush=True)  # noqa: B023
+        print(f"| {length} | {timed(lambda: leave_one_out(recommender, session, results))} |", flush=True)  # noqa: B023
 
 
 def whole(workspace: Workspace, run: str) -> None:

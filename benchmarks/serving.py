@@ -38,7 +38,7 @@ from genair_engine import verbs
 from genair_engine.catalog.synthetic import synthetic_dataset, write_recbole
 from genair_engine.errors import InputError
 from genair_engine.methods.config import ModelConfig
-from genair_engine.methods.recommender import SequenceRecommender
+from genair_engine.methods.recommender import SequenceRecommender, TableRecommender
 from genair_engine.methods.registry import build_recommender
 from genair_engine.serving.indexing import build_index
 from genair_engine.serving.ranker import Ranker
@@ -105,7 +105,9 @@ def filled_up(items: int) -> tuple[SequenceRecommender, list[list[int]]]:
         recommender = verbs.load_recommender(workspace, verbs.train(workspace, request).run)
         dataset = recommender.catalogue
         workspace.close()
-    vectors = recommender.table[1:].clone()
+    trained = recommender.dot_product
+    assert isinstance(trained, TableRecommender)  # method id
+    vectors = trained.table()[1:].clone()
     distance, neighbours = torch.cdist(vectors, vectors).topk(11, largest=False)  # the first is the item itself
     random = torch.Generator().manual_seed(0)
     one = torch.randint(len(vectors), (items - len(vectors),), generator=random)
@@ -114,7 +116,7 @@ def filled_up(items: int) -> tuple[SequenceRecommender, list[list[int]]]:
     between += torch.randn(len(one), DIM, generator=random) * (distance[one, 1:2] / 2 / DIM**0.5)
     users = np.random.default_rng(0).permutation(dataset.split.users)[:1000]
     sessions = [dataset.sequences[int(user)][:-1].tolist() for user in users]
-    return grown(recommender.model, torch.cat([vectors, between])), sessions
+    return grown(trained.model, torch.cat([vectors, between])), sessions
 
 
 def scattered(items: int) -> tuple[SequenceRecommender, list[list[int]]]:
@@ -136,7 +138,7 @@ def grown(model: SequenceRecommender, vectors: Tensor) -> SequenceRecommender:
 
 def named(model: SequenceRecommender) -> Ranker:
     """A ranker whose items have no titles."""
-    return Ranker(model, [str(item) for item in range(1, model.n_items + 1)], [""] * model.n_items)
+    return Ranker(TableRecommender(model), [str(item) for item in range(1, model.n_items + 1)], [""] * model.n_items)
 
 
 def figures(calls: list[Callable[[], object]]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError
 from genair_engine.evaluation.protocol import Part, held_out, histories_before_test
 from genair_engine.types import IntArray, ItemArray
@@ -23,11 +24,13 @@ PARTS: tuple[Part, ...] = ("valid", "test")
 
 @dataclass(frozen=True, eq=False)
 class Cases:
-    """Interactions with hidden items. users: [m] rows of `histories` ([n_users], in the new numbers); targets: [m]."""
+    """m interactions with hidden items. sessions: the users and what they took before; targets: [m]; in the new numbers."""
 
-    users: IntArray
+    sessions: Sessions
     targets: ItemArray
-    histories: Sequences
+
+    def __len__(self) -> int:
+        return len(self.targets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +79,8 @@ def hide(dataset: Dataset, share: float, seed: int) -> ColdStart:
         cold = hidden[targets]
         given = cold & (histories.lengths[users] > 0)
         dropped += int(cold.sum() - given.sum())
-        cases[part] = Cases(users[given], number[targets[given]], histories)
-    if not any(len(one.users) for one in cases.values()):
+        cases[part] = Cases(Sessions.of_users(histories, users[given]), number[targets[given]])
+    if not any(len(of_part) for of_part in cases.values()):
         raise InputError(f"No held-out interaction of {dataset.name!r} has a hidden item as its target: hide more items.")
     return ColdStart(
         order=order,
@@ -88,18 +91,17 @@ def hide(dataset: Dataset, share: float, seed: int) -> ColdStart:
     )
 
 
-def by_chance(histories: Sequences, users: IntArray, n_items: int, cutoffs: tuple[int, ...]) -> dict[str, float]:
+def by_chance(histories: Sequences, n_items: int, cutoffs: tuple[int, ...]) -> dict[str, float]:
     """Expected HR@K and NDCG@K of a random order of all items that are not in the history; the target is not in it."""
-    rows = histories.take(users)
-    distinct = np.unique(rows.users * (n_items + 1) + rows.items) // (n_items + 1)
-    competing = n_items - np.bincount(distinct, minlength=len(users))
-    found = {}
+    distinct = np.unique(histories.users * (n_items + 1) + histories.items) // (n_items + 1)
+    competing = n_items - np.bincount(distinct, minlength=len(histories))
+    expected = {}
     for k in cutoffs:
         gains = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
         places = np.minimum(k, competing)
-        found[f"HR@{k}"] = float((places / competing).mean())
-        found[f"NDCG@{k}"] = float((gains[places - 1] / competing).mean())
-    return found
+        expected[f"HR@{k}"] = float((places / competing).mean())
+        expected[f"NDCG@{k}"] = float((gains[places - 1] / competing).mean())
+    return expected
 
 
 def _without(sequences: Sequences, hidden: np.ndarray, number: ItemArray) -> Sequences:

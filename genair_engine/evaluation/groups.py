@@ -61,8 +61,8 @@ def group_metrics(ranks: npt.NDArray[np.float64], groups: Groups, cutoffs: tuple
 
     ranks: [n_eval] of one protocol. Weighted by "users", the groups' metrics average to those of all users.
     """
-    found: GroupMetrics = {}
+    by_group: GroupMetrics = {}
     for number, label in enumerate(groups.labels):
         of_group = ranks[groups.member == number]
-        found[label] = {"users": len(of_group), **metrics(of_group, cutoffs)}
-    return found
+        by_group[label] = {"users": len(of_group), **metrics(of_group, cutoffs)}
+    return by_group

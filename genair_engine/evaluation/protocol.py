@@ -8,7 +8,6 @@ block is worked on in place while it is near the cache.
 
 from __future__ import annotations
 
-import typing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,14 +20,16 @@ from torch import Tensor
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.negatives import COUNT, SEED
 from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError, NonFiniteError
+from genair_engine.interfaces import Recommender
 from genair_engine.types import IntArray, ItemArray
 
 Part = Literal["valid", "test"]
 MAX_BLOCK_SCORES = 4_000_000
 """Scores held at once (16 MB of float32): stays near the cache …"""
-LEAST_BLOCK_USERS = 32
-"""… but never fewer users than this, because every block reads all item vectors: 128 MB with a million items."""
+LEAST_BLOCK_SESSIONS = 32
+"""… but never fewer sessions than this, because every block reads all item vectors: 128 MB with a million items."""
 
 
 class Protocol(BaseModel):
@@ -41,16 +42,6 @@ class Protocol(BaseModel):
     exclude_seen: bool = Field(True, description="items of the user's history do not compete (the target always does)")
     negatives: int = Field(COUNT, ge=1, description="negatives a user in the sampled protocol, drawn once, never interacted")
     negatives_seed: int = Field(SEED, description="seed of these negatives")
-
-
-class Scorer(typing.Protocol):
-    """Anything that scores the catalogue as the next item of a history."""
-
-    def score(self, histories: Sequences, users: IntArray) -> Tensor:
-        """[len(users), n_items + 1] float scores for rows `users` of `histories`; column 0 is ignored.
-
-        A fresh tensor every time: the evaluation overwrites it.
-        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +65,7 @@ def held_out(dataset: Dataset, part: Part) -> ItemArray:
 
 
 def evaluate(
-    scorer: Scorer, dataset: Dataset, negatives: ItemArray | None, part: Part, protocol: Protocol, top: int = 0
+    recommender: Recommender, dataset: Dataset, negatives: ItemArray | None, part: Part, protocol: Protocol, top: int = 0
 ) -> Ranks:
     """Ranks of the held-out items of `part` under both protocols, and each user's `top` best items where `top` > 0.
 
@@ -88,39 +79,38 @@ def evaluate(
     if negatives is not None and len(negatives) != len(split.users):
         raise InputError(f"Negatives are stored for {len(negatives)} users, the split evaluates {len(split.users)}.")
     histories = split.train if part == "valid" else histories_before_test(dataset)
-    return rank_targets(scorer, dataset, histories, split.users, held_out(dataset, part), negatives, protocol, top)
+    sessions = Sessions.of_users(histories, split.users)
+    return rank_targets(recommender, dataset, sessions, held_out(dataset, part), negatives, protocol, top)
 
 
 @torch.inference_mode()
 def rank_targets(
-    scorer: Scorer,
+    recommender: Recommender,
     dataset: Dataset,
-    histories: Sequences,
-    users: IntArray,
+    sessions: Sessions,
     targets: ItemArray,
     negatives: ItemArray | None,
     protocol: Protocol,
     top: int = 0,
 ) -> Ranks:
-    """`evaluate` for any targets: [m] items after the histories of `users` ([m] rows of `histories`, one a user of `dataset`).
+    """`evaluate` for any targets: [m] items, one after each of the m sessions.
 
-    An item that the scorer knows and the data set does not is no error: it competes, and may be a target. Raises
+    An item that the recommender knows and the data set does not is no error: it competes, and may be a target. Raises
     NonFiniteError that names the first user whose scores are NaN or infinite.
     """
-    block = max(LEAST_BLOCK_USERS, MAX_BLOCK_SCORES // (dataset.n_items + 1))
+    block = max(LEAST_BLOCK_SESSIONS, MAX_BLOCK_SCORES // (dataset.n_items + 1))
     full = np.empty(len(targets))
     sampled = np.empty(len(targets)) if negatives is not None else None
     lists = np.zeros((len(targets), top), dtype=np.int32) if top > 0 else None
-    by_length = np.argsort(histories.lengths[users], kind="stable")  # blocks of equal length need little padding
+    by_length = np.argsort(sessions.histories.lengths, kind="stable")  # blocks of equal length need little padding
     for start in range(0, len(targets), block):
         rows = by_length[start : start + block]
-        of_block = users[rows]
-        scores = scorer.score(histories, of_block)
+        of_block = sessions.take(rows)
+        scores = recommender.score(of_block)
         _require_finite(scores, dataset, of_block)
         if sampled is not None and negatives is not None:
             sampled[rows] = sampled_ranks(scores, targets[rows], negatives[rows])
-        seen = histories.padded(of_block, max_len=int(histories.lengths[of_block].max())) if protocol.exclude_seen else None
-        wanted = leave_out(scores, targets[rows], seen)
+        wanted = leave_out(scores, targets[rows], of_block.padded() if protocol.exclude_seen else None)
         if lists is not None:
             lists[rows] = top_items(scores, top)
         full[rows] = full_ranks(scores, wanted)
@@ -214,11 +204,14 @@ def histories_before_test(dataset: Dataset) -> Sequences:
     return dataset.sequences.without_last(drop)
 
 
-def _require_finite(scores: Tensor, dataset: Dataset, users: IntArray) -> None:
+def _require_finite(scores: Tensor, dataset: Dataset, sessions: Sessions) -> None:
     if not torch.isfinite(scores.sum()):  # one reduction on the good path; look closer only when it is not finite
         bad = ~torch.isfinite(scores[:, 1:]).all(dim=1)
         if bad.any():
-            user = dataset.user_ids[int(users[int(bad.nonzero()[0])])]
+            row = int(bad.nonzero()[0])
+            whose = (
+                "an anonymous session" if sessions.users is None else f"user {dataset.user_ids[int(sessions.users[row])]!r}"
+            )
             raise NonFiniteError(
-                f"The scores for user {user!r} are not finite: training has diverged, or the representation is broken."
+                f"The scores for {whose} are not finite: training has diverged, or the representation is broken."
             )

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError
 from genair_engine.types import IntArray
 
@@ -32,12 +33,14 @@ Representation = npt.NDArray[np.float32]
 class Popularity:
     """Every item's number of training interactions, whoever asks."""
 
+    reads = None  # the whole session
+
     def __init__(self, dataset: Dataset) -> None:
         self.counts = torch.from_numpy(dataset.popularity).float()
 
-    def score(self, histories: Sequences, users: IntArray) -> Tensor:  # noqa: ARG002 - the same for every history
-        """[len(users), n_items + 1] float32."""
-        return self.counts.repeat(len(users), 1)
+    def score(self, sessions: Sessions, items: Tensor | None = None) -> Tensor:
+        """[B, n_items + 1] float32, or [B, m] of `items`; the same for every session."""
+        return (self.counts if items is None else self.counts[items]).repeat(len(sessions), 1)
 
 
 class Neighbours:
@@ -47,14 +50,17 @@ class Neighbours:
     the whole history alike.
     """
 
+    reads = None  # the whole session
+
     def __init__(self, similarity: sparse.csr_array, decay: float) -> None:
         self.similarity = similarity
         self.decay = decay
 
-    def score(self, histories: Sequences, users: IntArray) -> Tensor:
-        """[len(users), n_items + 1] float32."""
-        weights = recency_weights(histories, users, self.similarity.shape[0], self.decay)
-        return torch.from_numpy((weights @ self.similarity).toarray())
+    def score(self, sessions: Sessions, items: Tensor | None = None) -> Tensor:
+        """[B, n_items + 1] float32, or [B, m] of `items`."""
+        weights = recency_weights(sessions.histories, self.similarity.shape[0], self.decay)
+        similarity = self.similarity if items is None else self.similarity[:, items.numpy()]
+        return torch.from_numpy((weights @ similarity).toarray())
 
 
 class Content:
@@ -64,6 +70,8 @@ class Content:
     rows is not the data set's number of items.
     """
 
+    reads = None  # the whole session
+
     def __init__(self, dataset: Dataset, representation: Representation, decay: float = 0.5) -> None:
         if len(representation) != dataset.n_items:
             raise InputError(f"The representation has {len(representation)} rows for {dataset.n_items} items.")
@@ -72,10 +80,11 @@ class Content:
         self.vectors = np.vstack([np.zeros_like(unit[:1]), unit]).astype(np.float32)
         self.decay = decay
 
-    def score(self, histories: Sequences, users: IntArray) -> Tensor:
-        """[len(users), n_items + 1] float32 in [−1, 1]."""
-        weights = recency_weights(histories, users, len(self.vectors), self.decay)
-        return torch.from_numpy((weights @ self.vectors) @ self.vectors.T)
+    def score(self, sessions: Sessions, items: Tensor | None = None) -> Tensor:
+        """[B, n_items + 1] float32 in [−1, 1], or [B, m] of `items`."""
+        weights = recency_weights(sessions.histories, len(self.vectors), self.decay)
+        vectors = self.vectors if items is None else self.vectors[items.numpy()]
+        return torch.from_numpy((weights @ self.vectors) @ vectors.T)
 
 
 class Mixed:
@@ -84,14 +93,16 @@ class Mixed:
     Neither is rescaled: a pair's similarity grows with the evidence for it, and so does the neighbours' share.
     """
 
+    reads = None  # the whole session
+
     def __init__(self, content: Content, neighbours: Neighbours, weight: float) -> None:
         self.content = content
         self.neighbours = neighbours
         self.weight = weight
 
-    def score(self, histories: Sequences, users: IntArray) -> Tensor:
-        """[len(users), n_items + 1] float32."""
-        return self.content.score(histories, users).add_(self.neighbours.score(histories, users), alpha=self.weight)
+    def score(self, sessions: Sessions, items: Tensor | None = None) -> Tensor:
+        """[B, n_items + 1] float32, or [B, m] of `items`."""
+        return self.content.score(sessions, items).add_(self.neighbours.score(sessions, items), alpha=self.weight)
 
 
 def item_knn(dataset: Dataset, shrinkage: float = 10.0, decay: float = 0.7) -> Neighbours:
@@ -134,14 +145,14 @@ def transition_knn(
     return Neighbours(_square(rows, np.concatenate(column), values, dataset.n_items), decay)
 
 
-def recency_weights(histories: Sequences, users: IntArray, width: int, decay: float) -> sparse.csr_array:
-    """[len(users), width] float32: decay^age summed over an item's places in the history; rows sum to 1 (0 when empty)."""
-    rows = histories.take(users)
-    age = np.repeat(rows.offsets[1:], rows.lengths) - 1 - np.arange(len(rows.items))
+def recency_weights(histories: Sequences, width: int, decay: float) -> sparse.csr_array:
+    """[n, width] float32: decay^age summed over an item's places in each of n histories; rows sum to 1 (0 when empty)."""
+    age = np.repeat(histories.offsets[1:], histories.lengths) - 1 - np.arange(len(histories.items))
     weight = np.power(decay, age.astype(np.float64))
-    total = np.bincount(rows.users, weights=weight, minlength=len(rows))
-    weight = (weight / total[rows.users]).astype(np.float32)
-    return sparse.csr_array((weight, (rows.users, rows.items)), shape=(len(rows), width))
+    rows = histories.users
+    total = np.bincount(rows, weights=weight, minlength=len(histories))
+    weight = (weight / total[rows]).astype(np.float32)
+    return sparse.csr_array((weight, (rows, histories.items)), shape=(len(histories), width))
 
 
 def _square(row: IntArray, column: IntArray, value: npt.NDArray[np.floating], n_items: int) -> sparse.csr_array:

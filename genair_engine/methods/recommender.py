@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.models import Backbone, ItemTable
-from genair_engine.types import IntArray
 
 
 class Shortcut(nn.Module):
@@ -83,8 +82,8 @@ class SequenceRecommender(nn.Module):
         return states + self.shortcut(x, sessions)[torch.arange(len(x), device=x.device), lengths - 1]
 
 
-class TableScorer:
-    """Scores sessions against the whole catalogue with the item table computed once (no gradients).
+class TableRecommender:
+    """A model as a recommender (`interfaces.DotProduct`), with its item table computed once (no gradients).
 
     Works for any session, whoever it belongs to: nothing here knows training users.
     """
@@ -92,25 +91,34 @@ class TableScorer:
     def __init__(self, model: SequenceRecommender) -> None:
         self.model = model.eval()
         with torch.inference_mode():
-            self.table = model.items.all_vectors()  # [n_items + 1, d]
+            self._table = model.items.all_vectors()  # [n_items + 1, d]
+
+    @property
+    def reads(self) -> int:
+        return self.model.reads
+
+    def table(self) -> Tensor:
+        """[n_items + 1, d] item vectors; row 0 is padding."""
+        return self._table
 
     @torch.inference_mode()
-    def states(self, histories: Sequences, users: IntArray) -> Tensor:
-        """[len(users), d] the states that predict what comes next; every history must hold an item."""
-        sessions = torch.from_numpy(histories.padded(users, self.model.reads)).to(self.table.device)
-        return self.model.last_states(sessions, self.table)
+    def states(self, sessions: Sessions) -> Tensor:
+        """[B, d] the states that predict what comes next; every session must hold an item."""
+        items = torch.from_numpy(sessions.padded(self.model.reads)).to(self._table.device)
+        return self.model.last_states(items, self._table)
 
     @torch.inference_mode()
-    def score(self, histories: Sequences, users: IntArray) -> Tensor:
-        """[len(users), n_items + 1] float32 scores of every item as the next one; column 0 (padding) is meaningless."""
-        return (self.states(histories, users) @ self.table.T).float()
+    def score(self, sessions: Sessions, items: Tensor | None = None) -> Tensor:
+        """[B, n_items + 1] float32 scores of every item as the next one, or [B, m] of `items` ([m]) only."""
+        vectors = self._table if items is None else self._table[items]
+        return (self.states(sessions) @ vectors.T).float()
 
     @torch.inference_mode()
-    def with_items(self, vectors: Tensor) -> TableScorer:
+    def with_items(self, vectors: Tensor) -> TableRecommender:
         """The same with m items more ([m, d]) that the model was not trained on: items n_items + 1 … n_items + m.
 
         They are scored, and may be targets; sessions must not hold them.
         """
         more = copy.copy(self)
-        more.table = torch.cat([self.table, vectors.to(self.table)])
+        more._table = torch.cat([self._table, vectors.to(self._table)])
         return more

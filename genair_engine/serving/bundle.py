@@ -30,14 +30,15 @@ from safetensors.torch import load_file, save_file
 from genair_engine import __version__
 from genair_engine.errors import InputError
 from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.methods.registry import build_recommender
 from genair_engine.serving.ranker import Ranker
 
 FORMAT = 1
 ENGINE = Path(__file__).resolve().parents[1]
 MODULES = (
-    *("__init__.py", "errors.py", "pca.py"),
-    *("catalog/__init__.py", "catalog/dataset.py", "catalog/facets.py", "catalog/negatives.py"),
+    *("__init__.py", "errors.py", "interfaces.py", "pca.py"),
+    *("catalog/__init__.py", "catalog/dataset.py", "catalog/facets.py", "catalog/negatives.py", "catalog/sessions.py"),
     *("models/__init__.py", "models/attention.py", "models/backbone.py", "models/bert4rec.py", "models/gru4rec.py"),
     *("models/items.py", "models/sasrec.py"),
     *("methods/__init__.py", "methods/config.py", "methods/recommender.py", "methods/registry.py"),
@@ -49,10 +50,16 @@ PACKAGES = ("torch", "numpy", "pandas", "pydantic", "safetensors")
 
 
 def write_bundle(folder: Path, ranker: Ranker, config: ModelConfig, facts: dict[str, Any]) -> None:
-    """Fills an existing, empty folder. facts: JSON about run and data set, kept as it is."""
-    state = {key: value for key, value in ranker.model.state_dict().items() if not key.startswith("items.")}
+    """Fills an existing, empty folder. facts: JSON about run and data set, kept as it is.
+
+    Raises InputError where the ranker's recommender is not a sequence model with item vectors.
+    """
+    recommender = ranker.require_dot_product()
+    if not isinstance(recommender, TableRecommender):
+        raise InputError("Only a trained sequence model can be exported, and this recommender is none.")
+    state = {key: value for key, value in recommender.model.state_dict().items() if not key.startswith("items.")}
     save_file({key: value.contiguous() for key, value in state.items()}, folder / "model.safetensors")
-    save_file({"vectors": ranker.table[1:].float().contiguous()}, folder / "items.safetensors")
+    save_file({"vectors": recommender.table()[1:].float().contiguous()}, folder / "items.safetensors")
     with (folder / "items.jsonl").open("w", encoding="utf-8") as file:
         for item, title in zip(ranker.item_ids, ranker.titles, strict=True):
             file.write(json.dumps({"item": item, "title": title}) + "\n")
@@ -90,7 +97,8 @@ def load_bundle(folder: Path | str) -> Ranker:
         model.load_state_dict(state, assign=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ValidationError) as error:
         raise InputError(f"{folder} is not a whole export of a run ({error}). Export it again.") from error
-    return Ranker(model, [one["item"] for one in items], [one["title"] for one in items], name=str(folder))
+    recommender = TableRecommender(model)
+    return Ranker(recommender, [item["item"] for item in items], [item["title"] for item in items], name=str(folder))
 
 
 def _readme(about: dict[str, Any]) -> str:
@@ -111,8 +119,8 @@ In a program, with this folder on `sys.path`:
     from recommend import load
 
     recommender = load()
-    for one in recommender.recommend(["id1", "id2"], k=10):
-        print(one.item, one.score, one.title)
+    for item in recommender.recommend(["id1", "id2"], k=10):
+        print(item.item, item.score, item.title)
 
 `recommend_many` takes many sessions at once. `items.safetensors` holds the item vectors (`vectors`, row k is line k of
 `items.jsonl`), `model.safetensors` the sequence model that turns a session into a vector; a score is their dot product.

@@ -71,8 +71,8 @@ class ApproximateIndex:
         faiss = load_faiss()
         faiss.omp_set_num_threads(1)  # waiting for each other costs two threads more than such a search takes one
         visit = faiss.SearchParametersIVF(nprobe=self.facts.probes)
-        _, found = self._index.search(np.ascontiguousarray(states), SPARE * k + barred, params=visit)
-        return found + 1  # FAISS marks a missing one by −1
+        _, entries = self._index.search(np.ascontiguousarray(states), SPARE * k + barred, params=visit)
+        return entries + 1  # FAISS marks a missing one by −1
 
     def arrays(self) -> tuple[dict[str, npt.NDArray[np.uint8]], dict[str, str]]:
         """The index as arrays and strings for an artifact."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from genair_engine.errors import InputError
@@ -43,16 +44,17 @@ def build_index(
     """
     if len(sessions) < LEAST_SESSIONS:
         raise InputError(f"An index is measured on sessions: {len(sessions)} are too few, {LEAST_SESSIONS} are the least.")
-    exact = Ranker(ranker.model, ranker.item_ids, ranker.titles)
+    vectors = ranker.require_dot_product().table()
+    exact = Ranker(ranker.recommender, ranker.item_ids, ranker.titles)
     tell("clustering the item vectors")
-    index = _train(exact)
+    index = _train(vectors[1:].cpu().numpy())
     tell("measuring exact search")
     wanted, _ = exact.top(sessions, K)
     exact_milliseconds = milliseconds(exact, sessions)
     choosing, measuring = slice(0, None, 2), slice(1, None, 2)
     facts = IndexFacts(
         n_items=exact.n_items,
-        dim=exact.table.shape[1],
+        dim=vectors.shape[1],
         lists=index.nlist,
         probes=1,
         recall=0.0,
@@ -60,13 +62,12 @@ def build_index(
         milliseconds=0.0,
         exact_milliseconds=exact_milliseconds,
         threads=torch.get_num_threads(),
-        table=fingerprint(exact.table),
+        table=fingerprint(vectors),
     )
     enough = recall + (1 - recall) / 4  # the other half may turn out a little harder
     while True:
         tell(f"trying {facts.probes} of {facts.lists} clusters a session")
-        made = ApproximateIndex(index, facts)
-        tried = Ranker(exact.model, exact.item_ids, exact.titles, made)
+        tried = Ranker(exact.recommender, exact.item_ids, exact.titles, ApproximateIndex(index, facts))
         reached = found_share(tried.top(sessions[choosing], K)[0], wanted[choosing])
         if reached >= enough or facts.probes >= facts.lists:
             break
@@ -82,11 +83,11 @@ def build_index(
     return ApproximateIndex(index, facts.model_copy(update={"recall": measured, "milliseconds": took}))
 
 
-def found_share(found: ItemArray, wanted: ItemArray) -> float:
-    """Recall: the mean share of each row of `wanted` ([b, k] item indices, 0 = none) that the same row of `found` holds."""
-    stride = int(max(found.max(initial=0), wanted.max(initial=0))) + 1
+def found_share(lists: ItemArray, wanted: ItemArray) -> float:
+    """Recall: the mean share of each row of `wanted` ([b, k] item indices, 0 = none) that the same row of `lists` holds."""
+    stride = int(max(lists.max(initial=0), wanted.max(initial=0))) + 1
     rows = stride * np.arange(len(wanted))[:, None]
-    return float(np.isin(wanted + rows, (found + rows)[found > 0])[wanted > 0].mean())
+    return float(np.isin(wanted + rows, (lists + rows)[lists > 0])[wanted > 0].mean())
 
 
 def milliseconds(ranker: Ranker, sessions: Sequence[Sequence[int]]) -> float:
@@ -99,11 +100,10 @@ def milliseconds(ranker: Ranker, sessions: Sequence[Sequence[int]]) -> float:
     return float(np.median(times)) * 1000
 
 
-def _train(ranker: Ranker) -> Any:
-    """An inverted file of inner products: about 2 √n clusters, 8 bits a dimension."""
+def _train(vectors: npt.NDArray[np.float32]) -> Any:
+    """An inverted file of inner products: about 2 √n clusters, 8 bits a dimension. vectors: [n_items, d]."""
     faiss = load_faiss()
     faiss.omp_set_num_threads(torch.get_num_threads())
-    vectors = ranker.table[1:].cpu().numpy()
     lists = max(1, min(round(2 * len(vectors) ** 0.5), len(vectors) // TRAINING_ROWS))
     index = faiss.index_factory(vectors.shape[1], f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
     rows = np.random.default_rng(0).permutation(len(vectors))[: TRAINING_ROWS * lists]

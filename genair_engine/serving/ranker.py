@@ -1,8 +1,8 @@
 """Top-K items for sessions that anyone builds: no user table, no training user, only items in order.
 
-A score is the dot product of a session's last state and an item's vector; the item table is computed once. Scores of the
-whole catalogue exist for one block of sessions at a time, never for sessions × items at once. Where an approximate index is
-at hand (`serving.index`), it proposes candidates and their scores are computed exactly.
+Any recommender ranks. Scores of the whole catalogue exist for one block of sessions at a time, never for sessions × items at
+once. Where the recommender's score is a dot product, its item table is computed once, and an approximate index that is at
+hand (`serving.index`) proposes candidates whose scores are computed exactly.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError, NonFiniteError, NotFoundError
-from genair_engine.evaluation.protocol import LEAST_BLOCK_USERS, MAX_BLOCK_SCORES, top_items
-from genair_engine.methods.recommender import SequenceRecommender, TableScorer
+from genair_engine.evaluation.protocol import LEAST_BLOCK_SESSIONS, MAX_BLOCK_SCORES, top_items
+from genair_engine.interfaces import DotProduct, Recommender
 from genair_engine.serving.index import ApproximateIndex
 from genair_engine.types import ItemArray
 
@@ -44,40 +45,39 @@ class Recommendation:
 
 
 class Ranker:
-    """A trained model on the CPU, made ready to rank its catalogue; safe to share between threads, as it only reads.
+    """A recommender on the CPU, made ready to rank its catalogue; safe to share between threads, as it only reads.
 
     item_ids, titles: [n_items] source ids and titles; entry k belongs to item index k + 1. index: proposes candidates where
-    nothing but the session's own items is left out. name: of the catalogue, for messages. Raises NonFiniteError for a model
-    whose item vectors are not finite.
+    nothing but the session's own items is left out. name: of the catalogue, for messages. Raises NonFiniteError for a
+    recommender whose item vectors are not finite.
     """
 
     def __init__(
         self,
-        model: SequenceRecommender,
+        recommender: Recommender,
         item_ids: Sequence[str],
         titles: Sequence[str],
         index: ApproximateIndex | None = None,
         name: str = "the catalogue",
     ) -> None:
-        self.n_items = model.n_items
+        self.recommender = recommender
+        self.dot_product = recommender if isinstance(recommender, DotProduct) else None
         self.name = name
         self.item_ids, self.titles = list(item_ids), list(titles)
+        self.n_items = len(self.item_ids)
         self.index = index
         self._position_of = {item: position for position, item in enumerate(self.item_ids, start=1)}
-        self.scorer = TableScorer(model)
-        # numpy's product of one state and all items takes less than half the time of torch's on AMD's processors.
-        self._vectors = self.scorer.table.numpy()
-        if not np.isfinite(self._vectors.sum()):
-            raise NonFiniteError("The model's item vectors are not finite: its training has diverged. Train it again.")
+        if self.dot_product is not None:
+            # numpy's product of one state and all items takes less than half the time of torch's on AMD's processors.
+            self._vectors = self.dot_product.table().numpy()
+            if not np.isfinite(self._vectors.sum()):
+                raise NonFiniteError("The model's item vectors are not finite: its training has diverged. Train it again.")
 
-    @property
-    def model(self) -> SequenceRecommender:
-        return self.scorer.model
-
-    @property
-    def table(self) -> Tensor:
-        """[n_items + 1, d] float32 item vectors; row 0 is padding."""
-        return self.scorer.table
+    def require_dot_product(self) -> DotProduct:
+        """The recommender, for what needs item vectors. Raises InputError where it has none."""
+        if self.dot_product is None:
+            raise InputError("This recommender has no item vectors: its score is not a dot product of a session and an item.")
+        return self.dot_product
 
     def recommend(
         self, items: Sequence[str], k: int = 10, include_seen: bool = False, among: BoolArray | None = None
@@ -99,14 +99,14 @@ class Ranker:
         self, sessions: Sequence[Sequence[int]], k: int = 10, include_seen: bool = False, among: BoolArray | None = None
     ) -> list[list[Recommendation]]:
         """`top`, in words: with ids and titles, and without the places that stayed empty."""
-        found, scores = self.top(sessions, k, not include_seen, among)
+        lists, scores = self.top(sessions, k, not include_seen, among)
         return [
             [
                 Recommendation(self.item_ids[item - 1], item, self.titles[item - 1], score)
                 for item, score in zip(row, values, strict=True)
                 if item
             ]
-            for row, values in zip(found.tolist(), scores.tolist(), strict=True)
+            for row, values in zip(lists.tolist(), scores.tolist(), strict=True)
         ]
 
     def positions(self, items: Sequence[str]) -> list[int]:
@@ -137,17 +137,18 @@ class Ranker:
     def _top(
         self, sessions: Sequence[Sequence[int]], k: int, exclude_seen: bool, among: BoolArray | None
     ) -> tuple[ItemArray, FloatArray]:
-        histories = self._histories(sessions)
-        seen = histories if exclude_seen else Sequences.from_lists([[]] * len(sessions))
+        asked = self._sessions(sessions)
+        barred = asked.histories if exclude_seen else Sequences.from_lists([[]] * len(asked))
         index = self.index if self.index is not None and self.index.serves(k) and among is None else None
-        block = BLOCK_SESSIONS if index else max(LEAST_BLOCK_USERS, MAX_BLOCK_SCORES // (self.n_items + 1))
-        items = np.empty((len(sessions), k), dtype=np.int32)
-        scores = np.empty((len(sessions), k), dtype=np.float32)
-        for rows in _blocks(len(sessions), min(block, BLOCK_SESSIONS)):
-            states, own = self.scorer.states(histories, rows).numpy(), seen.take(rows)
-            items[rows], scores[rows] = (
-                self._exact(states, own, k, among) if index is None else self._approximate(index, states, own, k)
-            )
+        block = BLOCK_SESSIONS if index else max(LEAST_BLOCK_SESSIONS, MAX_BLOCK_SCORES // (self.n_items + 1))
+        items = np.empty((len(asked), k), dtype=np.int32)
+        scores = np.empty((len(asked), k), dtype=np.float32)
+        for rows in _blocks(len(asked), min(block, BLOCK_SESSIONS)):
+            of_block, own = asked.take(rows), barred.take(rows)
+            if index is None:
+                items[rows], scores[rows] = _best(self._scores(of_block), own, k, among)
+            else:
+                items[rows], scores[rows] = self._approximate(index, of_block, own, k)
         return items, scores
 
     def ranks_of(
@@ -166,7 +167,7 @@ class Ranker:
         index = np.arange(1, self.n_items + 1)
         own = scores[places - 1]
         ahead = ((scores > score) | ((scores == score) & (index < place)) for place, score in zip(places, own, strict=True))
-        return [1 + int((competes & one).sum()) for one in ahead]
+        return [1 + int((competes & better).sum()) for better in ahead]
 
     @torch.inference_mode()
     def scores(self, sessions: Sequence[Sequence[int]], items: Sequence[int] | None = None) -> FloatArray:
@@ -175,58 +176,69 @@ class Ranker:
         Only the asked scores are computed: variants of a session (one item left out each) against ten results cost the
         states of the variants and nothing of the catalogue's size. Raises InputError as `top`.
         """
-        vectors = self._vectors[1:] if items is None else self._vectors[self._known(items)]
-        return self.states(sessions).numpy() @ vectors.T
+        asked, wanted = self._sessions(sessions), None if items is None else self._known(items)
+        with _threads_for(len(asked)):
+            blocks = [self._scores(asked.take(rows), wanted) for rows in _blocks(len(asked), BLOCK_SESSIONS)]
+        return np.concatenate(blocks)[:, 1 if wanted is None else 0 :]
 
     @torch.inference_mode()
     def states(self, sessions: Sequence[Sequence[int]]) -> Tensor:
-        """[b, d] the states that predict what follows each session. Raises InputError as `top`."""
-        histories = self._histories(sessions)
-        with _threads_for(len(sessions)):
-            return torch.cat([self.scorer.states(histories, rows) for rows in _blocks(len(histories), BLOCK_SESSIONS)])
+        """[b, d] the states that predict what follows each session. Raises InputError as `top`, and without a dot product."""
+        asked, dot_product = self._sessions(sessions), self.require_dot_product()
+        with _threads_for(len(asked)):
+            return torch.cat([dot_product.states(asked.take(rows)) for rows in _blocks(len(asked), BLOCK_SESSIONS)])
 
-    def _exact(self, states: FloatArray, barred: Sequences, k: int, among: BoolArray | None) -> tuple[ItemArray, FloatArray]:
-        """`top` of states [b, d] over the whole catalogue. barred: each row's items that do not compete."""
-        found = states @ self._vectors.T
-        found[:, 0] = -np.inf
-        if among is not None:
-            found[:, ~among] = -np.inf
-        found[barred.users, barred.items] = -np.inf
-        items = top_items(torch.from_numpy(found), k)
-        return items, np.take_along_axis(found, items, axis=1)
+    def _scores(self, sessions: Sessions, items: npt.NDArray[np.int64] | None = None) -> FloatArray:
+        """[b, n_items + 1] scores of the catalogue, or [b, m] of `items`."""
+        if self.dot_product is not None:
+            vectors = self._vectors if items is None else self._vectors[items]
+            product: FloatArray = self.dot_product.states(sessions).numpy() @ vectors.T
+            return product
+        return self.recommender.score(sessions, None if items is None else torch.from_numpy(items)).numpy()
 
     def _approximate(
-        self, index: ApproximateIndex, states: FloatArray, barred: Sequences, k: int
+        self, index: ApproximateIndex, sessions: Sessions, barred: Sequences, k: int
     ) -> tuple[ItemArray, FloatArray]:
-        """`top` of states [b, d] among the index's candidates, whose scores are exact."""
+        """`top` of sessions among the index's candidates, whose scores are exact."""
+        states: FloatArray = self.require_dot_product().states(sessions).numpy()
         candidates = index.candidates(states, k, int(barred.lengths.max(initial=0)))  # [b, m]
-        found = np.einsum("bmd,bd->bm", self._vectors[candidates], states)
+        exact = np.einsum("bmd,bd->bm", self._vectors[candidates], states)
         stride = self.n_items + 1
         own = np.isin(candidates + stride * np.arange(len(candidates))[:, None], barred.items + stride * barred.users)
-        found[own | (candidates == 0)] = -np.inf
-        order = np.lexsort((candidates, -found), axis=1)[:, :k]
-        scores = np.take_along_axis(found, order, axis=1)
+        exact[own | (candidates == 0)] = -np.inf
+        order = np.lexsort((candidates, -exact), axis=1)[:, :k]
+        scores = np.take_along_axis(exact, order, axis=1)
         items = np.where(np.isneginf(scores), 0, np.take_along_axis(candidates, order, axis=1)).astype(np.int32)
         few = np.flatnonzero((items == 0).any(axis=1))  # the clusters that were visited did not hold enough
         if len(few):
-            items[few], scores[few] = self._exact(states[few], barred.take(few), k, None)
+            items[few], scores[few] = _best(states[few] @ self._vectors.T, barred.take(few), k)
         return items, scores
 
-    def _histories(self, sessions: Sequence[Sequence[int]]) -> Sequences:
+    def _sessions(self, sessions: Sequence[Sequence[int]]) -> Sessions:
         if not sessions:
             raise InputError("There is no session: give at least one.")
         if any(len(session) == 0 for session in sessions):
             raise InputError("The session is empty: give at least one item.")
-        histories = Sequences.from_lists(sessions)
-        self._known(histories.items)
-        return histories
+        asked = Sessions.from_lists(sessions)
+        self._known(asked.histories.items)
+        return asked
 
     def _known(self, items: Sequence[int] | ItemArray) -> npt.NDArray[np.int64]:
-        found = np.asarray(items, dtype=np.int64)
-        unknown = found[(found < 1) | (found > self.n_items)]
+        known = np.asarray(items, dtype=np.int64)
+        unknown = known[(known < 1) | (known > self.n_items)]
         if len(unknown):
             raise InputError(f"Item index {unknown[0]} does not exist: the model knows 1…{self.n_items}.")
-        return found
+        return known
+
+
+def _best(scores: FloatArray, barred: Sequences, k: int, among: BoolArray | None = None) -> tuple[ItemArray, FloatArray]:
+    """`top` of scores ([b, n_items + 1], overwritten). barred: each row's items that do not compete."""
+    scores[:, 0] = -np.inf
+    if among is not None:
+        scores[:, ~among] = -np.inf
+    scores[barred.users, barred.items] = -np.inf
+    items = top_items(torch.from_numpy(scores), k)
+    return items, np.take_along_axis(scores, items, axis=1)
 
 
 @contextmanager

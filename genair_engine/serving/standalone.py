@@ -25,11 +25,11 @@ def main() -> None:
     parser.add_argument("-k", type=int, default=10, help="how many items")
     options = parser.parse_args()
     try:
-        found = load().recommend([item.strip() for item in options.items.split(",") if item.strip()], options.k)
+        items = load().recommend([item_id.strip() for item_id in options.items.split(",") if item_id.strip()], options.k)
     except GenairError as error:
         sys.exit(f"error: {error}")
-    for one in found:
-        sys.stdout.write(f"{one.item}\t{one.score:.6f}\t{one.title}\n")
+    for item in items:
+        sys.stdout.write(f"{item.item}\t{item.score:.6f}\t{item.title}\n")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from genair_engine.catalog.sequences import Sequences
-from genair_engine.methods.recommender import SequenceRecommender, TableScorer
+from genair_engine.catalog.sessions import Sessions
+from genair_engine.methods.recommender import SequenceRecommender, TableRecommender
 from genair_engine.models import ProjectedItems
 from genair_engine.types import IntArray
 
@@ -38,10 +38,8 @@ class WhatIf:
     cosine: float
 
 
-def what_if(
-    model: SequenceRecommender, item: int, row: npt.NDArray[np.float32], histories: Sequences, users: IntArray, k: int
-) -> WhatIf:
-    """Ranks for `users` of `histories` with the item's own row of the representation and with `row` ([D]).
+def what_if(model: SequenceRecommender, item: int, row: npt.NDArray[np.float32], sessions: Sessions, k: int) -> WhatIf:
+    """Ranks after `sessions` with the item's own row of the representation and with `row` ([D]).
 
     A session's own items are left out of its list; k is cut to what is left in the shortest. Expects a model that reads a
     representation (`ProjectedItems`); it is as before afterwards.
@@ -49,27 +47,26 @@ def what_if(
     assert isinstance(model.items, ProjectedItems)
     known = model.items.representation
     own = known[item].clone()
-    scorer = TableScorer(model)
-    before, vector = _lists(scorer, item, histories, users, k), scorer.table[item]
+    recommender = TableRecommender(model)
+    before, vector = _lists(recommender, item, sessions, k), recommender.table()[item]
     try:
         known[item] = torch.from_numpy(row).to(known)
-        scorer = TableScorer(model)
-        after = _lists(scorer, item, histories, users, k)
+        recommender = TableRecommender(model)
+        after = _lists(recommender, item, sessions, k)
     finally:
         known[item] = own
-    cosine = torch.nn.functional.cosine_similarity(vector, scorer.table[item], dim=0)
+    cosine = torch.nn.functional.cosine_similarity(vector, recommender.table()[item], dim=0)
     return WhatIf(before, after, float(cosine))
 
 
-def _lists(scorer: TableScorer, item: int, histories: Sequences, users: IntArray, k: int) -> Lists:
-    longest = int(histories.lengths[users].max(initial=0))
-    k = max(min(k, scorer.model.n_items - longest), 1)
+def _lists(recommender: TableRecommender, item: int, sessions: Sessions, k: int) -> Lists:
+    longest = int(sessions.histories.lengths.max(initial=0))
+    k = max(min(k, len(recommender.table()) - 1 - longest), 1)
     top, ranks = [], []
-    for start in range(0, len(users), _BLOCK):
-        block = users[start : start + _BLOCK]
-        scores = scorer.score(histories, block)
-        seen = torch.from_numpy(histories.padded(block, longest)).to(scores.device)
-        scores = scores.scatter(1, seen, -torch.inf)
+    for start in range(0, len(sessions), _BLOCK):
+        block = sessions.take(np.arange(start, min(start + _BLOCK, len(sessions))))
+        scores = recommender.score(block)
+        scores = scores.scatter(1, torch.from_numpy(block.padded()).to(scores.device), -torch.inf)
         scores[:, 0] = -torch.inf
         top.append(torch.sort(scores, dim=1, descending=True, stable=True).indices[:, :k].cpu())
         ranks.append(_rank(scores, item).cpu())

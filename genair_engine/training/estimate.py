@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.evaluation.protocol import LEAST_BLOCK_USERS, MAX_BLOCK_SCORES, evaluate
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.evaluation.protocol import LEAST_BLOCK_SESSIONS, MAX_BLOCK_SCORES, evaluate
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.training.trainer import Trainer
 from genair_engine.types import IntArray
 
@@ -91,7 +91,7 @@ class Sample:
 def sample_of_evaluation(dataset: Dataset, most_blocks: int = 4) -> Sample:
     """Whole blocks of users as the evaluation makes them, evenly spaced by length; the longest histories are among them."""
     evaluated = dataset.split.users
-    size = max(LEAST_BLOCK_USERS, MAX_BLOCK_SCORES // (dataset.n_items + 1))
+    size = max(LEAST_BLOCK_SESSIONS, MAX_BLOCK_SCORES // (dataset.n_items + 1))
     starts = np.arange(len(evaluated), 0, -size)[::-1]  # ends of blocks that are full from the longest histories down
     chosen = np.unique(np.linspace(0, len(starts) - 1, most_blocks).round().astype(np.int64))
     by_length = np.argsort(dataset.split.train.lengths[evaluated], kind="stable")
@@ -109,7 +109,7 @@ def sample_of_evaluation(dataset: Dataset, most_blocks: int = 4) -> Sample:
 def measure_validation(trainer: Trainer, sample: Sample) -> float:
     """Seconds to rank the validation items of all evaluated users, as after each epoch."""
     started = time.perf_counter()
-    scorer = TableScorer(trainer.model)
+    recommender = TableRecommender(trainer.model)
     ready = time.perf_counter()
-    evaluate(scorer, sample.dataset, None, "valid", trainer.protocol)
+    evaluate(recommender, sample.dataset, None, "valid", trainer.protocol)
     return ready - started + (time.perf_counter() - ready) * sample.scale

@@ -23,7 +23,7 @@ from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import NonFiniteError
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Protocol, evaluate
-from genair_engine.methods.recommender import SequenceRecommender, TableScorer
+from genair_engine.methods.recommender import SequenceRecommender, TableRecommender
 from genair_engine.training.batches import Batch
 from genair_engine.training.config import TrainingConfig
 from genair_engine.training.objective import Objective, batch_source
@@ -133,7 +133,7 @@ class Trainer:
         if self.processes.first:
             live = _copy(self.model)
             self.model.load_state_dict(self.average)
-            ranks = evaluate(TableScorer(self.model), self.dataset, None, "valid", self.protocol)
+            ranks = evaluate(TableRecommender(self.model), self.dataset, None, "valid", self.protocol)
             self.model.load_state_dict(live)
             found = metrics(ranks.full)
         return self.processes.tell(found)

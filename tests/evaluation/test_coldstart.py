@@ -56,8 +56,8 @@ def test_cases_are_the_held_out_interactions_with_hidden_items(dataset, split, p
             expected.append((user, target, history))
     cases = split.cases[part]
     found = [
-        (int(user), int(split.order[target - 1]), split.order[cases.histories[user] - 1].tolist())
-        for user, target in zip(cases.users, cases.targets, strict=True)
+        (int(user), int(split.order[target - 1]), split.order[cases.sessions.histories[row] - 1].tolist())
+        for row, (user, target) in enumerate(zip(cases.sessions.users, cases.targets, strict=True))
     ]
     assert found == expected
     assert len(expected) > 10
@@ -78,7 +78,7 @@ def test_what_cannot_be_hidden_is_said(dataset, tiny):
 
 def test_chance_is_the_mean_over_all_orders():
     histories = Sequences.from_lists([[1, 2, 2], [3]])
-    found = by_chance(histories, np.array([0, 1, 0]), n_items=6, cutoffs=(2, 10))
+    found = by_chance(histories.take(np.array([0, 1, 0])), n_items=6, cutoffs=(2, 10))
     ranks = [np.arange(4), np.arange(5), np.arange(4)]  # 4, 5 and 4 items compete
     assert found["HR@2"] == pytest.approx(np.mean([(one < 2).mean() for one in ranks]))
     assert found["NDCG@2"] == pytest.approx(np.mean([((one < 2) / np.log2(one + 2)).mean() for one in ranks]))

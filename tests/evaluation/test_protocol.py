@@ -10,25 +10,42 @@ from hypothesis import strategies as st
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.negatives import draw_negatives
 from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.evaluation import protocol as module
 from genair_engine.evaluation.metrics import metrics
-from genair_engine.evaluation.protocol import Protocol, evaluate, full_ranks, leave_out, sampled_ranks, top_items
+from genair_engine.evaluation.protocol import (
+    Protocol,
+    evaluate,
+    full_ranks,
+    leave_out,
+    rank_targets,
+    sampled_ranks,
+    top_items,
+)
 
 
-class FixedScorer:
+class FixedRecommender:
     """Scores by a function of (history, item); remembers the histories it was shown."""
 
     def __init__(self, score):
         self.function = score
         self.histories = {}
 
-    def score(self, histories, users):
+    def score(self, sessions, items=None):
         rows = []
-        for user in users.tolist():
-            self.histories[user] = histories[user].tolist()
+        for row, user in enumerate(sessions.users.tolist()):
+            self.histories[user] = sessions.histories[row].tolist()
             rows.append(self.function(self.histories[user]))
         return torch.tensor(np.array(rows), dtype=torch.float32)
+
+
+class Anonymous(FixedRecommender):
+    """The same for sessions without users."""
+
+    def score(self, sessions, items=None):
+        assert sessions.users is None
+        return super().score(Sessions(sessions.histories, np.arange(len(sessions))), items)
 
 
 def pseudo_random(n_items):
@@ -64,21 +81,21 @@ def naive_rank(scores, target, competing):
 @pytest.mark.parametrize("block", [1, 40, 10_000])
 def test_equals_a_naive_ranking(tiny, negatives, part, exclude_seen, block, monkeypatch):
     monkeypatch.setattr(module, "MAX_BLOCK_SCORES", block)
-    scorer = FixedScorer(pseudo_random(tiny.n_items))
-    ranks = evaluate(scorer, tiny, negatives, part, Protocol(exclude_seen=exclude_seen))
+    recommender = FixedRecommender(pseudo_random(tiny.n_items))
+    ranks = evaluate(recommender, tiny, negatives, part, Protocol(exclude_seen=exclude_seen))
     cut = {"valid": -2, "test": -1}[part]
     for row, user in enumerate(tiny.split.users.tolist()):
         sequence = tiny.sequences[user].tolist()
         history, target = sequence[:cut], sequence[cut]
-        assert scorer.histories[user] == history
-        scores = scorer.function(history)
+        assert recommender.histories[user] == history
+        scores = recommender.function(history)
         competing = set(range(1, tiny.n_items + 1)) - (set(history) if exclude_seen else set())
         assert ranks.full[row] == naive_rank(scores, target, competing)
         assert ranks.sampled[row] == naive_rank(scores, target, negatives[row].tolist())
-    assert len(scorer.histories) == len(tiny.split.users) == 8  # eve and gus are too short to be evaluated
+    assert len(recommender.histories) == len(tiny.split.users) == 8  # eve and gus are too short to be evaluated
 
 
-def test_a_constant_scorer_ranks_in_the_middle():
+def test_a_constant_recommender_ranks_in_the_middle():
     scores = torch.zeros(3, 201)
     targets = np.array([5, 6, 7], dtype=np.int32)
     negatives = np.tile(np.arange(101, 201, dtype=np.int32), (3, 1))
@@ -103,24 +120,35 @@ def test_scores_that_are_not_finite_stop_the_evaluation(tiny, negatives, bad):
         return values
 
     with pytest.raises(NonFiniteError, match="'cem'"):
-        evaluate(FixedScorer(scores), tiny, negatives, "valid", Protocol())
+        evaluate(FixedRecommender(scores), tiny, negatives, "valid", Protocol())
+
+
+def test_anonymous_sessions_are_ranked_as_those_of_users(tiny):
+    histories, targets = tiny.split.train.take(tiny.split.users), tiny.split.valid
+    recommender = Anonymous(pseudo_random(tiny.n_items))
+    ranks = rank_targets(recommender, tiny, Sessions(histories), targets, None, Protocol())
+    expected = evaluate(FixedRecommender(recommender.function), tiny, None, "valid", Protocol())
+    assert ranks.full.tolist() == expected.full.tolist()
+    recommender.function = lambda history: np.full(tiny.n_items + 1, np.nan)
+    with pytest.raises(NonFiniteError, match="an anonymous session"):
+        rank_targets(recommender, tiny, Sessions(histories), targets, None, Protocol())
 
 
 def test_negatives_of_another_split_are_refused(tiny, negatives):
     with pytest.raises(InputError, match="7 users"):
-        evaluate(FixedScorer(pseudo_random(tiny.n_items)), tiny, negatives[:7], "test", Protocol())
+        evaluate(FixedRecommender(pseudo_random(tiny.n_items)), tiny, negatives[:7], "test", Protocol())
 
 
 def test_a_data_set_of_short_sequences_cannot_be_evaluated(tiny, negatives):
     short = type(tiny)("short", tiny.items, Sequences.from_lists([[1, 2], [3]]), ["a", "b"])
     with pytest.raises(InputError, match="three or more"):
-        evaluate(FixedScorer(pseudo_random(tiny.n_items)), short, negatives, "test", Protocol())
+        evaluate(FixedRecommender(pseudo_random(tiny.n_items)), short, negatives, "test", Protocol())
 
 
 def test_what_is_not_asked_for_is_not_made(tiny, negatives):
-    scorer = FixedScorer(pseudo_random(tiny.n_items))
-    everything = evaluate(scorer, tiny, negatives, "valid", Protocol(), top=3)
-    ranks = evaluate(scorer, tiny, None, "valid", Protocol())
+    recommender = FixedRecommender(pseudo_random(tiny.n_items))
+    everything = evaluate(recommender, tiny, negatives, "valid", Protocol(), top=3)
+    ranks = evaluate(recommender, tiny, None, "valid", Protocol())
     assert ranks.sampled is None and ranks.lists is None
     assert ranks.full.tolist() == everything.full.tolist()
     assert metrics(ranks.sampled) == {}
@@ -131,14 +159,14 @@ def test_what_is_not_asked_for_is_not_made(tiny, negatives):
 @pytest.mark.parametrize("top", [1, 4, 30])
 def test_lists_equal_a_naive_sort(tiny, part, exclude_seen, top, monkeypatch):
     monkeypatch.setattr(module, "MAX_BLOCK_SCORES", 40)
-    scorer = FixedScorer(pseudo_random(tiny.n_items))
-    lists = evaluate(scorer, tiny, None, part, Protocol(exclude_seen=exclude_seen), top).lists
+    recommender = FixedRecommender(pseudo_random(tiny.n_items))
+    lists = evaluate(recommender, tiny, None, part, Protocol(exclude_seen=exclude_seen), top).lists
     assert lists.shape == (8, top) and lists.dtype == np.int32
     cut = {"valid": -2, "test": -1}[part]
     for row, user in enumerate(tiny.split.users.tolist()):
         sequence = tiny.sequences[user].tolist()
         history, target = sequence[:cut], sequence[cut]
-        scores = scorer.function(history)
+        scores = recommender.function(history)
         competing = set(range(1, tiny.n_items + 1)) - (set(history) if exclude_seen else set()) | {target}
         expected = sorted(competing, key=lambda item: (-scores[item], item))[:top]
         assert lists[row].tolist() == expected + [0] * (top - len(expected))
@@ -188,24 +216,24 @@ def test_whole_pass_equals_brute_force_on_random_data(seed, exclude_seen, part):
     dataset = Dataset(
         "random", pd.DataFrame(index=range(n_items)), Sequences.from_lists(lists), [str(u) for u in range(len(lists))]
     )
-    scorer = FixedScorer(pseudo_random(n_items))
-    ranks = evaluate(scorer, dataset, None, part, Protocol(exclude_seen=exclude_seen))
+    recommender = FixedRecommender(pseudo_random(n_items))
+    ranks = evaluate(recommender, dataset, None, part, Protocol(exclude_seen=exclude_seen))
     cut = {"valid": -2, "test": -1}[part]
     evaluated = [row for row in lists if len(row) >= 3]
     assert len(ranks.full) == len(evaluated)
     for rank, row in zip(ranks.full, evaluated, strict=True):
         competing = set(range(1, n_items + 1)) - (set(row[:cut]) if exclude_seen else set())
-        assert rank == naive_rank(scorer.function(row[:cut]), row[cut], competing)
+        assert rank == naive_rank(recommender.function(row[:cut]), row[cut], competing)
 
 
 def test_scores_made_in_inference_mode_can_be_ranked(tiny):
-    class Inference(FixedScorer):
+    class Inference(FixedRecommender):
         @torch.inference_mode()
-        def score(self, histories, users):
-            return super().score(histories, users)
+        def score(self, sessions, items=None):
+            return super().score(sessions, items)
 
     scores = pseudo_random(tiny.n_items)
-    expected = evaluate(FixedScorer(scores), tiny, None, "test", Protocol())
+    expected = evaluate(FixedRecommender(scores), tiny, None, "test", Protocol())
     assert evaluate(Inference(scores), tiny, None, "test", Protocol()).full.tolist() == expected.full.tolist()
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.catalog.synthetic import synthetic_dataset
 from genair_engine.errors import InputError
 from genair_engine.evaluation.metrics import metrics
@@ -28,7 +29,7 @@ def weighted_sum(similarity, history, decay):
 
 
 def scores(floor, histories=HISTORIES):
-    return floor.score(Sequences.from_lists(histories), np.arange(len(histories)))
+    return floor.score(Sessions.from_lists(histories))
 
 
 def assert_scores(floor, similarity, decay):
@@ -127,9 +128,16 @@ def test_scores_are_fresh_and_do_not_depend_on_the_block(name):
     assert together.dtype == torch.float32 and together.shape == (4, 15)
     kept = together.clone()
     together.fill_(-torch.inf)
-    histories = Sequences.from_lists(HISTORIES)
-    alone = torch.cat([floor.score(histories, np.array([user])) for user in range(4)])
+    alone = torch.cat([scores(floor, [history]) for history in HISTORIES])
     assert torch.allclose(alone, kept, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_scores_of_some_items_are_those_of_the_catalogue(name):
+    floor, items = FLOORS[name](DATA, VECTORS), torch.tensor([9, 2, 9])
+    some = floor.score(Sessions.from_lists(HISTORIES), items)
+    assert some.dtype == torch.float32
+    torch.testing.assert_close(some, scores(floor)[:, items])
 
 
 @pytest.mark.parametrize("name", FLOORS)

@@ -1,13 +1,13 @@
 """The registry of methods: every one builds, scores any session, and refuses what does not fit."""
 
-import numpy as np
 import pytest
 import torch
 
-from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError
+from genair_engine.interfaces import DotProduct
 from genair_engine.methods.config import ModelConfig
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.methods.registry import BACKBONES, METHODS, build_recommender
 
 SMALL = {"dim": 8, "layers": 1, "max_len": 4}
@@ -22,24 +22,29 @@ def build(method: str, backbone: str = "sasrec"):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_scores_any_session_the_same_alone_and_in_company(method, backbone):
-    scorer = TableScorer(build(method, backbone))
-    histories = Sequences.from_lists([[1, 2], [3], [6, 5, 4, 3, 2, 1]])
-    together = scorer.score(histories, np.array([0, 1, 2]))
+    recommender = TableRecommender(build(method, backbone))
+    sessions = [[1, 2], [3], [6, 5, 4, 3, 2, 1]]
+    together = recommender.score(Sessions.from_lists(sessions))
     assert together.shape == (3, 7) and torch.isfinite(together).all()
-    for user in range(3):
-        torch.testing.assert_close(scorer.score(histories, np.array([user]))[0], together[user])
+    for row, session in enumerate(sessions):
+        torch.testing.assert_close(recommender.score(Sessions.from_lists([session]))[0], together[row])
+    some = recommender.score(Sessions.from_lists(sessions), torch.tensor([5, 1, 5]))
+    torch.testing.assert_close(some, together[:, [5, 1, 5]])
+    assert isinstance(recommender, DotProduct)
+    dot_product = recommender.states(Sessions.from_lists(sessions)) @ recommender.table().T
+    torch.testing.assert_close(dot_product, together)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_items_that_are_added_are_scored_beside_the_others(method):
-    scorer = TableScorer(build(method))
-    more = scorer.with_items(torch.cat([scorer.table[3:4], torch.ones(1, 8)]))
-    histories, users = Sequences.from_lists([[1, 2], [6, 5, 4, 3, 2, 1]]), np.array([0, 1])
-    plain, scores = scorer.score(histories, users), more.score(histories, users)
+    recommender = TableRecommender(build(method))
+    more = recommender.with_items(torch.cat([recommender.table()[3:4], torch.ones(1, 8)]))
+    sessions = Sessions.from_lists([[1, 2], [6, 5, 4, 3, 2, 1]])
+    plain, scores = recommender.score(sessions), more.score(sessions)
     assert scores.shape == (2, 9) and plain.shape == (2, 7)
     torch.testing.assert_close(scores[:, :7], plain)
     torch.testing.assert_close(scores[:, 7], plain[:, 3])
-    torch.testing.assert_close(scores[:, 8], scorer.states(histories, users).sum(dim=1))
+    torch.testing.assert_close(scores[:, 8], recommender.states(sessions).sum(dim=1))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -49,8 +54,7 @@ def test_weights_round_trip_through_the_state_dict(method):
         for parameter in second.parameters():
             parameter.zero_()
     second.load_state_dict(first.state_dict())
-    histories = Sequences.from_lists([[1, 4]])
-    scores = [TableScorer(model).score(histories, np.array([0])) for model in (first, second)]
+    scores = [TableRecommender(model).score(Sessions.from_lists([[1, 4]])) for model in (first, second)]
     assert torch.equal(*scores)
 
 

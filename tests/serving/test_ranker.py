@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError, NonFiniteError, NotFoundError
 from genair_engine.methods.config import ModelConfig
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.methods.registry import build_recommender
 from genair_engine.serving import ranker as module
+from genair_engine.serving.indexing import build_index
 from genair_engine.serving.ranker import Ranker
 
 N = 9
@@ -31,13 +32,13 @@ def best_of(ranker, session, k=10, exclude_seen=True):
 
 @pytest.fixture
 def ranker(model):
-    return Ranker(model, IDS, TITLES)
+    return Ranker(TableRecommender(model), IDS, TITLES)
 
 
 def test_best_first_without_seen_items(model, ranker):
     session = [3, 1]
     best = best_of(ranker, session, k=5)
-    scores = TableScorer(model).score(Sequences.from_lists([session]), np.array([0]))[0]
+    scores = TableRecommender(model).score(Sessions.from_lists([session]))[0]
     order = [int(item) for item in scores[1:].argsort(descending=True) + 1 if int(item) not in session]
     assert [item for item, _ in best] == order[:5]
     assert [score for _, score in best] == pytest.approx([float(scores[item]) for item in order[:5]])
@@ -57,11 +58,11 @@ def test_order_matters_and_only_the_last_items_are_read(ranker):
 def test_ties_go_to_the_smaller_index(model):
     with torch.no_grad():
         model.items.embedding.weight[1:] = 0.0  # equal scores, exactly, however they are summed
-    assert [item for item, _ in best_of(Ranker(model, IDS, TITLES), [4], k=4)] == [1, 2, 3, 5]
+    assert [item for item, _ in best_of(Ranker(TableRecommender(model), IDS, TITLES), [4], k=4)] == [1, 2, 3, 5]
 
 
 def test_many_sessions_in_blocks_are_each_ranked_as_alone(ranker, monkeypatch):
-    monkeypatch.setattr(module, "LEAST_BLOCK_USERS", 2)
+    monkeypatch.setattr(module, "LEAST_BLOCK_SESSIONS", 2)
     monkeypatch.setattr(module, "MAX_BLOCK_SCORES", 1)
     monkeypatch.setattr(module, "BLOCK_SESSIONS", 2)
     sessions = [[1], [2, 3], [4, 4, 4], [5, 6, 7, 8, 9, 1], [9]]
@@ -86,10 +87,37 @@ def test_only_some_items_may_be_recommended(ranker):
 
 def test_scores_of_all_items_or_of_some(model, ranker):
     sessions = [[1, 2], [3], [3, 3, 2, 1, 9]]
-    expected = TableScorer(model).score(Sequences.from_lists(sessions), np.arange(3)).numpy()
+    expected = TableRecommender(model).score(Sessions.from_lists(sessions)).numpy()
     assert ranker.scores(sessions) == pytest.approx(expected[:, 1:], rel=1e-4, abs=1e-6)
     assert ranker.scores(sessions, [9, 2, 9]) == pytest.approx(expected[:, [9, 2, 9]], rel=1e-4, abs=1e-6)
     assert ranker.states(sessions).shape == (3, 8)
+
+
+class OnlyScores:
+    """A recommender whose score is no dot product, as far as anybody can see."""
+
+    reads = 4
+
+    def __init__(self, recommender):
+        self.behind = recommender
+
+    def score(self, sessions, items=None):
+        return self.behind.score(sessions, items)
+
+
+def test_a_recommender_without_a_dot_product_ranks_alike(model, ranker, monkeypatch):
+    plain = Ranker(OnlyScores(TableRecommender(model)), IDS, TITLES)
+    monkeypatch.setattr(module, "BLOCK_SESSIONS", 2)
+    sessions = [[1, 2], [3], [3, 3, 2, 1, 9]]
+    items, scores = plain.top(sessions, 4)
+    expected_items, expected_scores = ranker.top(sessions, 4)
+    assert items.tolist() == expected_items.tolist() and scores == pytest.approx(expected_scores, rel=1e-4, abs=1e-6)
+    assert plain.scores(sessions, [9, 2]) == pytest.approx(ranker.scores(sessions, [9, 2]), rel=1e-4, abs=1e-6)
+    assert plain.ranks_of(["i3"], ["i5", "i1"]) == ranker.ranks_of(["i3"], ["i5", "i1"])
+    with pytest.raises(InputError, match="no item vectors"):
+        plain.states(sessions)
+    with pytest.raises(InputError, match="no item vectors"):
+        build_index(plain, [[1]] * 40)
 
 
 def test_source_ids_and_titles(ranker):
@@ -129,4 +157,4 @@ def test_a_diverged_model_does_not_rank(model):
     with torch.no_grad():
         model.items.embedding.weight[3] = torch.nan
     with pytest.raises(NonFiniteError, match="not finite"):
-        Ranker(model, IDS, TITLES)
+        Ranker(TableRecommender(model), IDS, TITLES)

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.methods.config import ModelConfig
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.methods.registry import build_recommender
 from genair_engine.serving.ranker import Ranker
 from genair_engine.serving.what_if import what_if
 
-SESSIONS = Sequences.from_lists([[1, 2], [3], [5, 6, 7, 8, 2], [4, 1]])
-USERS = np.arange(4)
+TAKEN = [[1, 2], [3], [5, 6, 7, 8, 2], [4, 1]]
+SESSIONS = Sessions.from_lists(TAKEN)
 ITEMS = [f"i{k}" for k in range(1, 13)]
 
 
@@ -24,23 +24,24 @@ def model():
 
 def test_lists_are_those_of_the_recommender_with_either_representation(model):
     item, row = 3, np.linspace(-2, 2, 6, dtype=np.float32)
-    found = what_if(model, item, row, SESSIONS, USERS, 5)
+    found = what_if(model, item, row, SESSIONS, 5)
     for lists, representation in ((found.before, None), (found.after, row)):
         if representation is not None:
             model.items.representation[item] = torch.from_numpy(representation)
-        ranker, sessions = Ranker(model, ITEMS, ITEMS), [SESSIONS[user].tolist() for user in USERS]
-        assert lists.top.tolist() == ranker.top(sessions, 5)[0].tolist()
-        whole = ranker.top(sessions, 12)[0].tolist()
-        assert lists.ranks.tolist() == [0 if item in SESSIONS[user] else whole[user].index(item) + 1 for user in USERS]
+        ranker = Ranker(TableRecommender(model), ITEMS, ITEMS)
+        assert lists.top.tolist() == ranker.top(TAKEN, 5)[0].tolist()
+        whole = ranker.top(TAKEN, 12)[0].tolist()
+        places = [0 if item in taken else ranked.index(item) + 1 for taken, ranked in zip(TAKEN, whole, strict=True)]
+        assert lists.ranks.tolist() == places
     assert found.cosine < 0.999
 
 
 def test_the_model_is_as_before_and_the_same_row_changes_nothing(model):
     own = model.items.representation.clone()
-    found = what_if(model, 7, own[7].numpy().copy(), SESSIONS, USERS, 3)
+    found = what_if(model, 7, own[7].numpy().copy(), SESSIONS, 3)
     assert (found.before.top == found.after.top).all() and (found.before.ranks == found.after.ranks).all()
     assert found.cosine == pytest.approx(1.0)
-    what_if(model, 7, np.ones(6, dtype=np.float32), SESSIONS, USERS, 3)
+    what_if(model, 7, np.ones(6, dtype=np.float32), SESSIONS, 3)
     assert torch.equal(model.items.representation, own)
 
 
@@ -48,8 +49,8 @@ def test_ties_and_short_catalogues(model):
     with torch.no_grad():
         for parameter in model.items.projector.parameters():
             parameter.zero_()
-    found = what_if(model, 4, np.zeros(6, dtype=np.float32), SESSIONS, USERS, 50)
+    found = what_if(model, 4, np.zeros(6, dtype=np.float32), SESSIONS, 50)
     assert found.before.top.shape == (4, 7)  # twelve items but for the longest session
     assert found.before.top[1].tolist() == [1, 2, 4, 5, 6, 7, 8]
     assert found.before.ranks.tolist() == [2, 3, 3, 0]
-    assert TableScorer(model).table.abs().max() == 0
+    assert TableRecommender(model).table().abs().max() == 0

@@ -57,7 +57,7 @@ def test_one_batch_is_enough():
 
 def test_the_sample_has_the_longest_histories_in_whole_blocks(trainer, monkeypatch):
     monkeypatch.setattr(estimate, "MAX_BLOCK_SCORES", 1)
-    monkeypatch.setattr(estimate, "LEAST_BLOCK_USERS", 8)
+    monkeypatch.setattr(estimate, "LEAST_BLOCK_SESSIONS", 8)
     dataset = trainer.dataset
     sample = estimate.sample_of_evaluation(dataset, most_blocks=3)
     evaluated = len(dataset.split.users)

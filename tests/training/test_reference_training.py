@@ -7,7 +7,8 @@ import torch
 
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.sequences import Sequences
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.catalog.sessions import Sessions
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.methods.registry import build_recommender
 from genair_engine.models import IdItems
 from genair_engine.training.config import TrainingConfig
@@ -99,7 +100,7 @@ def test_a_run_agrees_with_an_independent_implementation(sequences, backbone, lo
     assert data.split.users.tolist() == evaluated
     reads = MAX_LEN - 1 if backbone == "bert4rec" else MAX_LEN
     scores = [reference.scores(training[user], reads) for user in evaluated]
-    found = TableScorer(trainer.model).score(data.split.train, data.split.users).double()
+    found = TableRecommender(trainer.model).score(Sessions.of_users(data.split.train, data.split.users)).double()
     torch.testing.assert_close(found[:, 1:], torch.stack(scores)[:, 1:], rtol=2e-3, atol=2e-3)
     targets = [sequences[user][-2] for user in evaluated]
     expected = ranking_metrics(scores, [training[user] for user in evaluated], targets, k=10)

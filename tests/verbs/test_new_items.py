@@ -9,7 +9,7 @@ import torch
 from sqlalchemy import select
 
 from genair_engine import verbs
-from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.cli import main
 from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.store import artifacts
@@ -55,10 +55,10 @@ def test_an_item_like_one_of_the_catalogue_is_that_item(recommended_shop, kind, 
     vector = space.vectors(written.states[space.row.id])[0]
     torch.testing.assert_close(vector, own_vectors(recommended_shop, run)[position], atol=1e-4, rtol=1e-4)
     placed = verbs.place_item(space, written, ["b01", "b02"])
-    expected = space.scorer.states(Sequences.from_lists([[1, 2]]), np.array([0]))[0] @ vector
+    expected = space.recommender.states(Sessions.from_lists([[1, 2]]))[0] @ vector
     assert placed.score == pytest.approx(float(expected), abs=1e-4)
     if kind != "texts":  # without free vectors it is level with its twin
-        scores = space.scorer.score(Sequences.from_lists([[1, 2]]), np.array([0]))[0]
+        scores = space.recommender.score(Sessions.from_lists([[1, 2]]))[0]
         assert placed.score == pytest.approx(float(scores[position]), abs=1e-3)
         assert placed.nearest[0].cosine == pytest.approx(1, abs=1e-4)
         assert twin["item_id"] in {one.item for one in placed.nearest}
@@ -77,8 +77,8 @@ def test_rank_and_score_by_plain_arithmetic(recommended_shop, kind):
     vector = space.vectors(written.states[space.row.id])[0]
     for session in (["b04"], ["b01", "b08", "b01"], [f"b{number:02}" for number in range(1, 13)]):
         positions = [int(one[1:]) for one in session]
-        state = space.scorer.states(Sequences.from_lists([positions]), np.array([0]))[0]
-        others = [float(state @ space.scorer.table[item]) for item in range(1, 13) if item not in positions]
+        state = space.recommender.states(Sessions.from_lists([positions]))[0]
+        others = [float(state @ space.recommender.table()[item]) for item in range(1, 13) if item not in positions]
         placed = verbs.place_item(space, written, session)
         assert placed.score == pytest.approx(float(state @ vector), abs=1e-4)
         assert placed.rank == 1 + sum(other > placed.score for other in others)

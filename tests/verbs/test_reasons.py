@@ -7,18 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genair_engine import verbs
-from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.methods.config import ModelConfig
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.methods.registry import build_recommender
-from genair_engine.verbs.recommending.reasons import MOST_EXPLAINED, leave_one_out
+from genair_engine.serving.reasons import leave_one_out
+from genair_engine.verbs.recommending.reasons import MOST_EXPLAINED
 from tests.recommended_shop import TEXTS
 
 KINDS = ["states", "metadata", "texts", "id"]
 
 
-def scorer(backbone, max_len=5):
+def recommender_of(backbone, max_len=5):
     torch.manual_seed(1)
     config = ModelConfig(backbone=backbone, method="id", dim=8, layers=1, max_len=max_len, shortcut=backbone == "gru4rec")
     model = build_recommender(config, 9)
@@ -26,28 +27,28 @@ def scorer(backbone, max_len=5):
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
         model.items.embedding.weight[0] = 0
-    return TableScorer(model)
+    return TableRecommender(model)
 
 
-SCORERS = {backbone: scorer(backbone) for backbone in ("sasrec", "bert4rec", "gru4rec")}
+RECOMMENDERS = {backbone: recommender_of(backbone) for backbone in ("sasrec", "bert4rec", "gru4rec")}
 
 
-def score(one, session, items):
-    return one.score(Sequences.from_lists([session]), np.array([0]))[0].double().numpy()[items]
+def score(recommender, session, items):
+    return recommender.score(Sessions.from_lists([session]))[0].double().numpy()[items]
 
 
-@pytest.mark.parametrize("backbone", SCORERS)
+@pytest.mark.parametrize("backbone", RECOMMENDERS)
 @settings(max_examples=30)
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=9), st.lists(st.integers(1, 9), min_size=1, max_size=9, unique=True))
 def test_leave_one_out_equals_separate_calls(backbone, session, items):
     """Also with repeated items, and where the session is longer than the model reads."""
-    one = SCORERS[backbone]
-    whole, without = leave_one_out(one, np.array(session), np.array(items))
-    np.testing.assert_allclose(whole, score(one, session, items), atol=1e-5)
+    recommender = RECOMMENDERS[backbone]
+    whole, without = leave_one_out(recommender, np.array(session), np.array(items))
+    np.testing.assert_allclose(whole, score(recommender, session, items), atol=1e-5)
     for place in range(len(session)):
         shorter = session[:place] + session[place + 1 :]
-        np.testing.assert_allclose(without[place], whole - score(one, shorter, items), atol=1e-5)
-    unread = len(session) - one.model.reads
+        np.testing.assert_allclose(without[place], whole - score(recommender, shorter, items), atol=1e-5)
+    unread = len(session) - recommender.reads
     assert not without[: max(unread, 0)].any()
 
 
@@ -63,7 +64,7 @@ def test_the_list_is_the_recommended_one_with_reasons(recommended_shop, kind):
     dataset = workspace.load_dataset("shop")
     for reason in found.reasons:
         assert [(one.place, one.item) for one in reason.contributions] == [(1, "b06"), (2, "b04"), (3, "b06")]
-        shorter = score(recommender.scorer, [6, 6], [reason.position])[0]
+        shorter = score(recommender.recommender, [6, 6], [reason.position])[0]
         assert reason.contributions[1].value == pytest.approx(reason.score - shorter, abs=1e-5)
         assert reason.popularity == dataset.popularity[reason.position]
         assert reason.popularity_group == dataset.popularity_group[reason.position]
@@ -71,7 +72,7 @@ def test_the_list_is_the_recommended_one_with_reasons(recommended_shop, kind):
     share = dataset.popularity[positions].clip(1) / dataset.popularity.sum()
     assert found.novelty == pytest.approx(-np.log2(share).mean())
     assert found.long_tail == np.mean(dataset.popularity_group[positions] < 5)
-    vectors = torch.nn.functional.normalize(recommender.table[positions], dim=1)
+    vectors = torch.nn.functional.normalize(recommender.dot_product.table()[positions], dim=1)
     cosines = (vectors @ vectors.T)[~torch.eye(4, dtype=torch.bool)]
     assert found.diversity == pytest.approx(1 - float(cosines.mean()), abs=1e-5)
     assert verbs.LIST_MEASURES.keys() <= type(found).model_fields.keys()

@@ -13,9 +13,10 @@ from genair_engine.archetypes.representation import represent
 from genair_engine.devices import enough_memory, pick_device
 from genair_engine.evaluation.coldstart import Cases, ColdStart, by_chance, hide
 from genair_engine.evaluation.metrics import CUTOFFS, metrics
-from genair_engine.evaluation.protocol import Protocol, Scorer, evaluate, rank_targets
+from genair_engine.evaluation.protocol import Protocol, evaluate, rank_targets
+from genair_engine.interfaces import Recommender
 from genair_engine.methods.floors import Content, Popularity
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.methods.registry import build_recommender
 from genair_engine.store.tables import RepresentationRow
 from genair_engine.training.trainer import STOPPING_METRIC, EpochRecord, Trainer
@@ -57,9 +58,9 @@ def coldstart(workspace: Workspace, request: ColdStartRequest, progress: Progres
         seconds = time.perf_counter() - started
         progress(config.epochs, config.epochs, "ranking hidden items")
         content = Content(split.everything, np.concatenate([known, added]))
-        scorer = TableScorer(model).with_items(project(model, added))
+        recommender = TableRecommender(model).with_items(project(model, added))
         rows = [
-            _row(f"{config.backbone} with {config.method}", "trained on the known items only", scorer, split),
+            _row(f"{config.backbone} with {config.method}", "trained on the known items only", recommender, split),
             _row("content", "similarity to the history's content; no training", content, split),
             _row(
                 "popularity",
@@ -80,7 +81,7 @@ def coldstart(workspace: Workspace, request: ColdStartRequest, progress: Progres
         hide_seed=request.hide_seed,
         items=dataset.n_items,
         hidden=len(split.hidden),
-        cases={part: len(cases.users) for part, cases in split.cases.items()},
+        cases={part: len(cases) for part, cases in split.cases.items()},
         dropped=split.dropped,
         dims=dims,
         epochs=trainer.progress.epochs_done,
@@ -123,19 +124,19 @@ def _vectors(
     return known, added, dims
 
 
-def _row(method: str, purpose: str, scorer: Scorer, split: ColdStart) -> ColdStartRow:
+def _row(method: str, purpose: str, recommender: Recommender, split: ColdStart) -> ColdStartRow:
     cold, among = {}, {}
     for part, cases in split.cases.items():
-        if len(cases.users):
-            cold[part], among[part] = _cold(scorer, split, cases)
-    warm = metrics(evaluate(scorer, split.everything, None, "test", Protocol()).full)
+        if len(cases):
+            cold[part], among[part] = _cold(recommender, split, cases)
+    warm = metrics(evaluate(recommender, split.everything, None, "test", Protocol()).full)
     return ColdStartRow(method=method, purpose=purpose, cold=cold, among_hidden=among, warm=warm)
 
 
-def _cold(scorer: Scorer, split: ColdStart, cases: Cases) -> tuple[dict[str, float], dict[str, float]]:
+def _cold(recommender: Recommender, split: ColdStart, cases: Cases) -> tuple[dict[str, float], dict[str, float]]:
     """Metrics among all items, and among hidden items only."""
-    hidden = np.broadcast_to(split.hidden, (len(cases.users), len(split.hidden)))
-    ranks = rank_targets(scorer, split.everything, cases.histories, cases.users, cases.targets, hidden, Protocol())
+    hidden = np.broadcast_to(split.hidden, (len(cases), len(split.hidden)))
+    ranks = rank_targets(recommender, split.everything, cases.sessions, cases.targets, hidden, Protocol())
     assert ranks.sampled is not None  # hidden items were given to compete
     return metrics(ranks.full), metrics(ranks.sampled - 0.5)  # the target is among them, level with itself
 
@@ -145,8 +146,8 @@ def _by_chance(split: ColdStart) -> ColdStartRow:
     cold: dict[str, dict[str, float]] = {}
     among: dict[str, dict[str, float]] = {}
     for part, cases in split.cases.items():
-        if len(cases.users):
-            cold[part] = by_chance(cases.histories, cases.users, split.everything.n_items, CUTOFFS)
+        if len(cases):
+            cold[part] = by_chance(cases.sessions.histories, split.everything.n_items, CUTOFFS)
             among[part] = _among_hidden_by_chance(len(split.hidden))
     return ColdStartRow(
         method="random", purpose="what a random order is expected to give", cold=cold, among_hidden=among, warm={}

@@ -17,7 +17,8 @@ from genair_engine.errors import InputError
 from genair_engine.evaluation.beyond import beyond_accuracy
 from genair_engine.evaluation.groups import group_metrics, history_groups, popularity_groups
 from genair_engine.evaluation.metrics import metrics
-from genair_engine.evaluation.protocol import Part, Protocol, Scorer, evaluate
+from genair_engine.evaluation.protocol import Part, Protocol, evaluate
+from genair_engine.interfaces import Recommender
 from genair_engine.store import artifacts
 from genair_engine.types import ItemArray
 
@@ -37,11 +38,11 @@ class Measured:
     ranks: dict[str, npt.NDArray[np.float64]]
 
 
-def measure(scorer: Scorer, dataset: Dataset, negatives: ItemArray, protocol: Protocol) -> Measured:
+def measure(recommender: Recommender, dataset: Dataset, negatives: ItemArray, protocol: Protocol) -> Measured:
     """Ranks of all held-out items under both protocols ("full", "sampled100"), and everything that follows from them."""
     measured = Measured({}, {})
     for part in PARTS:
-        evaluated = evaluate(scorer, dataset, negatives, part, protocol, top=TOP)
+        evaluated = evaluate(recommender, dataset, negatives, part, protocol, top=TOP)
         assert evaluated.sampled is not None and evaluated.lists is not None  # both were asked for
         groups = {"popularity": popularity_groups(dataset, part), "history": history_groups(dataset)}
         ranks = {"full": evaluated.full, sampled_name(protocol.negatives): evaluated.sampled}

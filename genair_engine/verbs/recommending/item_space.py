@@ -15,11 +15,11 @@ from torch import Tensor
 
 from genair_engine.archetypes.representation import Representation
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.catalog.sequences import Sequences
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError
 from genair_engine.evaluation.protocol import Protocol, full_ranks, histories_before_test, leave_out, rank_targets
 from genair_engine.methods.config import ModelConfig
-from genair_engine.methods.recommender import SequenceRecommender, TableScorer
+from genair_engine.methods.recommender import SequenceRecommender, TableRecommender
 from genair_engine.models.items import ProjectedItems
 from genair_engine.store.tables import RepresentationRow
 from genair_engine.training.config import TrainingConfig
@@ -40,19 +40,19 @@ class ItemSpace:
     dataset: Dataset
     row: RepresentationRow
     config: ModelConfig
-    scorer: TableScorer
+    recommender: TableRecommender
     representation: Representation
 
     def vectors(self, states: States) -> Tensor:
         """[m, d] vectors of m items from their states, part -> [m, d_part]. Raises InputError, NonFiniteError."""
         rows = self.representation.project(states)
         read = as_trained_on(rows, self.representation.vectors, self.row.id, self.row.dims, self.config)
-        return project(self.scorer.model, read)
+        return project(self.recommender.model, read)
 
     @torch.inference_mode()
     def place(self, vector: Tensor, session: list[int]) -> tuple[float, int]:
         """Score and rank (1 is the best; a tie counts half, rounded down) of a new item after a session, without its items."""
-        scores = self.scorer.with_items(vector[None]).score(Sequences.from_lists([session]), np.array([0]))
+        scores = self.recommender.with_items(vector[None]).score(Sessions.from_lists([session]))
         target: ItemArray = np.array([self.dataset.n_items + 1], dtype=np.int32)
         wanted = leave_out(scores, target, np.array([session], dtype=np.int64))
         return float(wanted), 1 + int(full_ranks(scores, wanted)[0])
@@ -60,9 +60,8 @@ class ItemSpace:
     def ranks(self, vector: Tensor, users: IntArray) -> npt.NDArray[np.float64]:
         """[m] rank from 0 of a new item after the histories of test users, which end before their test items."""
         targets: ItemArray = np.full(len(users), self.dataset.n_items + 1, dtype=np.int32)
-        histories = histories_before_test(self.dataset)
-        scorer = self.scorer.with_items(vector[None])
-        return rank_targets(scorer, self.dataset, histories, users, targets, None, Protocol()).full
+        sessions = Sessions.of_users(histories_before_test(self.dataset), users)
+        return rank_targets(self.recommender.with_items(vector[None]), self.dataset, sessions, targets, None, Protocol()).full
 
     def some_users(self, most: int) -> IntArray:
         """All evaluated users, or so many of them, drawn with a fixed seed."""
@@ -74,7 +73,7 @@ class ItemSpace:
     @torch.inference_mode()
     def nearest(self, vector: Tensor, k: int) -> list[tuple[int, float]]:
         """The k items of the catalogue (1…n) whose vectors point the same way most, with the cosines, nearest first."""
-        cosines = torch.nn.functional.cosine_similarity(self.scorer.table[1:], vector[None])
+        cosines = torch.nn.functional.cosine_similarity(self.recommender.table()[1:], vector[None])
         best = torch.topk(cosines, min(k, len(cosines)))
         return [(int(index) + 1, float(value)) for index, value in zip(best.indices, best.values, strict=True)]
 
@@ -100,4 +99,4 @@ def load(workspace: Workspace, run: str) -> ItemSpace:
     assert made is not None  # the run names it
     representation = load_with_bases(workspace, made)
     config = TrainingConfig.model_construct(**row.config)
-    return ItemSpace(run, workspace.load_dataset(owner.name), made, config, TableScorer(model), representation)
+    return ItemSpace(run, workspace.load_dataset(owner.name), made, config, TableRecommender(model), representation)

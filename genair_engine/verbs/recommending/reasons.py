@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from genair_engine.archetypes.segments import SAME_AUDIENCE, audience_name, audience_words, overlap, split_segments
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError
 from genair_engine.evaluation import beyond
 from genair_engine.store import archetypes as archetype_rows
@@ -29,7 +27,6 @@ from genair_engine.verbs.representations.catalogue_states import texts_made_of
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
-    from genair_engine.methods.recommender import TableScorer
     from genair_engine.verbs.recommending.recommender import Recommender
 
 MOST_EXPLAINED = 100
@@ -90,7 +87,7 @@ class Reason(Record):
 
 
 class ListMeasures(Record):
-    """What a list is like as a whole: `LIST_MEASURES`. diversity is None for a list of one."""
+    """What a list is like as a whole: `LIST_MEASURES`. diversity is None for a list of one, and without item vectors."""
 
     diversity: float | None
     novelty: float
@@ -140,11 +137,13 @@ def explain_items(
 
     Raises InputError where there is no item, or more than `MOST_EXPLAINED`; NotFoundError for an unknown one.
     """
+    from genair_engine.serving.reasons import leave_one_out  # torch, which pages that only show results do not wait for
+
     if not 1 <= len(items) <= MOST_EXPLAINED:
         raise InputError(f"Between 1 and {MOST_EXPLAINED} items are explained at once, not {len(items)}.")
-    run, dataset, scorer = recommender.run, recommender.catalogue, recommender.scorer
+    run, dataset = recommender.run, recommender.catalogue
     taken, listed = (np.array(positions_of(dataset, list(ids))) for ids in (session, items))
-    scores, without = leave_one_out(scorer, taken, listed)
+    scores, without = leave_one_out(recommender.recommender, taken, listed)
     archetypes, audiences = _audiences(workspace, run, dataset, [*taken.tolist(), *listed.tolist()])
     chosen = dataset.items.iloc[listed - 1]
     reasons = [
@@ -167,7 +166,7 @@ def explain_items(
         run=run,
         dataset=dataset.name,
         session=list(session),
-        reads=scorer.model.reads,
+        reads=recommender.recommender.reads or len(session),
         archetypes=archetypes.id if archetypes else None,
         model=archetypes.model if archetypes else None,
         reasons=reasons,
@@ -179,34 +178,12 @@ def measure_list(recommender: Recommender, positions: Sequence[int]) -> ListMeas
     """What a list of items (indices 1…n, at least one) is like as a whole, in a run's space."""
     dataset, listed = recommender.catalogue, np.array(positions)
     exposure = np.bincount(listed, minlength=dataset.n_items + 1)[1:]
+    vectors = recommender.dot_product.table()[listed].float().cpu().numpy() if recommender.dot_product is not None else None
     return ListMeasures(
-        diversity=beyond.diversity(recommender.table[listed].float().cpu().numpy()) if len(listed) > 1 else None,
+        diversity=beyond.diversity(vectors) if vectors is not None and len(listed) > 1 else None,
         novelty=beyond.novelty(exposure, dataset.popularity[1:]),
         long_tail=beyond.long_tail_share(exposure, dataset.popularity_group[1:]),
     )
-
-
-def leave_one_out(
-    scorer: TableScorer, session: npt.NDArray[np.int64], items: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Scores of items [k] after a session [L], and [L, k] by how much each falls when one item leaves the session.
-
-    Exact, in one forward pass: an item that leaves makes room for an older one where the session is longer than the model
-    reads; items that it does not read contribute 0. Contributions need not add up to the score. The only item of a session
-    has 0: what is left without it is no session.
-    """
-    length, reads = len(session), scorer.model.reads
-    window = min(length, reads) if length > 1 else 0
-    tail = session[-(reads + 1) :]
-    rows = np.broadcast_to(tail, (window, len(tail)))
-    left_out = np.arange(len(tail)) == np.arange(len(tail) - window, len(tail))[:, None]
-    shorter = rows[~left_out].reshape(window, -1) if window else np.empty((0, 0), dtype=np.int64)
-    sessions = Sequences.from_lists([tail, *shorter])
-    states = scorer.states(sessions, np.arange(len(sessions)))
-    scores = (states @ scorer.table[items].T).double().cpu().numpy()
-    without = np.zeros((length, len(items)))
-    without[length - window :] = scores[0] - scores[1:]
-    return scores[0], without
 
 
 def _audiences(

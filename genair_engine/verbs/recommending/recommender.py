@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from typing import Self
 
+from genair_engine import interfaces
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import GenairError, InputError
-from genair_engine.methods.recommender import SequenceRecommender
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.serving.index import ApproximateIndex
 from genair_engine.serving.ranker import Ranker, Recommendation
 from genair_engine.store import artifacts
@@ -40,9 +41,9 @@ class Recommender(Ranker):
     It holds no connection: a run that is deleted meanwhile still ranks (`verbs.Recommenders` looks).
     """
 
-    def __init__(self, model: SequenceRecommender, dataset: Dataset, run: str, deviations: list[str]) -> None:
+    def __init__(self, recommender: interfaces.Recommender, dataset: Dataset, run: str, deviations: list[str]) -> None:
         items = dataset.items
-        super().__init__(model, items["item_id"].tolist(), items["title"].tolist(), name=repr(dataset.name))
+        super().__init__(recommender, items["item_id"].tolist(), items["title"].tolist(), name=repr(dataset.name))
         self.run, self.dataset, self.deviations = run, dataset.name, deviations
         self.catalogue = dataset
 
@@ -54,11 +55,12 @@ class Recommender(Ranker):
         """
         with nullcontext(workspace) if workspace else closing(Workspace.open()) as opened:
             row, owner, model = load_model(opened, run)
-            recommender = cls(model, opened.load_dataset(owner.name), run, run_result(opened, run).deviations)
+            deviations = run_result(opened, run).deviations
+            recommender = cls(TableRecommender(model), opened.load_dataset(owner.name), run, deviations)
             path = opened.fetch(index_of(row), optional=True)
-            if path.exists():
+            if path.exists() and recommender.dot_product is not None:
                 arrays, strings = artifacts.load_arrays(path), artifacts.load_metadata(path)
-                recommender.index = ApproximateIndex.from_arrays(arrays, strings, recommender.table)
+                recommender.index = ApproximateIndex.from_arrays(arrays, strings, recommender.dot_product.table())
         return recommender
 
     def answer(self, request: RecommendRequest) -> RecommendResult:

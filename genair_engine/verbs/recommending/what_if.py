@@ -15,6 +15,7 @@ from pydantic import Field
 
 from genair_engine.archetypes.representation import check_finite, project
 from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError
 from genair_engine.methods.config import METHOD_FACTS, ModelConfig
 from genair_engine.store.archetypes import find_set, states_by, texts_of_items
@@ -126,7 +127,7 @@ def what_if(
     drawn = np.sort(np.random.default_rng(SEED).choice(users, size=min(request.sessions, len(users)), replace=False))
     sequences = dataset.sequences.take(drawn)
     histories = sequences.without_last(np.ones(len(drawn), dtype=np.int64))
-    found = compare(model, position, row, histories, np.arange(len(drawn)), request.k)
+    found = compare(model, position, row, Sessions(histories, drawn), request.k)
     progress(len(drawn), len(drawn), "ranking before and after")
 
     differs = (found.before.top != found.after.top).any(axis=1)

@@ -18,7 +18,7 @@ import torch
 
 from genair_engine.devices import peak_memory, pick_device
 from genair_engine.errors import GenairError
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.store import artifacts
 from genair_engine.training.efficiency import inference_flops, trainable_parameters
 from genair_engine.training.estimate import StepCost, measure_steps, measure_validation, sample_of_evaluation
@@ -60,7 +60,7 @@ def measured(workspace: Workspace, request: TrainRequest, seconds: float) -> Est
         sample = sample_of_evaluation(dataset)
         validation = measure_validation(trainer, sample)
         negatives = workspace.negatives(owner.name)
-        measure(TableScorer(trainer.model), sample.dataset, negatives[sample.users], trainer.protocol)
+        measure(TableRecommender(trainer.model), sample.dataset, negatives[sample.users], trainer.protocol)
     return Estimate(
         device=str(device),
         trainable_parameters=trainable_parameters(model),

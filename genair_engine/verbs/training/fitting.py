@@ -23,7 +23,7 @@ from genair_engine import __version__
 from genair_engine.devices import enough_memory, peak_memory, pick_device
 from genair_engine.errors import NonFiniteError, WorkspaceError
 from genair_engine.evaluation.protocol import Protocol
-from genair_engine.methods.recommender import TableScorer
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
 from genair_engine.store.keys import content_key, new_id
@@ -118,7 +118,7 @@ def _lead(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlop
                 trainer.fit(lambda record: _keep_epoch(workspace, run, trainer, record, progress))
                 progress(epochs, epochs, "ranking validation and test items with the best epoch")
                 negatives = workspace.negatives(job.owner.name)
-                measured = measure(TableScorer(trainer.model), trainer.dataset, negatives, trainer.protocol)
+                measured = measure(TableRecommender(trainer.model), trainer.dataset, negatives, trainer.protocol)
             _finish(workspace, run, trainer, measured, peak.megabytes)
         except NonFiniteError as error:
             _end_early(workspace, run, "failed", str(error))
@@ -138,7 +138,7 @@ def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress 
     dataset = workspace.load_dataset(owner.name)
     progress(0, 1, "ranking")
     with enough_memory("Use a GPU with more free memory, or the CPU."):
-        measured = measure(TableScorer(model), dataset, workspace.negatives(owner.name), Protocol(**run.protocol))
+        measured = measure(TableRecommender(model), dataset, workspace.negatives(owner.name), Protocol(**run.protocol))
     ranks = f"{run.folder}/{RANKS}"
     if not workspace.fetch(ranks, optional=True).exists():
         save_ranks(workspace.path(run.folder), measured)
