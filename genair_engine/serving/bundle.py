@@ -16,9 +16,11 @@ Written and read with numpy, safetensors and plain JSON: nothing in it can run c
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +38,8 @@ from genair_engine.serving.ranker import Ranker
 
 FORMAT = 1
 ENGINE = Path(__file__).resolve().parents[1]
-MODULES = (
-    *("__init__.py", "errors.py", "interfaces.py", "pca.py"),
-    *("catalog/__init__.py", "catalog/dataset.py", "catalog/facets.py", "catalog/negatives.py", "catalog/sessions.py"),
-    *("models/__init__.py", "models/attention.py", "models/backbone.py", "models/bert4rec.py", "models/gru4rec.py"),
-    *("models/items.py", "models/sasrec.py"),
-    *("methods/__init__.py", "methods/config.py", "methods/recommender.py", "methods/registry.py"),
-    *("evaluation/__init__.py", "evaluation/protocol.py"),
-    *("serving/__init__.py", "serving/bundle.py", "serving/index.py", "serving/ranker.py"),
-)
-"""What ranking imports. `tests/serving/test_bundle.py` runs a bundle without the repository."""
+LOADER = "serving/standalone.py"
+"""What becomes `recommend.py`; the engine's modules that it imports go with it."""
 PACKAGES = ("torch", "numpy", "pandas", "pydantic", "safetensors")
 
 
@@ -66,14 +60,45 @@ def write_bundle(folder: Path, ranker: Ranker, config: ModelConfig, facts: dict[
     model = ModelConfig(**config.model_dump(include=set(ModelConfig.model_fields) - {"method", "without"}), method="id")
     about = {"format": FORMAT, "version": __version__, "n_items": ranker.n_items, "model": model.model_dump(), **facts}
     (folder / "config.json").write_text(json.dumps(about, indent=2, ensure_ascii=False), encoding="utf-8")
-    for name in MODULES:
+    for name in imported_modules(LOADER):
         target = folder / "genair_engine" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ENGINE / name, target)
-    shutil.copyfile(ENGINE / "serving" / "standalone.py", folder / "recommend.py")
+    shutil.copyfile(ENGINE / LOADER, folder / "recommend.py")
     lines = [f"{name}=={importlib.metadata.version(name).split('+')[0]}" for name in PACKAGES]  # '+cpu' names a build
     (folder / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_readme(about), encoding="utf-8")
+
+
+def imported_modules(module: str) -> list[str]:
+    """The engine's files that a file of it imports, directly or not, imports inside functions included; without itself.
+
+    Paths are relative to the engine. What is imported for type checking alone is left out. `tests/verbs/test_verbs_serving.py` runs a bundle without the repository.
+    """
+    waiting, imported = [module], set[str]()
+    while waiting:
+        tree = ast.parse((ENGINE / waiting.pop()).read_text(encoding="utf-8"))
+        names = {"genair_engine"}
+        for node in _without_type_checking(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names |= {node.module} | {f"{node.module}.{name.name}" for name in node.names}
+            elif isinstance(node, ast.Import):
+                names |= {name.name for name in node.names}
+        for name in names:
+            folder, *inside = name.split(".")
+            for depth in range(len(inside) + 1) if folder == ENGINE.name else ():
+                path = "/".join(inside[:depth])
+                files = {f"{path}.py", f"{path}/__init__.py".lstrip("/")} - imported - {module}
+                waiting += (new := [file for file in files if (ENGINE / file).is_file()])
+                imported.update(new)
+    return sorted(imported)
+
+
+def _without_type_checking(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+            yield node
+            yield from _without_type_checking(node)
 
 
 def load_bundle(folder: Path | str) -> Ranker:
