@@ -73,7 +73,8 @@ def write_bundle(folder: Path, ranker: Ranker, config: ModelConfig, facts: dict[
 def imported_modules(module: str) -> list[str]:
     """The engine's files that a file of it imports, directly or not, imports inside functions included; without itself.
 
-    Paths are relative to the engine. What is imported for type checking alone is left out. `tests/verbs/test_verbs_serving.py` runs a bundle without the repository.
+    Paths are relative to the engine. What is imported for type checking alone is left out.
+    `tests/verbs/test_verbs_serving.py` runs a bundle without the repository.
     """
     waiting, imported = [module], set[str]()
     while waiting:
