@@ -77,17 +77,17 @@ def built_shop(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> It
             "metadata": {"model": "minilm", "variance": 1.0},
             "texts": {"model": "minilm", "archetypes": "tiny-llama", "title": True, "variance": 1.0},
         }
-        made = {
+        representations = {
             name: verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", **options)).representation
             for name, options in ways.items()
         }
     kinds = {
-        "states": {"backbone": "sasrec", "method": "genair", "representation": made["states"]},
-        "metadata": {"backbone": "bert4rec", "method": "genair", "representation": made["metadata"]},
+        "states": {"backbone": "sasrec", "method": "genair", "representation": representations["states"]},
+        "metadata": {"backbone": "bert4rec", "method": "genair", "representation": representations["metadata"]},
         "texts": {
             "backbone": "gru4rec",
             "method": "genair-id",
-            "representation": made["texts"],
+            "representation": representations["texts"],
             "scaling": "parts",
             "without": "prefill",
             "shortcut": True,
@@ -99,7 +99,7 @@ def built_shop(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> It
         name: verbs.train(workspace, verbs.TrainRequest(dataset="shop", **(SMALL | options))).run
         for name, options in kinds.items()
     }
-    yield RecommendedShop(workspace, runs, made)
+    yield RecommendedShop(workspace, runs, representations)
     workspace.close()
 
 

@@ -54,7 +54,7 @@ def test_long_tail_is_all_but_the_fifth_quintile():
 @given(st.integers(0, 10**6), st.integers(2, 9), st.integers(1, 5))
 def test_diversity_is_the_mean_distance_of_all_pairs(seed, k, dim):
     vectors = np.random.default_rng(seed).normal(size=(k, dim)).astype(np.float32)
-    unit = [one / np.linalg.norm(one) for one in vectors]
+    unit = [vector / np.linalg.norm(vector) for vector in vectors]
     expected = np.mean([1 - unit[i] @ unit[j] for i in range(k) for j in range(i)])
     assert diversity(vectors) == pytest.approx(expected, abs=1e-5)
 
@@ -82,8 +82,8 @@ def test_equals_loops(seed, k):
     users = DATA.split.users.tolist()
     lists = np.zeros((len(users), 6), dtype=np.int32)
     for row in lists[1:]:  # one user gets nothing, the others lists of different lengths
-        found = random.permutation(np.arange(1, 16))[: random.integers(1, 7)]
-        row[: len(found)] = found
+        items = random.permutation(np.arange(1, 16))[: random.integers(1, 7)]
+        row[: len(items)] = items
     train = [DATA.sequences[user].tolist()[:-2] for user in users]
     everyone = [DATA.sequences[user].tolist() for user in range(DATA.n_users)]
     everything = [item for row in everyone for item in (row[:-2] if len(row) >= 3 else row)]

@@ -55,11 +55,11 @@ def test_cases_are_the_held_out_interactions_with_hidden_items(dataset, split, p
         if target in hidden and history:
             expected.append((user, target, history))
     cases = split.cases[part]
-    found = [
+    cases_asked = [
         (int(user), int(split.order[target - 1]), split.order[cases.sessions.histories[row] - 1].tolist())
         for row, (user, target) in enumerate(zip(cases.sessions.users, cases.targets, strict=True))
     ]
-    assert found == expected
+    assert cases_asked == expected
     assert len(expected) > 10
 
 
@@ -78,9 +78,9 @@ def test_what_cannot_be_hidden_is_said(dataset, tiny):
 
 def test_chance_is_the_mean_over_all_orders():
     histories = Sequences.from_lists([[1, 2, 2], [3]])
-    found = by_chance(histories.take(np.array([0, 1, 0])), n_items=6, cutoffs=(2, 10))
+    expected = by_chance(histories.take(np.array([0, 1, 0])), n_items=6, cutoffs=(2, 10))
     ranks = [np.arange(4), np.arange(5), np.arange(4)]  # 4, 5 and 4 items compete
-    assert found["HR@2"] == pytest.approx(np.mean([(one < 2).mean() for one in ranks]))
-    assert found["NDCG@2"] == pytest.approx(np.mean([((one < 2) / np.log2(one + 2)).mean() for one in ranks]))
-    assert found["HR@10"] == 1
-    assert found["NDCG@10"] == pytest.approx(np.mean([(1 / np.log2(one + 2)).mean() for one in ranks]))
+    assert expected["HR@2"] == pytest.approx(np.mean([(of_user < 2).mean() for of_user in ranks]))
+    assert expected["NDCG@2"] == pytest.approx(np.mean([((of_user < 2) / np.log2(of_user + 2)).mean() for of_user in ranks]))
+    assert expected["HR@10"] == 1
+    assert expected["NDCG@10"] == pytest.approx(np.mean([(1 / np.log2(of_user + 2)).mean() for of_user in ranks]))

@@ -76,12 +76,12 @@ def test_history_groups_are_ordered_ranges_of_length(lengths):
 def test_group_metrics_are_those_of_the_subsets(pairs):
     ranks = np.array([rank / 2 for rank, _ in pairs])
     member = np.array([group for _, group in pairs])
-    found = group_metrics(ranks, Groups(["a", "b", "c", "d"], member), (5, 10))
-    assert list(found) == ["a", "b", "c", "d"]
+    by_group = group_metrics(ranks, Groups(["a", "b", "c", "d"], member), (5, 10))
+    assert list(by_group) == ["a", "b", "c", "d"]
     for number, label in enumerate("abcd"):
         of_group = [rank / 2 for rank, group in pairs if group == number]
-        assert found[label] == {"users": len(of_group), **metrics(np.array(of_group), (5, 10))}
-    mean = sum(values["users"] * values.get("NDCG@10", 0) for values in found.values()) / len(pairs)
+        assert by_group[label] == {"users": len(of_group), **metrics(np.array(of_group), (5, 10))}
+    mean = sum(values["users"] * values.get("NDCG@10", 0) for values in by_group.values()) / len(pairs)
     assert mean == pytest.approx(metrics(ranks)["NDCG@10"])
 
 

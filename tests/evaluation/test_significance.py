@@ -21,11 +21,11 @@ def skewed(rng, n, hit=0.12):
 def test_t_test_equals_scipy():
     rng = np.random.default_rng(0)
     a, b = skewed(rng, 500), skewed(rng, 500)
-    found = over_users(a, b)
+    comparison = over_users(a, b)
     expected = stats.ttest_rel(a, b)
-    assert (found.t, found.p_t) == pytest.approx((expected.statistic, expected.pvalue))
-    assert (found.n, found.over, found.note) == (500, "users", "")
-    assert found.difference == pytest.approx(found.mean_a - found.mean_b)
+    assert (comparison.t, comparison.p_t) == pytest.approx((expected.statistic, expected.pvalue))
+    assert (comparison.n, comparison.over, comparison.note) == (500, "users", "")
+    assert comparison.difference == pytest.approx(comparison.mean_a - comparison.mean_b)
 
 
 def test_seeds_are_averaged_before_users_are_compared():
@@ -37,38 +37,38 @@ def test_seeds_are_averaged_before_users_are_compared():
 
 def test_three_seeds_have_a_t_test_and_no_bootstrap():
     a, b = [0.081, 0.083, 0.080], [0.078, 0.079, 0.079]
-    found = over_seeds(a, b)
-    assert found.p_t == pytest.approx(stats.ttest_rel(a, b).pvalue)
-    assert found.interval is None and found.p_bootstrap is None
-    assert "too few for a bootstrap" in found.note
+    comparison = over_seeds(a, b)
+    assert comparison.p_t == pytest.approx(stats.ttest_rel(a, b).pvalue)
+    assert comparison.interval is None and comparison.p_bootstrap is None
+    assert "too few for a bootstrap" in comparison.note
 
 
 def test_one_seed_has_no_test_at_all():
-    found = over_seeds([0.081], [0.078])
-    assert (found.t, found.p_t, found.interval, found.p_bootstrap) == (None, None, None, None)
-    assert found.difference == pytest.approx(0.003)
-    assert "nothing can be tested" in found.note
+    comparison = over_seeds([0.081], [0.078])
+    assert (comparison.t, comparison.p_t, comparison.interval, comparison.p_bootstrap) == (None, None, None, None)
+    assert comparison.difference == pytest.approx(0.003)
+    assert "nothing can be tested" in comparison.note
 
 
 def test_bootstrap_agrees_with_the_t_test_on_many_users():
     rng = np.random.default_rng(2)
     a = skewed(rng, 4000)
     b = np.where(rng.random(4000) < 0.1, skewed(rng, 4000), a)
-    found = over_users(a, b)
+    comparison = over_users(a, b)
     expected = stats.ttest_rel(a, b).confidence_interval(0.95)
     width = expected.high - expected.low
-    assert found.interval == pytest.approx((expected.low, expected.high), abs=0.05 * width)
-    assert found.p_bootstrap == pytest.approx(found.p_t, abs=0.03)
+    assert comparison.interval == pytest.approx((expected.low, expected.high), abs=0.05 * width)
+    assert comparison.p_bootstrap == pytest.approx(comparison.p_t, abs=0.03)
 
 
 def test_a_planted_effect_is_found_and_its_absence_too():
     rng = np.random.default_rng(3)
     b = skewed(rng, 3000)
     better = np.where(rng.random(3000) < 0.02, 1.0, b)
-    found = over_users(better, b)
-    assert found.p_t < 0.001 and found.p_bootstrap < 0.001 and found.interval[0] > 0
+    comparison = over_users(better, b)
+    assert comparison.p_t < 0.001 and comparison.p_bootstrap < 0.001 and comparison.interval[0] > 0
     worse = over_users(b, better)
-    assert worse.p_t == pytest.approx(found.p_t) and worse.interval[1] < 0 and worse.t == pytest.approx(-found.t)
+    assert worse.p_t == pytest.approx(comparison.p_t) and worse.interval[1] < 0 and worse.t == pytest.approx(-comparison.t)
 
 
 def test_false_alarms_are_as_frequent_as_promised():
@@ -76,9 +76,9 @@ def test_false_alarms_are_as_frequent_as_promised():
     t, resampled = 0, 0
     for seed in range(400):
         difference = skewed(rng, 300) - skewed(rng, 300)
-        found = over_users(difference, np.zeros(300), resamples=400, seed=seed)
-        t += found.p_t < 0.1
-        resampled += found.p_bootstrap < 0.1
+        comparison = over_users(difference, np.zeros(300), resamples=400, seed=seed)
+        t += comparison.p_t < 0.1
+        resampled += comparison.p_bootstrap < 0.1
     assert 20 <= t <= 62 and 20 <= resampled <= 62  # 40 expected, standard deviation 6
 
 
@@ -101,16 +101,16 @@ def test_the_same_seed_gives_the_same_answer():
 
 def test_equal_methods_do_not_differ():
     a = skewed(np.random.default_rng(6), 100)
-    found = over_users(a, a)
-    assert (found.t, found.p_t, found.p_bootstrap, found.interval) == (0.0, 1.0, 1.0, (0.0, 0.0))
+    comparison = over_users(a, a)
+    assert (comparison.t, comparison.p_t, comparison.p_bootstrap, comparison.interval) == (0.0, 1.0, 1.0, (0.0, 0.0))
     seeds = np.random.default_rng(7).random((3, 100))
     reordered = over_users(seeds, seeds[[2, 0, 1]])  # equal but for the rounding of the mean
     assert (reordered.t, reordered.p_t) == (0.0, 1.0)
 
 
 def test_a_constant_difference_is_certain():
-    found = over_seeds([0.3, 0.2, 0.7], [0.2, 0.1, 0.6])
-    assert (found.t, found.p_t) == (np.inf, 0.0)
+    comparison = over_seeds([0.3, 0.2, 0.7], [0.2, 0.1, 0.6])
+    assert (comparison.t, comparison.p_t) == (np.inf, 0.0)
     assert over_seeds([0.2, 0.1, 0.6], [0.3, 0.2, 0.7]).t == -np.inf
 
 

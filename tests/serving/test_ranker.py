@@ -121,13 +121,13 @@ def test_a_recommender_without_a_dot_product_ranks_alike(model, ranker, monkeypa
 
 
 def test_source_ids_and_titles(ranker):
-    found = ranker.recommend(["i3", "i1"], k=3)
-    assert [(one.position, one.score) for one in found] == best_of(ranker, [3, 1], 3)
-    assert [one.item for one in found] == [f"i{one.position}" for one in found]
-    assert found[0].title == f"Item {found[0].position}"
+    recommended = ranker.recommend(["i3", "i1"], k=3)
+    assert [(item.position, item.score) for item in recommended] == best_of(ranker, [3, 1], 3)
+    assert [item.item for item in recommended] == [f"i{item.position}" for item in recommended]
+    assert recommended[0].title == f"Item {recommended[0].position}"
     assert len(ranker.recommend(["i1"], k=99)) == 8 and len(ranker.recommend(["i1"], k=99, include_seen=True)) == 9
     many = ranker.recommend_many([["i3", "i1"], ["i2"] * 500], k=3)
-    assert [one.item for one in many[0]] == [one.item for one in found] and len(many[1]) == 3
+    assert [item.item for item in many[0]] == [item.item for item in recommended] and len(many[1]) == 3
     with pytest.raises(NotFoundError, match="nothing"):
         ranker.recommend(["i1", "nothing"])
 

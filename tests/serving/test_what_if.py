@@ -24,8 +24,8 @@ def model():
 
 def test_lists_are_those_of_the_recommender_with_either_representation(model):
     item, row = 3, np.linspace(-2, 2, 6, dtype=np.float32)
-    found = what_if(model, item, row, SESSIONS, 5)
-    for lists, representation in ((found.before, None), (found.after, row)):
+    changed = what_if(model, item, row, SESSIONS, 5)
+    for lists, representation in ((changed.before, None), (changed.after, row)):
         if representation is not None:
             model.items.representation[item] = torch.from_numpy(representation)
         ranker = Ranker(TableRecommender(model), ITEMS, ITEMS)
@@ -33,14 +33,14 @@ def test_lists_are_those_of_the_recommender_with_either_representation(model):
         whole = ranker.top(TAKEN, 12)[0].tolist()
         places = [0 if item in taken else ranked.index(item) + 1 for taken, ranked in zip(TAKEN, whole, strict=True)]
         assert lists.ranks.tolist() == places
-    assert found.cosine < 0.999
+    assert changed.cosine < 0.999
 
 
 def test_the_model_is_as_before_and_the_same_row_changes_nothing(model):
     own = model.items.representation.clone()
-    found = what_if(model, 7, own[7].numpy().copy(), SESSIONS, 3)
-    assert (found.before.top == found.after.top).all() and (found.before.ranks == found.after.ranks).all()
-    assert found.cosine == pytest.approx(1.0)
+    changed = what_if(model, 7, own[7].numpy().copy(), SESSIONS, 3)
+    assert (changed.before.top == changed.after.top).all() and (changed.before.ranks == changed.after.ranks).all()
+    assert changed.cosine == pytest.approx(1.0)
     what_if(model, 7, np.ones(6, dtype=np.float32), SESSIONS, 3)
     assert torch.equal(model.items.representation, own)
 
@@ -49,8 +49,8 @@ def test_ties_and_short_catalogues(model):
     with torch.no_grad():
         for parameter in model.items.projector.parameters():
             parameter.zero_()
-    found = what_if(model, 4, np.zeros(6, dtype=np.float32), SESSIONS, 50)
-    assert found.before.top.shape == (4, 7)  # twelve items but for the longest session
-    assert found.before.top[1].tolist() == [1, 2, 4, 5, 6, 7, 8]
-    assert found.before.ranks.tolist() == [2, 3, 3, 0]
+    changed = what_if(model, 4, np.zeros(6, dtype=np.float32), SESSIONS, 50)
+    assert changed.before.top.shape == (4, 7)  # twelve items but for the longest session
+    assert changed.before.top[1].tolist() == [1, 2, 4, 5, 6, 7, 8]
+    assert changed.before.ranks.tolist() == [2, 3, 3, 0]
     assert TableRecommender(model).table().abs().max() == 0

@@ -24,8 +24,8 @@ def runs(dataset: verbs.DatasetState) -> list[verbs.RunResult]:
     ready = {run.run: run for run in dataset.ready_runs}
     asked = list(dict.fromkeys(state.separated(state.recall("run", dataset.dataset))))
     if missing := [run for run in asked if run not in ready]:
-        said = f"There is no run {', '.join(f'“{run}”' for run in missing)} here."
-        st.warning(plain(said), icon=":material/link_off:")
+        message = f"There is no run {', '.join(f'“{run}”' for run in missing)} here."
+        st.warning(plain(message), icon=":material/link_off:")
     known = [run for run in asked if run in ready][:SIDE_BY_SIDE]
     wanted = known or [run.run for run in spaces.comparable(dataset.ready_runs, FIRST_METHODS)] or [next(iter(ready))]
     state.keep("run", state.joined(wanted), dataset.dataset)
@@ -46,8 +46,8 @@ def runs(dataset: verbs.DatasetState) -> list[verbs.RunResult]:
 
 def short_names(chosen: Sequence[verbs.RunResult]) -> list[str]:
     """What runs are called over their lists: as short as they can be told apart."""
-    said = [f"{run.config['backbone']} · {run.config['method']}" for run in chosen]
-    return [f"{name} · {run.run[-8:]}" if said.count(name) > 1 else name for name, run in zip(said, chosen, strict=True)]
+    names = [f"{run.config['backbone']} · {run.config['method']}" for run in chosen]
+    return [f"{name} · {run.run[-8:]}" if names.count(name) > 1 else name for name, run in zip(names, chosen, strict=True)]
 
 
 def size() -> int:
@@ -62,24 +62,24 @@ def include_seen() -> bool:
 
 def filters(dataset: str) -> dict[str, Any]:
     """The filters of `FilteredRequest` that are set (`?category=`, `?groups=`, `?from=`, `?to=`)."""
-    found = _of_link(dataset)
-    label = f"Filters ({count(len(found), 'is', 'are')} set)" if found else "Filters"
+    filters_set = _of_link(dataset)
+    label = f"Filters ({count(len(filters_set), 'is', 'are')} set)" if filters_set else "Filters"
     opened = st.popover(label, icon=":material/filter_alt:", key="filters", on_change="rerun")
     if opened.open:
         with opened:
-            _edit(dataset, found)
-    return found
+            _edit(dataset, filters_set)
+    return filters_set
 
 
 def _of_link(dataset: str) -> dict[str, Any]:
     """The filters that the link names; what is no filter is left out."""
-    groups = [int(one) for one in state.recall("groups", _scope(dataset)).split(",") if one in set("12345")]
+    groups = [int(group) for group in state.recall("groups", _scope(dataset)).split(",") if group in set("12345")]
     prices = {f"price_{end}": _number(state.recall(end, _scope(dataset))) for end in ("from", "to")}
     if None not in prices.values() and prices["price_from"] > prices["price_to"]:  # type: ignore[operator]
         st.warning("The lowest price is above the highest: prices are not filtered.", icon=":material/filter_alt_off:")
         prices = {}
-    found = {"category": state.recall("category", _scope(dataset)) or None, "popularity_groups": groups, **prices}
-    return {name: value for name, value in found.items() if value not in (None, [])}
+    given = {"category": state.recall("category", _scope(dataset)) or None, "popularity_groups": groups, **prices}
+    return {name: value for name, value in given.items() if value not in (None, [])}
 
 
 def _number(text: str) -> float | None:
@@ -90,8 +90,8 @@ def _number(text: str) -> float | None:
     return value if 0 <= value < float("inf") else None
 
 
-def _edit(dataset: str, found: dict[str, Any]) -> None:
-    """The fields of the filters, and a button that clears them. found: those that are set."""
+def _edit(dataset: str, filters_set: dict[str, Any]) -> None:
+    """The fields of the filters, and a button that clears them. filters_set: those that are set."""
     facets = services.workspace().load_dataset(dataset).facets
     categories = facets.category_counts
     scope = _scope(dataset)
@@ -101,10 +101,10 @@ def _edit(dataset: str, found: dict[str, Any]) -> None:
             ["", *categories],
             "category",
             scope,
-            shown=lambda one: f"{one} ({categories[one]:,})" if one else "Any category",
+            shown=lambda category: f"{category} ({categories[category]:,})" if category else "Any category",
         )
     key = "filter_groups"
-    st.session_state[key] = found.get("popularity_groups", [])
+    st.session_state[key] = filters_set.get("popularity_groups", [])
     st.pills(
         "Popularity groups",
         range(1, len(popularity.NAMES) + 1),

@@ -20,7 +20,11 @@ PART = "decoding"
 def view(dataset: verbs.DatasetState, session: Session, runs: Sequence[verbs.RunResult], options: Mapping[str, Any]) -> None:
     """The description, what it is blended with, and the items."""
     name = dataset.dataset
-    spaces = {one.representation: one for one in reversed(dataset.representations) if PART in one.dims}
+    spaces = {
+        representation.representation: representation
+        for representation in reversed(dataset.representations)
+        if PART in representation.dims
+    }
     if not spaces:
         st.info("This needs a representation that holds archetypes.", icon=":material/diversity_3:")
         return
@@ -33,7 +37,7 @@ def view(dataset: verbs.DatasetState, session: Session, runs: Sequence[verbs.Run
     )
     left, right = st.columns(2)
     with left:
-        space = state.choice("Compared in", list(spaces), "space", name, shown=lambda one: _called(spaces[one]))
+        space = state.choice("Compared in", list(spaces), "space", name, shown=lambda space_id: _called(spaces[space_id]))
     with right:
         weight, run = _steering(name, session, runs)
     if not text.strip():
@@ -43,18 +47,22 @@ def view(dataset: verbs.DatasetState, session: Session, runs: Sequence[verbs.Run
     try:
         request = verbs.AudienceRequest(dataset=name, text=text, representation=space, **steered, **options)
         with st.spinner("Reading the description …"):
-            found = verbs.find_audience(
+            result = verbs.find_audience(
                 services.workspace(), _space(name, space), request, services.recommender(run.run) if run else None
             )
     except GenairError as error:
         st.error(plain(str(error)), title="This audience cannot be searched", icon=":material/error:")
         return
-    _show(name, found)
+    _show(name, result)
 
 
-def _called(one: verbs.RepresentationState) -> str:
-    written = f", archetypes by {one.archetypes_by}" if one.archetypes_by and one.archetypes_by != one.model else ""
-    return f"{one.model}{written} · {one.representation}"
+def _called(representation: verbs.RepresentationState) -> str:
+    written = (
+        f", archetypes by {representation.archetypes_by}"
+        if representation.archetypes_by and representation.archetypes_by != representation.model
+        else ""
+    )
+    return f"{representation.model}{written} · {representation.representation}"
 
 
 def _steering(dataset: str, session: Session, runs: Sequence[verbs.RunResult]) -> tuple[float, verbs.RunResult | None]:
@@ -85,10 +93,10 @@ def _space(dataset: str, representation: str) -> Any:
     return verbs.load_audience_space(services.workspace(), dataset, representation, services.models())
 
 
-def _show(dataset: str, found: verbs.AudienceResult) -> None:
-    facts = verbs.known_items(services.workspace(), dataset, [one.item for one in found.items])
-    for number, one in enumerate(found.items, start=1):
-        item = facts[one.item]
+def _show(dataset: str, result: verbs.AudienceResult) -> None:
+    facts = verbs.known_items(services.workspace(), dataset, [item.item for item in result.items])
+    for number, ranked_item in enumerate(result.items, start=1):
+        item = facts[ranked_item.item]
         with st.container(border=True, gap="xsmall", key=f"audience_{number}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
                 st.markdown(f"**{number}**", width="content")
@@ -100,11 +108,11 @@ def _show(dataset: str, found: verbs.AudienceResult) -> None:
                     query_params={"dataset": dataset, "item": item.item},
                 )
             with st.container(horizontal=True, gap="small"):
-                st.caption(f"similarity {one.similarity:.3f}", width="content")
-                if found.weight is not None:
-                    st.caption(f"blend {one.score:+.3f}", width="content")
+                st.caption(f"similarity {ranked_item.similarity:.3f}", width="content")
+                if result.weight is not None:
+                    st.caption(f"blend {ranked_item.score:+.3f}", width="content")
                 st.markdown(f":small[{popularity.label(item.popularity_group)}]", width="content")
-            if one.audience:
-                st.text(one_line(one.audience, 220))
-    blended = f" Order: {found.weight:.0%} audience, {1 - found.weight:.0%} session." if found.weight is not None else ""
-    st.caption(plain(f"Compared in: {found.space}. Similarity: cosine with the description.{blended}"))
+            if ranked_item.audience:
+                st.text(one_line(ranked_item.audience, 220))
+    blended = f" Order: {result.weight:.0%} audience, {1 - result.weight:.0%} session." if result.weight is not None else ""
+    st.caption(plain(f"Compared in: {result.space}. Similarity: cosine with the description.{blended}"))

@@ -37,11 +37,11 @@ def rank(runs: Sequence[verbs.RunResult], names: Sequence[str], session: Session
     """The runs' lists after the session. options: k, include_seen and filters of `RecommendRequest`."""
     recommenders = [services.recommender(run.run) for run in runs]
     requests = [verbs.RecommendRequest(run=run.run, items=session.ids, **options) for run in runs]
-    found = [one.answer(request).items for one, request in zip(recommenders, requests, strict=True)]
-    wanted = list(dict.fromkeys(item.item for items in found for item in items))
+    answers = [recommender.answer(request).items for recommender, request in zip(recommenders, requests, strict=True)]
+    wanted = list(dict.fromkeys(item.item for items in answers for item in items))
     wanted += [session.loaded.held_out] if session.loaded and session.loaded.held_out not in wanted else []
     ranked = []
-    for run, name, recommender, request, items in zip(runs, names, recommenders, requests, found, strict=True):
+    for run, name, recommender, request, items in zip(runs, names, recommenders, requests, answers, strict=True):
         ranks = recommender.ranks_of(session.ids, wanted, request.include_seen, request.among(recommender.catalogue))
         ranked.append(Ranked(name, run, recommender, items, dict(zip(wanted, ranks, strict=True))))
     return ranked
@@ -49,7 +49,7 @@ def rank(runs: Sequence[verbs.RunResult], names: Sequence[str], session: Session
 
 def show(dataset: str, session: Session, lists: Sequence[Ranked]) -> None:
     """The lists side by side, with what belongs above and below them."""
-    ids = list(dict.fromkeys(one.item for ranked in lists for one in ranked.items))
+    ids = list(dict.fromkeys(recommended.item for ranked in lists for recommended in ranked.items))
     facts = verbs.known_items(services.workspace(), dataset, ids)
     snippets = verbs.archetype_snippets(services.workspace(), dataset, ids)
     if not ids:
@@ -63,10 +63,19 @@ def show(dataset: str, session: Session, lists: Sequence[Ranked]) -> None:
             if len(lists) > 1:
                 st.markdown(f"**{plain(ranked.name)}**")
             _measures(ranked)
-            for number, one in enumerate(ranked.items, start=1):
+            for number, recommended in enumerate(ranked.items, start=1):
                 with st.container(border=True, gap="xsmall", key=f"result_{place}_{number}"):
-                    before = None if place == 0 else lists[0].ranks[one.item]
-                    _card(dataset, session, ranked, number, one, facts[one.item], snippets.get(one.item, ""), before)
+                    before = None if place == 0 else lists[0].ranks[recommended.item]
+                    _card(
+                        dataset,
+                        session,
+                        ranked,
+                        number,
+                        recommended,
+                        facts[recommended.item],
+                        snippets.get(recommended.item, ""),
+                        before,
+                    )
     _download(dataset, session, lists, facts, snippets)
 
 
@@ -78,9 +87,10 @@ def held_out(dataset: str, session: Session, lists: Sequence[Ranked]) -> None:
     with st.container(border=True, key="held_out"):
         st.caption("Taken next by this user, and held out:")
         st.text(one_line(title_of(item.title, item.item), 120))
-        ranks = [one.ranks[item.item] for one in lists]
+        ranks = [ranked.ranks[item.item] for ranked in lists]
         places = [
-            f"rank {rank:,}" + (f" by {one.name}" if len(lists) > 1 else "") for rank, one in zip(ranks, lists, strict=True)
+            f"rank {rank:,}" + (f" by {ranked.name}" if len(lists) > 1 else "")
+            for rank, ranked in zip(ranks, lists, strict=True)
         ]
         edited = "" if session.ids == session.loaded.items else " The session was edited since it was loaded."
         st.caption(plain(f"{'; '.join(places)}, among the items that may be listed.{edited}"))
@@ -90,19 +100,19 @@ def changes(lists: Sequence[Ranked], facts: Mapping[str, verbs.Item]) -> None:
     """A line an item, from its rank in one list to its rank in the next."""
     with st.expander("How ranks change between the models", icon=":material/swap_vert:"):
         st.plotly_chart(_lines(lists, facts), key="rank_changes", config={"displayModeBar": False})
-        both = set.intersection(*({item.item for item in one.items} for one in lists))
+        both = set.intersection(*({item.item for item in ranked.items} for ranked in lists))
         st.caption(
-            f"{len(both)} of {max(len(one.items) for one in lists)} items are in all lists. The lowest row is everything "
-            "below a list's end: point at it for the rank there."
+            f"{len(both)} of {max(len(ranked.items) for ranked in lists)} items are in all lists. The lowest row is "
+            "everything below a list's end: point at it for the rank there."
         )
 
 
 def _lines(lists: Sequence[Ranked], facts: Mapping[str, verbs.Item]) -> go.Figure:
     figure, colours = go.Figure(), popularity.palette()
-    longest = max(len(one.items) for one in lists)
+    longest = max(len(ranked.items) for ranked in lists)
     below = longest + 1 + longest // 10
-    for item in dict.fromkeys(one.item for ranked in lists for one in ranked.items):
-        ranks = [one.ranks[item] for one in lists]
+    for item in dict.fromkeys(recommended.item for ranked in lists for recommended in ranked.items):
+        ranks = [ranked.ranks[item] for ranked in lists]
         group, title = facts[item].popularity_group, tagless(one_line(title_of(facts[item].title, item), 60))
         figure.add_trace(
             go.Scatter(
@@ -121,7 +131,7 @@ def _lines(lists: Sequence[Ranked], facts: Mapping[str, verbs.Item]) -> go.Figur
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         hovermode="closest",
     )
-    names, ticks = [tagless(one.name) for one in lists], _ticks(longest)
+    names, ticks = [tagless(ranked.name) for ranked in lists], _ticks(longest)
     figure.update_xaxes(tickvals=list(range(len(lists))), ticktext=names, range=[-0.2, len(lists) - 0.8], side="top")
     figure.update_yaxes(
         range=[below + 0.6, 0.4],
@@ -143,10 +153,10 @@ def _measures(ranked: Ranked) -> None:
     """Diversity, novelty and the long tail's share, each defined in its help."""
     if not ranked.items:
         return
-    found = verbs.measure_list(ranked.recommender, [one.position for one in ranked.items]).model_dump()
+    measures = verbs.measure_list(ranked.recommender, [recommended.position for recommended in ranked.items]).model_dump()
     with st.container(horizontal=True, gap="xsmall"):
-        for name, said in MEASURES.items():
-            value = "–" if found[name] is None else said.format(found[name])
+        for name, form in MEASURES.items():
+            value = "–" if measures[name] is None else form.format(measures[name])
             st.badge(f"{name.replace('_', ' ')} {value}", color="gray", help=verbs.LIST_MEASURES[name])
 
 
@@ -155,7 +165,7 @@ def _card(
     session: Session,
     ranked: Ranked,
     number: int,
-    one: verbs.RecommendedItem,
+    recommended: verbs.RecommendedItem,
     item: verbs.Item,
     archetype: str,
     before: int | None,
@@ -167,14 +177,14 @@ def _card(
         if before is not None:
             _moved(number, before)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"score {one.score:.3f}", width="content")
+        st.caption(f"score {recommended.score:.3f}", width="content")
         st.markdown(f":small[{popularity.label(item.popularity_group)}]", width="content")
         if session.loaded and item.item == session.loaded.held_out:
             st.badge("held out", icon=":material/flag:", color="green", help="What this test user really took next.")
     if archetype:
         st.text(one_line(archetype, 160))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        reasons.popover(session, ranked.recommender, one.item)
+        reasons.popover(session, ranked.recommender, recommended.item)
         st.page_link(
             navigation.ARCHETYPES,
             label="Archetypes",
@@ -202,17 +212,17 @@ def table(
             {
                 "run": ranked.run.run,
                 "rank": number,
-                "rank_in_first": lists[0].ranks[one.item],
-                "item": one.item,
-                "title": one.title,
-                "score": one.score,
-                "popularity_group": facts[one.item].popularity_group,
-                "held_out": bool(session.loaded and one.item == session.loaded.held_out),
-                "archetype": snippets.get(one.item, ""),
+                "rank_in_first": lists[0].ranks[recommended.item],
+                "item": recommended.item,
+                "title": recommended.title,
+                "score": recommended.score,
+                "popularity_group": facts[recommended.item].popularity_group,
+                "held_out": bool(session.loaded and recommended.item == session.loaded.held_out),
+                "archetype": snippets.get(recommended.item, ""),
                 "session": ",".join(session.ids),
             }
             for ranked in lists
-            for number, one in enumerate(ranked.items, start=1)
+            for number, recommended in enumerate(ranked.items, start=1)
         ]
     )
 
@@ -225,8 +235,8 @@ def _download(
     snippets: Mapping[str, str],
 ) -> None:
     st.caption(
-        "Score: dot product of the session's state and the item's vector; comparable within one list only. "
-        "The text is the first audience of the item's archetype."
+        "Scores are comparable within one list only; a sequence model's are dot products of the session's state and the "
+        "item's vector. The text is the first audience of the item's archetype."
     )
     st.download_button(
         "Download as CSV",

@@ -139,12 +139,12 @@ def _landing(question: Question, run: str) -> verbs.Placement:
 
 def _archetypes(written: Any) -> None:
     """What the language models wrote about it."""
-    for one in written.archetypes:
+    for archetype in written.archetypes:
         with st.container(border=True):
             with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-                st.markdown(f"**{plain(one.model or 'given')}**", width="content")
-                st.caption(f"{count(one.generated_tokens, 'token')} · {one.seconds:.1f} s", width="content")
-            st.text(one.text)
+                st.markdown(f"**{plain(archetype.model or 'given')}**", width="content")
+                st.caption(f"{count(archetype.generated_tokens, 'token')} · {archetype.seconds:.1f} s", width="content")
+            st.text(archetype.text)
     for note in written.notes:
         st.caption(plain(note))
 
@@ -173,10 +173,10 @@ def _placements(session: Session, question: Question, written: Any, runs: dict[s
             f"Median rank and top 10: over the sessions of {count(first.looked_at, 'test user')}; ranks are among all items."
             + (f" The {SHOWN_RUNS} newest of {len(written.runs)} runs." if len(written.runs) > SHOWN_RUNS else "")
         )
-        run = state.choice("Look closer at", list(placed), "by", dataset, shown=lambda one: training.name(runs[one]))
+        run = state.choice("Look closer at", list(placed), "by", dataset, shown=lambda shown: training.name(runs[shown]))
         _closer(dataset, placed[run][1])
-    for one in skipped:
-        st.caption(plain(f"Left out: {one.run}: {one.reason}"))
+    for left_out in skipped:
+        st.caption(plain(f"Left out: {left_out.run}: {left_out.reason}"))
 
 
 def _row(name: str, here: verbs.Placement, anywhere: verbs.Placement) -> dict[str, Any]:
@@ -190,32 +190,32 @@ def _row(name: str, here: verbs.Placement, anywhere: verbs.Placement) -> dict[st
     }
 
 
-def _closer(dataset: str, one: verbs.Placement) -> None:
+def _closer(dataset: str, placement: verbs.Placement) -> None:
     near, real = st.columns(2, gap="large")
     with near:
         st.markdown("**Nearest items of the catalogue**")
-        for item in one.nearest:
+        for item in placement.nearest:
             st.text(f"{item.cosine:.2f}  {one_line(title_of(item.title, item.item), 70)}")
         st.caption("Cosine of the two vectors.")
     with real:
         st.markdown("**Real sessions in which it ranks highest**")
-        ids = [item for found in one.sessions for item in (*found.items, found.next)]
+        ids = [item for real_session in placement.sessions for item in (*real_session.items, real_session.next)]
         titles = {
             key: title_of(item.title, key) for key, item in verbs.known_items(services.workspace(), dataset, ids).items()
         }
-        for found in one.sessions:
-            after = "; ".join(one_line(titles.get(item, item), 40) for item in found.items[-3:])
+        for real_session in placement.sessions:
+            after = "; ".join(one_line(titles.get(item, item), 40) for item in real_session.items[-3:])
             with st.container(gap="xsmall"):
-                st.text(f"Rank {found.rank:,} after … {after}")
+                st.text(f"Rank {real_session.rank:,} after … {after}")
                 st.page_link(
                     navigation.RECOMMEND,
-                    label=plain(f"Session of {one_line(found.user, 40)}"),
+                    label=plain(f"Session of {one_line(real_session.user, 40)}"),
                     icon=":material/auto_awesome:",
                     query_params={
                         "dataset": dataset,
                         "view": "next",
-                        "user": found.user,
-                        "session": state.joined(found.items),
-                        "run": one.run,
+                        "user": real_session.user,
+                        "session": state.joined(real_session.items),
+                        "run": placement.run,
                     },
                 )

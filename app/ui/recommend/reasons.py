@@ -19,45 +19,46 @@ def popover(session: Session, recommender: Any, item: str) -> None:
     opened = st.popover("Why", icon=":material/help:", type="tertiary", key=f"why_{recommender.run}_{item}", on_change="rerun")
     if opened.open:
         with opened:
-            found = verbs.explain_items(services.workspace(), recommender, session.ids, [item])
-            _contributions(session, found)
-            _shared(session, found)
+            explained = verbs.explain_items(services.workspace(), recommender, session.ids, [item])
+            _contributions(session, explained)
+            _shared(session, explained)
 
 
-def _contributions(session: Session, found: verbs.ExplainResult) -> None:
+def _contributions(session: Session, explained: verbs.ExplainResult) -> None:
     """The session's items, those first that pushed the result up most."""
-    [reason] = found.reasons
+    [reason] = explained.reasons
     st.markdown("**Pushed by**")
-    values = [(one.place, one.value) for one in reason.contributions if one.value is not None]
+    values = [
+        (contribution.place, contribution.value) for contribution in reason.contributions if contribution.value is not None
+    ]
     if not values:
         st.caption("The only item of the session.")
         return
     largest = max(abs(value) for _, value in values) or 1.0
-    for place, value in sorted(values, key=lambda one: -one[1]):
+    for place, value in sorted(values, key=lambda pushed: -pushed[1]):
         item = session.items[place - 1]
         bar = "█" * round(8 * abs(value) / largest)
         with st.container(horizontal=True, gap="small", vertical_alignment="center", wrap=False):
             st.markdown(f":{'green' if value > 0 else 'red'}[{value:+.3f} {bar}]", width="content")
             st.text(f"{place}. {one_line(title_of(item.title, item.item), 50)}")
-    unread = len(session.items) - found.reads
+    unread = len(session.items) - explained.reads
     st.caption(
         "By how much the score falls when that item alone leaves the session (exact). "
-        + (f"This model reads the last {found.reads} items only." if unread > 0 else "")
+        + (f"This model reads the last {explained.reads} items only." if unread > 0 else "")
     )
 
 
-def _shared(session: Session, found: verbs.ExplainResult) -> None:
+def _shared(session: Session, explained: verbs.ExplainResult) -> None:
     """The audiences that the item's archetype has in common with those of session items."""
-    [reason] = found.reasons
+    [reason] = explained.reasons
     st.markdown("**Audiences in common**")
-    if found.archetypes is None:
+    if explained.archetypes is None:
         st.caption("This data set has no archetypes.")
         return
-    for one in reason.shared[:SHOWN_SHARED]:
-        item = session.items[one.place - 1]
-        st.text(
-            f"{one_line(one.audience, 70)}\n  {one_line(title_of(item.title, item.item), 60)}: {one_line(one.of_item, 60)}"
-        )
+    for shared in reason.shared[:SHOWN_SHARED]:
+        item = session.items[shared.place - 1]
+        title = one_line(title_of(item.title, item.item), 60)
+        st.text(f"{one_line(shared.audience, 70)}\n  {title}: {one_line(shared.of_item, 60)}")
     if not reason.shared:
         st.caption("None that its archetype and those of the session's items name alike.")
-    st.caption(plain(f"Archetypes by {found.model}. Taken {reason.popularity:,} times in training."))
+    st.caption(plain(f"Archetypes by {explained.model}. Taken {reason.popularity:,} times in training."))

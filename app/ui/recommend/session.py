@@ -37,13 +37,13 @@ def chosen(dataset: str) -> Session:
         ids = ids[-LONGEST_SESSION:]
         change(dataset, ids)
     known = verbs.known_items(services.workspace(), dataset, ids)
-    found = [known[item_id] for item_id in ids if item_id in known]
+    taken = [known[item_id] for item_id in ids if item_id in known]
     unknown = [item_id for item_id in ids if item_id not in known]
     if unknown:
         st.warning("The link names items that this dataset does not have:", title="Unknown items", icon=":material/link_off:")
         st.text(one_line(", ".join(unknown), 200))
-        change(dataset, [item.item for item in found])
-    return Session(dataset, found, _loaded(dataset))
+        change(dataset, [item.item for item in taken])
+    return Session(dataset, taken, _loaded(dataset))
 
 
 def _loaded(dataset: str) -> verbs.HeldOutSession | None:
@@ -138,9 +138,9 @@ def loader(dataset: str) -> None:
 def load(dataset: str, user: str | None) -> None:
     """A button's callback: the session of this user, or of a random one, becomes the session."""
     with services.told_errors():
-        found = services.workspace().load_dataset(dataset)
-        user = user or verbs.some_user(found, random.getrandbits(32))
-        loaded = verbs.held_out_session(found, user, LONGEST_SESSION)
+        catalogue = services.workspace().load_dataset(dataset)
+        user = user or verbs.some_user(catalogue, random.getrandbits(32))
+        loaded = verbs.held_out_session(catalogue, user, LONGEST_SESSION)
         state.keep("session", state.joined(loaded.items), dataset)
         state.keep("user", user, dataset)
 
@@ -150,16 +150,16 @@ def add_items(session: Session) -> None:
     text = st.text_input(
         "Search items to add", key="session_search", type="search", live=True, placeholder="Title, brand or description"
     )
-    found = items.matching(session.dataset, text or "", SEARCH_RESULTS)
+    matches = items.matching(session.dataset, text or "", SEARCH_RESULTS)
     full = len(session.items) >= LONGEST_SESSION
     if full:
         st.caption(f"A session has at most {count(LONGEST_SESSION, 'item')}: remove one to add another.")
     elif not text:
         st.caption("The most popular items:")
-    elif not found:
+    elif not matches:
         st.caption("Nothing matches.")
     with st.container(key="session_matches"):
-        for item in found:
+        for item in matches:
             _match(session, item, full)
 
 
