@@ -31,17 +31,17 @@ _DEFINING = {  # files that, with the weights, decide what a model answers
 
 
 @dataclass(frozen=True)
-class ModelFolder:
-    """A model on this machine. model_id: the name to record, never a path. hub_revision: the commit of a hub model."""
+class ModelSource:
+    """A model's folder. model_id: the name to record, never a path. hub_revision: the commit of a hub model."""
 
     model_id: str
-    path: Path
+    folder: Path
     hub_revision: str = ""
 
     @property
     def is_encoder(self) -> bool:
         """Whether it is a sentence-transformers model (has modules.json) rather than a causal LM."""
-        return (self.path / "modules.json").is_file()
+        return (self.folder / "modules.json").is_file()
 
     @property
     def kind(self) -> Literal["encoder", "language model"]:
@@ -53,24 +53,24 @@ class ModelFolder:
         if self.hub_revision:
             return self.hub_revision
         digest = hashlib.sha256()
-        for path in sorted(p for p in self.path.rglob("*") if p.name in _DEFINING or p.suffix == ".safetensors"):
+        for path in sorted(p for p in self.folder.rglob("*") if p.name in _DEFINING or p.suffix == ".safetensors"):
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{path.relative_to(self.path).as_posix()} {content}\n".encode())
+            digest.update(f"{path.relative_to(self.folder).as_posix()} {content}\n".encode())
         return digest.hexdigest()
 
 
-def list_models(models_dir: Path) -> list[ModelFolder]:
+def list_models(models_dir: Path) -> list[ModelSource]:
     """The models that need no download: folders in `models_dir`, earlier downloads, and the packaged MiniLM."""
-    folders = [ModelFolder(p.parent.name, p.parent) for p in sorted(models_dir.glob("*/config.json"))]
+    found = [ModelSource(p.parent.name, p.parent) for p in sorted(models_dir.glob("*/config.json"))]
     for config in sorted(_downloads(models_dir).glob("models--*/snapshots/*/config.json")):
         repository = config.parents[2].name.removeprefix("models--").replace("--", "/")
-        folders.append(ModelFolder(repository, config.parent, hub_revision=config.parent.name))
+        found.append(ModelSource(repository, config.parent, hub_revision=config.parent.name))
     packaged = _packaged_minilm()
-    return [*folders, packaged] if packaged else folders
+    return [*found, packaged] if packaged else found
 
 
-def find_model(model: str, models_dir: Path, progress: Progress = silent, *, fetch: bool = True) -> ModelFolder:
+def find_model(model: str, models_dir: Path, progress: Progress = silent, *, fetch: bool = True) -> ModelSource:
     """The folder of `model`: a folder's path, a name in `models_dir`, "minilm", a preset, else a hub id "owner/name", which is
     downloaded where it is not there yet, as progress tells.
 
@@ -86,7 +86,7 @@ def find_model(model: str, models_dir: Path, progress: Progress = silent, *, fet
         )
     for folder in (Path(model), models_dir / model):
         if _is_folder(folder):
-            return _checked(ModelFolder(folder.resolve().name, folder.resolve()))
+            return _checked(ModelSource(folder.resolve().name, folder.resolve()))
     if model == "minilm":
         return _packaged_minilm() or _from_hub("minilm", MINILM_HUB_ID, models_dir, progress, fetch)
     if model.lower() in PRESETS:
@@ -106,27 +106,27 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _checked(folder: ModelFolder) -> ModelFolder:
-    """The same folder, once it holds a readable configuration and safetensors weights."""
+def _checked(source: ModelSource) -> ModelSource:
+    """The same source, once its folder holds a readable configuration and safetensors weights."""
     try:
-        json.loads((folder.path / "config.json").read_text(encoding="utf-8"))
+        json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelError(f"The folder {folder.path} holds no model: config.json is missing.") from None
+        raise ModelError(f"The folder {source.folder} holds no model: config.json is missing.") from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder.path / 'config.json'} cannot be read as JSON: {error}.") from error
-    if not any(folder.path.glob("*.safetensors")):
+        raise ModelError(f"{source.folder / 'config.json'} cannot be read as JSON: {error}.") from error
+    if not any(source.folder.glob("*.safetensors")):
         raise ModelError(
-            f"{folder.path} has no *.safetensors weights. Pickled weights (*.bin, *.pt) are never loaded, since "
+            f"{source.folder} has no *.safetensors weights. Pickled weights (*.bin, *.pt) are never loaded, since "
             "they can run code: save the model with save_pretrained, which writes safetensors."
         )
-    return folder
+    return source
 
 
-def _from_hub(model_id: str, repository: str, models_dir: Path, progress: Progress, fetch: bool) -> ModelFolder:
+def _from_hub(model_id: str, repository: str, models_dir: Path, progress: Progress, fetch: bool) -> ModelSource:
     cache = _downloads(models_dir)
     try:
-        snapshot = download(repository, cache, progress) if fetch else downloaded(repository, cache)
-        if snapshot is None:
+        folder = download(repository, cache, progress) if fetch else downloaded(repository, cache)
+        if folder is None:
             raise ModelError(
                 f"{model_id!r} is not on this machine, and is not downloaded while somebody waits for an answer: generate "
                 f"with it once as a job, or in a terminal (`generate DATASET --model {model_id} --limit 1`; `represent` for "
@@ -134,7 +134,7 @@ def _from_hub(model_id: str, repository: str, models_dir: Path, progress: Progre
             )
     except ModelError as error:
         raise ModelError(f"{error} {_advice(model_id, models_dir)}") from error
-    return _checked(ModelFolder(model_id, snapshot, hub_revision=snapshot.name))
+    return _checked(ModelSource(model_id, folder, hub_revision=folder.name))
 
 
 def _downloads(models_dir: Path) -> Path:
@@ -143,15 +143,15 @@ def _downloads(models_dir: Path) -> Path:
     return Path(own or models_dir / "hub")
 
 
-def _packaged_minilm() -> ModelFolder | None:
+def _packaged_minilm() -> ModelSource | None:
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
         return None
-    return _checked(ModelFolder("minilm", Path(spec.origin).parent / "model"))
+    return _checked(ModelSource("minilm", Path(spec.origin).parent / "model"))
 
 
 def _advice(model: str, models_dir: Path) -> str:
-    names = [folder.model_id for folder in list_models(models_dir)]
+    names = [source.model_id for source in list_models(models_dir)]
     near = [name for name in difflib.get_close_matches(model, [*names, *PRESETS], n=3, cutoff=0.5) if name != model]
     parts = [f"Did you mean {', '.join(near)}?"] if near else []
     parts.append(f"On this machine: {', '.join(names)}." if names else "There is no model on this machine yet.")

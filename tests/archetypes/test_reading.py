@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from genair_engine.archetypes.backends import LanguageModel
-from genair_engine.archetypes.loading import load_language_model
-from genair_engine.archetypes.model_folders import find_model
+from genair_engine.archetypes.backends import load_language_model
+from genair_engine.archetypes.reading import embed_texts
+from genair_engine.archetypes.sources import find_model
 from genair_engine.errors import InputError, ModelError, NonFiniteError
 from tests.tiny_language_models import PROMPTS
 
@@ -35,7 +35,7 @@ def test_the_means_are_those_of_one_full_forward(models_dir, model, batch_size):
         AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(),
         AutoTokenizer.from_pretrained(folder),
     )
-    prefill, decoding = model.embed(PROMPTS, ANSWERS, batch_size=batch_size)
+    prefill, decoding = embed_texts(model, PROMPTS, ANSWERS, batch_size=batch_size)
     assert prefill.shape == decoding.shape == (5, 32)
     assert prefill.dtype == decoding.dtype == np.float32
     for row, (prompt, answer) in enumerate(zip(PROMPTS, ANSWERS, strict=True)):
@@ -49,26 +49,23 @@ def test_the_means_are_those_of_one_full_forward(models_dir, model, batch_size):
 
 def test_texts_that_cannot_be_read_are_named(model):
     with pytest.raises(InputError, match="text of item 'b' is empty"):
-        model.embed(PROMPTS[:2], ["some", " "], names=["item 'a'", "item 'b'"])
+        embed_texts(model, PROMPTS[:2], ["some", " "], names=["item 'a'", "item 'b'"])
     with pytest.raises(InputError, match=r"text of text 0 has 1,\d+ tokens.*shorten"):
-        model.embed(PROMPTS[:1], ["x y " * 500])
+        embed_texts(model, PROMPTS[:1], ["x y " * 500])
     with pytest.raises(InputError, match="2 prompts need as many answers"):
-        model.embed(PROMPTS[:2], ["one"])
+        embed_texts(model, PROMPTS[:2], ["one"])
 
 
 def test_states_that_are_not_finite_name_the_text(model, monkeypatch):
     weight = model._model.base_model.norm.weight
     monkeypatch.setattr(weight, "data", torch.full_like(weight, torch.nan))
     with pytest.raises(NonFiniteError, match="states of text 0"):
-        model.embed(PROMPTS[:1], ANSWERS[:1])
+        embed_texts(model, PROMPTS[:1], ANSWERS[:1])
 
 
 def test_a_model_elsewhere_cannot_read():
-    class Elsewhere(LanguageModel):
+    class Elsewhere:
         model_id = "far-llama"
 
-        def answer(self, work):
-            return iter(())
-
     with pytest.raises(ModelError, match="far-llama is not on this machine"):
-        Elsewhere().embed(["a"], ["b"])
+        embed_texts(Elsewhere(), ["a"], ["b"])
