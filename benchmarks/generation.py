@@ -25,10 +25,11 @@ from typing import Any
 import psutil
 import torch
 
-from genair_engine.archetypes.backends import BATCH_SIZE, LanguageModel, Sampling, in_order, load_language_model
+from genair_engine.archetypes.backends import BATCH_SIZE, LanguageModel, Sampling, in_order
 from genair_engine.archetypes.decoding import Decoding
+from genair_engine.archetypes.loading import load_language_model
+from genair_engine.archetypes.model_folders import find_model
 from genair_engine.archetypes.prompts import PAPER
-from genair_engine.archetypes.sources import find_model
 from genair_engine.catalog.demo import demo_catalogue, write_catalogue
 from genair_engine.catalog.readers import read_dataset
 from genair_engine.devices import peak_memory

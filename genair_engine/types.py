@@ -20,3 +20,6 @@ Float32Array = npt.NDArray[np.float32]
 
 Float64Array = npt.NDArray[np.float64]
 """Measures, and what is summed over many entries."""
+
+States = dict[str, Float32Array]
+"""What a language model or an encoder gives of several texts, by the name of the part: [n, d] each."""

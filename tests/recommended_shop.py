@@ -16,11 +16,11 @@ import pytest
 from sqlalchemy import select
 
 from genair_engine import verbs
+from genair_engine.archetypes import loading
 from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.settings import Settings
 from genair_engine.store.tables import ArchetypeRow
 from genair_engine.verbs.representations import catalogue_states as states
-from genair_engine.verbs.representations import unseen as reading
 from genair_engine.workspace import Workspace
 from tests import conftest
 from tests.verbs_workspaces import SHORT, SMALL
@@ -37,7 +37,7 @@ BY_HAND = frozenset(TEXTS)
 class Vowels:
     """An encoder whose vectors are the counts of the vowels."""
 
-    model_id, revision, dim = "minilm", "1", 5
+    model_id, revision, dim, device = "minilm", "1", 5, "cpu"
 
     def encode(self, texts: Sequence[str], *, names: Sequence[str] = ()) -> npt.NDArray[np.float32]:
         return np.array([[text.lower().count(letter) for letter in "aeiou"] for text in texts], dtype=np.float32)
@@ -55,7 +55,7 @@ class RecommendedShop:
 @pytest.fixture
 def vowels(monkeypatch: pytest.MonkeyPatch) -> None:
     """The encoder in place of MiniLM."""
-    for module in (reading, states):
+    for module in (loading, states):
         monkeypatch.setattr(module, "load_encoder", lambda source, device="cpu": Vowels())
 
 

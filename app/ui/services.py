@@ -20,9 +20,6 @@ _TOLD = "told"
 RECOMMENDERS_KEPT = 4
 """Trained models in memory at once, over all visitors."""
 
-WRITERS_KEPT = 2
-"""Language models in memory at once, over all visitors."""
-
 
 @st.cache_resource(show_spinner="Opening the workspace…")
 def workspace() -> Workspace:
@@ -46,15 +43,15 @@ def recommender(run: str) -> Any:
 
 
 @st.cache_resource(show_spinner=False)
-def readers() -> Any:
-    """The language models and encoders that read new items and descriptions, shared by all visitors."""
+def models() -> Any:
+    """The language models and encoders that write and read while a visitor waits (`Models`), shared by all of them."""
     return verbs.Models(workspace().settings)
 
 
-@st.cache_resource(max_entries=WRITERS_KEPT, show_spinner="Loading the language model…")
 def writer(model: str, reader: str | None = None) -> Any:
-    """A language model that is ready to write, shared by all visitors. reader: what reads the texts of a server's model."""
-    return verbs.load_writer(workspace(), model, reader=reader)
+    """A language model that is ready to write. reader: what reads the texts of a server's model."""
+    with st.spinner("Loading the language model…"):  # shows itself only where it takes a while
+        return models().writer(model, reader)
 
 
 @contextmanager

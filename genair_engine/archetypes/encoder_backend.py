@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
+from genair_engine.archetypes.model_folders import ModelFolder
 from genair_engine.archetypes.representation import check_finite
-from genair_engine.archetypes.sources import ModelSource
-from genair_engine.devices import enough_memory, pick_device
+from genair_engine.devices import device_name, enough_memory, pick_device
 from genair_engine.errors import ModelError
+from genair_engine.types import Float32Array
 
 BATCH_SIZE = 64
 
@@ -24,27 +24,28 @@ BATCH_SIZE = 64
 class SentenceEncoder:
     """A loaded encoder (an `Encoder`). Raises ModelError where it cannot be loaded."""
 
-    def __init__(self, source: ModelSource, device: str = "auto") -> None:
+    def __init__(self, folder: ModelFolder, device: str = "auto") -> None:
         transformers_logging.disable_progress_bar()
-        self.model_id = source.model_id
-        self.revision = source.revision
+        self.model_id = folder.model_id
+        self.revision = folder.revision
         try:
             self._model = SentenceTransformer(
-                str(source.folder),
+                str(folder.path),
                 device=str(pick_device(device)),
                 trust_remote_code=False,
                 model_kwargs={"use_safetensors": True, "dtype": "float32"},
             )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise ModelError(f"{source.model_id} ({source.folder}) cannot be loaded as an encoder: {error}") from error
+            raise ModelError(f"{folder.model_id} ({folder.path}) cannot be loaded as an encoder: {error}") from error
+        self.device = device_name(self._model.device)
         self.dim = int(self._model.get_embedding_dimension())
 
-    def encode(self, texts: Sequence[str], *, names: Sequence[str] = ()) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], *, names: Sequence[str] = ()) -> Float32Array:
         """float32 [n, dim], row i for text i. Raises NonFiniteError, which names the first bad text (by `names`)."""
         if not texts:
             return np.zeros((0, self.dim), dtype=np.float32)
         with enough_memory("Use a GPU with more free memory, or the CPU."):
-            vectors: NDArray[np.float32] = self._model.encode(
+            vectors: Float32Array = self._model.encode(
                 list(texts), batch_size=BATCH_SIZE, show_progress_bar=False, convert_to_numpy=True
             ).astype(np.float32, copy=False)
         check_finite(vectors, self.model_id, names)

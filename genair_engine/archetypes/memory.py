@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from genair_engine.archetypes.hub import PRESETS
-from genair_engine.archetypes.sources import ModelSource
+from genair_engine.archetypes.model_folders import ModelFolder
 from genair_engine.devices import device_name, free_memory
 from genair_engine.errors import ModelError
 
@@ -59,16 +59,16 @@ def token_bytes(text_config: Any, dtype: torch.dtype) -> int:
         return 0
 
 
-def require_memory(source: ModelSource, config: Any, dtype: torch.dtype, device: torch.device) -> None:
+def require_memory(folder: ModelFolder, config: Any, dtype: torch.dtype, device: torch.device) -> None:
     """Raises ModelError, with what would fit, where the model does not fit on the device; ValueError as `needed`."""
-    need = needed(source.folder, config, dtype)
+    need = needed(folder.path, config, dtype)
     # Weights are read into main memory, and go to a GPU from there.
     for place, bytes_needed in {torch.device("cpu"): need.weights, device: need.total}.items():
         free = free_memory(place)
         if bytes_needed > free:
             where = "main memory" if place.type == "cpu" else f"the memory of {device_name(place)}"
             raise ModelError(
-                f"{source.model_id} needs about {_gb(need.total)} on {device}: {_gb(need.weights)} of weights in "
+                f"{folder.model_id} needs about {_gb(need.total)} on {device}: {_gb(need.weights)} of weights in "
                 f"{str(dtype).removeprefix('torch.')} and {_gb(need.cache)} for the cache of one item. In {where} "
                 f"{_gb(free)} are free. {_what_fits(free, dtype)}"
             )

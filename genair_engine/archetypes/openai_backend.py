@@ -1,6 +1,6 @@
 """The backend `openai:MODEL`: texts from a server that speaks OpenAI's protocol, states from a model on this machine.
 
-A server gives no hidden states. So a local model reads prompt and answer in one teacher-forced pass (`reader`) while the
+A server gives no hidden states. So a local model reads prompt and answer in one teacher-forced pass (`embedder`) while the
 server writes the next answers. Which model read is kept with the texts, and so is the server's host (in the place of the
 revision, since nobody can see the weights), never its key. The same seed need not give the same text again: that is the
 server's affair.
@@ -16,23 +16,11 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import Any, Generic, TypeVar
 
-from genair_engine.archetypes.backends import (
-    BATCH_SIZE,
-    READ_SIZE,
-    Completion,
-    Failure,
-    Sampling,
-    Written,
-    in_order,
-    require_matching,
-)
-from genair_engine.archetypes.hub import Progress, silent
+from genair_engine.archetypes.backends import EMBED_SIZE, Completion, Failure, LanguageModel, Sampling, Work, Written
+from genair_engine.archetypes.embedder import Embedder
 from genair_engine.archetypes.openai_answers import Answer, Fault
 from genair_engine.archetypes.openai_client import ChatClient
-from genair_engine.archetypes.reader import Reader
-from genair_engine.archetypes.sources import SERVER_PREFIX, find_model
 from genair_engine.errors import ModelError
-from genair_engine.settings import Settings
 
 IN_A_ROW = 20
 """So many prompts in a row that a server could not answer, in all attempts, end the work: it is away or overloaded."""
@@ -40,51 +28,18 @@ IN_A_ROW = 20
 T = TypeVar("T")
 
 
-class ServerModel:
-    """A model of the server in the settings (a `LanguageModel`, `Streaming`), with the reader of that name.
+class ServerModel(LanguageModel):
+    """A model of a server (`Streaming`), with the model on this machine that embeds its texts.
 
-    Raises ModelError where no server answers, or the reader is missing or cannot be loaded.
+    name: as people write it, openai:MODEL. concurrency: the most prompts that wait for answers at a time.
     """
 
-    def __init__(
-        self, settings: Settings, name: str, reader: str | None, device: str = "auto", progress: Progress = silent
-    ) -> None:
-        if reader is None:
-            raise ModelError(
-                f"{name} writes texts and gives no states: name a model on this machine that reads them, such as --reader "
-                "qwen2.5-0.5b-instruct, or an encoder (minilm)."
-            )
-        self._client = ChatClient(settings, name.removeprefix(SERVER_PREFIX))
-        self._client.served()
-        self._reader = Reader(find_model(reader, settings.models_dir, progress), device)
-        self._concurrency = settings.openai_concurrency
-        self.model_id, self.revision, self.backend = name, self._client.host, "openai"
-        self.dim, self.precision = self._reader.dim, self._reader.precision
-        self.device = f"{self._client.host}, read on {self._reader.device}"
-        self.facts = {"server": self._client.host} | self._reader.facts
-
-    def generate(
-        self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
-    ) -> list[Completion]:
-        """One completion for each prompt, in their order. Raises as `generate_batches`, and ModelError where one fails."""
-        return in_order(self.generate_batches(prompts, seeds, sampling, names=names))
-
-    def generate_batches(
-        self,
-        prompts: Sequence[str],
-        seeds: Sequence[int],
-        sampling: Sampling,
-        batch_size: int = BATCH_SIZE,
-        *,
-        names: Sequence[str] = (),
-    ) -> Iterator[list[tuple[int, Written]]]:
-        """What is answered and read, as it comes. Close the iterator to take back what was asked for.
-
-        As many prompts wait for answers at a time as the settings allow, at most `batch_size`. Raises InputError where seeds
-        or names do not fit, ModelError where the server refuses (key, model) or fails `IN_A_ROW` prompts one after another.
-        """
-        require_matching(prompts, seeds, names, batch_size)
-        return self._write(prompts, seeds, sampling, batch_size, names or [f"prompt {i}" for i in range(len(prompts))])
+    def __init__(self, name: str, client: ChatClient, embedder: Embedder, concurrency: int) -> None:
+        self._client, self._embedder, self._concurrency = client, embedder, concurrency
+        self.model_id, self.revision, self.backend = name, client.host, "openai"
+        self.dim, self.precision = embedder.dim, embedder.precision
+        self.device = f"{client.host}, read on {embedder.device}"
+        self.provenance = {"server": client.host} | embedder.provenance
 
     def stream(self, prompt: str, seed: int, sampling: Sampling, *, name: str = "the prompt") -> Iterator[str | Completion]:
         """The answer so far as the server sends it, and at last the completion. Raises ModelError where the prompt fails."""
@@ -97,8 +52,8 @@ class ServerModel:
                 except Fault as fault:
                     tell(fault)
 
-        with closing(_Aside(ask)) as told:
-            for pieces in told:
+        with closing(_Aside(ask)) as replies:
+            for pieces in replies:
                 last = pieces[-1]  # pieces are the whole text so far: older ones are out of date
                 if isinstance(last, str):
                     yield last
@@ -106,72 +61,78 @@ class ServerModel:
                 if len(pieces) > 1 and isinstance(pieces[-2], str):
                     yield pieces[-2]
                 seconds = time.perf_counter() - started
-                (written,) = self._read([prompt], [last], [name], seconds, 1)
+                (written,) = self._embed([prompt], [last], [name], seconds, 1)
                 if isinstance(written, Failure):
                     raise ModelError(written.reason)
                 yield written
 
-    def _write(
-        self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, batch_size: int, labels: Sequence[str]
-    ) -> Iterator[list[tuple[int, Written]]]:
-        waiting = iter(range(len(prompts)))
+    def answer(self, work: Work) -> Iterator[list[tuple[int, Written]]]:
+        """What is answered and embedded, as it comes.
+
+        Raises ModelError where the server refuses (key, model) or fails `IN_A_ROW` prompts one after another.
+        """
+        waiting = iter(range(len(work.prompts)))
 
         async def ask(tell: Callable[[tuple[int, Answer | Fault]], None]) -> None:
             async with self._client.session() as session:
 
                 async def one_after_another() -> None:
-                    for index in waiting:
+                    for i in waiting:
                         try:
-                            tell((index, await self._client.answer(session, prompts[index], seeds[index], sampling)))
+                            tell((i, await self._client.answer(session, work.prompts[i], work.seeds[i], work.sampling)))
                         except Fault as fault:
-                            tell((index, fault))
+                            tell((i, fault))
 
-                at_once = min(self._concurrency, batch_size, len(prompts))
+                at_once = min(self._concurrency, work.batch_size, len(work.prompts))
                 await asyncio.gather(*(one_after_another() for _ in range(at_once)))
 
-        in_a_row, since, at_once = 0, time.perf_counter(), min(batch_size, READ_SIZE)
-        with closing(_Aside(ask)) as told:
-            for found in told:
-                final = next((fault for _, fault in found if isinstance(fault, Fault) and fault.concerns_all), None)
-                found = [(i, one) for i, one in found if not (isinstance(one, Fault) and one.concerns_all)]
-                for start in range(0, len(found), at_once):
-                    chunk = found[start : start + at_once]
-                    indices, answers = [i for i, _ in chunk], [one for _, one in chunk]
+        in_a_row, since, at_once = 0, time.perf_counter(), min(work.batch_size, EMBED_SIZE)
+        with closing(_Aside(ask)) as replies:
+            for arrived in replies:
+                final = next((fault for _, fault in arrived if isinstance(fault, Fault) and fault.concerns_all), None)
+                answers = [(i, reply) for i, reply in arrived if not (isinstance(reply, Fault) and reply.concerns_all)]
+                for start in range(0, len(answers), at_once):
+                    chunk = answers[start : start + at_once]
+                    indices = [i for i, _ in chunk]
+                    prompts, labels = [work.prompts[i] for i in indices], [work.labels[i] for i in indices]
                     seconds = time.perf_counter() - since
-                    questions, names = [prompts[i] for i in indices], [labels[i] for i in indices]
-                    written = self._read(questions, answers, names, seconds, at_once)
+                    written = self._embed(prompts, [reply for _, reply in chunk], labels, seconds, at_once)
                     since = time.perf_counter()
                     yield list(zip(indices, written, strict=True))
-                for _, one in found:
-                    in_a_row = in_a_row + 1 if isinstance(one, Fault) and one.server else 0
+                for _, reply in answers:
+                    in_a_row = in_a_row + 1 if isinstance(reply, Fault) and reply.server else 0
                     if in_a_row == IN_A_ROW:
-                        raise ModelError(f"The server failed {IN_A_ROW} prompts one after another. The last: {_sentence(one)}")
+                        raise ModelError(
+                            f"The server failed {IN_A_ROW} prompts one after another. The last: {_sentence(reply)}"
+                        )
                 if final:
                     raise ModelError(_sentence(final))
 
-    def _read(
-        self, prompts: Sequence[str], answers: Sequence[Answer | Fault], labels: Sequence[str], seconds: float, batch_size: int
+    def _embed(
+        self, prompts: Sequence[str], replies: Sequence[Answer | Fault], labels: Sequence[str], seconds: float, batch_size: int
     ) -> list[Written]:
         """Completions of answers, failures of faults; `seconds` are shared by the completions."""
-        there = [k for k, one in enumerate(answers) if isinstance(one, Answer)]
-        texts = {k: one for k, one in enumerate(answers) if isinstance(one, Answer)}
+        answers = {k: reply for k, reply in enumerate(replies) if isinstance(reply, Answer)}
         started = time.perf_counter()
-        states = self._reader.read(
-            [prompts[k] for k in there], [texts[k].text for k in there], [labels[k] for k in there], batch_size
+        pairs = self._embedder.embed(
+            [prompts[k] for k in answers],
+            [answer.text for answer in answers.values()],
+            [labels[k] for k in answers],
+            batch_size,
         )
-        share = (seconds + time.perf_counter() - started) / max(len(there), 1)
-        read: dict[int, Written] = {
-            k: one
-            if isinstance(one, Failure)
-            else Completion(texts[k].text, texts[k].prompt_tokens, texts[k].generated_tokens, texts[k].finish, share, *one)
-            for k, one in zip(there, states, strict=True)
+        share = (seconds + time.perf_counter() - started) / max(len(answers), 1)
+        written: dict[int, Written] = {
+            k: pair
+            if isinstance(pair, Failure)
+            else Completion(answer.text, answer.prompt_tokens, answer.generated_tokens, answer.finish, share, *pair)
+            for (k, answer), pair in zip(answers.items(), pairs, strict=True)
         }
-        failed = {k: Failure(f"No archetype of {labels[k]}: {_sentence(answers[k])}") for k in range(len(answers))}
-        return [read.get(k, failed[k]) for k in range(len(answers))]
+        failed = {k: Failure(f"No archetype of {labels[k]}: {_sentence(reply)}") for k, reply in enumerate(replies)}
+        return [written.get(k, failed[k]) for k in range(len(replies))]
 
 
-def _sentence(said: object) -> str:
-    return str(said).rstrip(".") + "."
+def _sentence(fault: object) -> str:
+    return str(fault).rstrip(".") + "."
 
 
 class _Aside(Generic[T]):

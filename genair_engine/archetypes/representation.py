@@ -12,24 +12,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.pca import principal_axes
+from genair_engine.types import Float32Array
 
 PARTS = ("prefill", "decoding", "title")  # the paper has the first two; an encoder can add the titles
 _ROUNDING = 1e-9  # a part of the variance below this is rounding of float32 states, not a direction in the data
-
-FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class PartBasis:
     """PCA of one part. mean: [d]; components: [k, d], orthonormal; explained_ratio: [k], decreasing. All float32."""
 
-    mean: FloatArray
-    components: FloatArray
-    explained_ratio: FloatArray
+    mean: Float32Array
+    components: Float32Array
+    explained_ratio: Float32Array
 
 
 @dataclass(frozen=True)
@@ -39,20 +37,20 @@ class Representation:
     vectors: float32 [n, sum of k]: the parts side by side, prefill first. bases: part -> its PCA.
     """
 
-    vectors: FloatArray
+    vectors: Float32Array
     bases: dict[str, PartBasis]
 
-    def project(self, states: Mapping[str, FloatArray], names: Sequence[str] = ()) -> FloatArray:
+    def project(self, states: Mapping[str, Float32Array], names: Sequence[str] = ()) -> Float32Array:
         """[m, sum of k] rows of m items from their states, part -> [m, d]. Raises InputError, NonFiniteError."""
         return project_parts(self.bases, states, names)
 
-    def arrays(self) -> dict[str, FloatArray]:
+    def arrays(self) -> dict[str, Float32Array]:
         """Flat arrays for an artifact: "vectors", "prefill.mean", "prefill.components", …"""
         parts = {f"{part}.{field}": getattr(basis, field) for part, basis in self.bases.items() for field in _BASIS_FIELDS}
         return {"vectors": self.vectors, **parts}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, FloatArray]) -> Representation:
+    def from_arrays(cls, arrays: Mapping[str, Float32Array]) -> Representation:
         """The inverse of `arrays`. Raises InputError where an array is missing."""
         try:
             bases = {
@@ -69,7 +67,7 @@ _BASIS_FIELDS = ("mean", "components", "explained_ratio")
 
 
 def represent(
-    states: Mapping[str, FloatArray],
+    states: Mapping[str, Float32Array],
     *,
     variance: float | None = 0.95,
     components: int | None = None,
@@ -91,7 +89,7 @@ def represent(
 
 
 def fit_part(
-    states: FloatArray, variance: float | None = 0.95, components: int | None = None, *, part: str = "item"
+    states: Float32Array, variance: float | None = 0.95, components: int | None = None, *, part: str = "item"
 ) -> PartBasis:
     """PCA of states [n, d], which must be finite.
 
@@ -124,12 +122,14 @@ def fit_part(
     )
 
 
-def project(basis: PartBasis, states: FloatArray) -> FloatArray:
+def project(basis: PartBasis, states: Float32Array) -> Float32Array:
     """[n, k] coordinates of states [n, d] in the basis."""
     return np.asarray((states - basis.mean) @ basis.components.T, dtype=np.float32)
 
 
-def project_parts(bases: Mapping[str, PartBasis], states: Mapping[str, FloatArray], names: Sequence[str] = ()) -> FloatArray:
+def project_parts(
+    bases: Mapping[str, PartBasis], states: Mapping[str, Float32Array], names: Sequence[str] = ()
+) -> Float32Array:
     """[n, sum of k]: the coordinates of each part of `bases`, side by side. Raises InputError, NonFiniteError."""
     columns = []
     for part, basis in bases.items():
@@ -143,7 +143,7 @@ def project_parts(bases: Mapping[str, PartBasis], states: Mapping[str, FloatArra
     return np.concatenate(columns, axis=1)
 
 
-def level_parts(vectors: FloatArray, widths: Sequence[int]) -> FloatArray:
+def level_parts(vectors: Float32Array, widths: Sequence[int]) -> Float32Array:
     """[n, sum of widths] with each part divided by its root mean square (methods.md 3.5 #18).
 
     Parts of different encoders or models differ in scale by orders of magnitude; so does what a projector with the usual
@@ -152,14 +152,14 @@ def level_parts(vectors: FloatArray, widths: Sequence[int]) -> FloatArray:
     return vectors / part_scales(vectors, widths)
 
 
-def part_scales(vectors: FloatArray, widths: Sequence[int]) -> FloatArray:
+def part_scales(vectors: Float32Array, widths: Sequence[int]) -> Float32Array:
     """[sum of widths] what `level_parts` divides each column by, to do the same to a new item's row."""
     parts = np.split(vectors, np.cumsum(widths)[:-1], axis=1)
     scales = [float(np.sqrt(np.square(part, dtype=np.float64).mean())) or 1.0 for part in parts]
     return np.repeat(np.array(scales, dtype=np.float32), widths)
 
 
-def check_finite(values: FloatArray, what: str, names: Sequence[str] = ()) -> None:
+def check_finite(values: Float32Array, what: str, names: Sequence[str] = ()) -> None:
     """Raises NonFiniteError that names the first row of values [n, d] that is NaN or infinite."""
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad):

@@ -11,34 +11,36 @@ between two tokens); in bfloat16 it is common: there, the same text needs the sa
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
-from genair_engine.archetypes.attention import use_own_keys
-from genair_engine.archetypes.backends import BATCH_SIZE, Completion, Failure, Sampling, Written, in_order, require_matching
+from genair_engine.archetypes.backends import EMBED_SIZE, Completion, Failure, LanguageModel, Sampling, Work, Written
+from genair_engine.archetypes.causal_lm import eos_ids, load_causal_lm
 from genair_engine.archetypes.decoding import Answer, Decoder, Decoding
-from genair_engine.archetypes.memory import require_memory, token_bytes
-from genair_engine.archetypes.sources import ModelSource
+from genair_engine.archetypes.memory import token_bytes
+from genair_engine.archetypes.model_folders import ModelFolder
+from genair_engine.archetypes.teacher_forcing import mean_states
 from genair_engine.devices import device_name, enough_memory, free_memory, pick_device
-from genair_engine.errors import ModelError, NonFiniteError
+from genair_engine.errors import InputError, ModelError, NonFiniteError
+from genair_engine.types import Float32Array
 
 CACHE_SHARE = 0.5
 """Of the memory that is free, how much the keys and values of all answers may take if each is as long as it may be."""
 
 
-class TransformersModel:
-    """A loaded causal LM (a `LanguageModel`). Raises ModelError or NonFiniteError where it cannot be used."""
+class TransformersModel(LanguageModel):
+    """A loaded causal LM (`Streaming`). Raises ModelError or NonFiniteError where it cannot be used.
 
-    def __init__(self, source: ModelSource, device: str = "auto") -> None:
-        self.model_id = source.model_id
-        self.revision = source.revision
-        self._model, self._tokenizer = _load(source, pick_device(device))
-        self._decoder = Decoder(self._model, _eos_ids(self._model, self._tokenizer))
+    Prompts that do not fit come first, as failures. Fewer than the batch size are answered at once where the memory for their
+    keys and values would not suffice. Answers are cut where the model's positions end. A prompt fails that is empty or too
+    long, or whose states are NaN or infinite.
+    """
+
+    def __init__(self, folder: ModelFolder, device: str = "auto") -> None:
+        self.model_id = folder.model_id
+        self.revision = folder.revision
+        self._model, self._tokenizer = load_causal_lm(folder, pick_device(device))
+        self._decoder = Decoder(self._model, eos_ids(self._model, self._tokenizer))
         added = self._tokenizer.added_tokens_decoder.values()
         self._special_tokens = [str(token) for token in added if token.special]
         text_config = self._model.config.get_text_config()
@@ -48,32 +50,39 @@ class TransformersModel:
         self.device = device_name(self._model.device)
         self._positions: int | None = getattr(text_config, "max_position_embeddings", None)
         self._token_bytes = token_bytes(text_config, self._model.dtype)
-        self.facts: dict[str, str] = {}
+        self.provenance = {}
 
-    def generate(
-        self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
-    ) -> list[Completion]:
-        """One completion for each prompt, in their order. Raises as `generate_batches`, and ModelError where one fails."""
-        return in_order(self.generate_batches(prompts, seeds, sampling, names=names))
+    def answer(self, work: Work) -> Iterator[list[tuple[int, Written]]]:
+        """Answers as they are finished. Raises ModelError where the GPU's memory is too small."""
+        tokens = self._tokenize(work.prompts)
+        failed = {i: failure for i, ids in enumerate(tokens) if (failure := self._misfit(ids, work.labels[i]))}
+        if failed:
+            yield list(failed.items())
+        fit = [i for i in range(len(tokens)) if i not in failed]
+        decoding = self._start([tokens[i] for i in fit], [work.seeds[i] for i in fit], work.sampling, work.batch_size)
+        while not decoding.finished:
+            if answers := self._step(decoding):
+                yield [(fit[k], self._written(answer, len(tokens[fit[k]]), work.labels[fit[k]])) for k, answer in answers]
 
-    def generate_batches(
-        self,
-        prompts: Sequence[str],
-        seeds: Sequence[int],
-        sampling: Sampling,
-        batch_size: int = BATCH_SIZE,
-        *,
-        names: Sequence[str] = (),
-    ) -> Iterator[list[tuple[int, Written]]]:
-        """What is finished, as it is finished. Prompts that do not fit come first, as failures.
-
-        Fewer than `batch_size` are answered at once where the memory for their keys and values would not suffice.
-        Answers are cut where the model's positions end. A prompt fails that is empty or too long, or whose states are NaN or
-        infinite. Raises InputError where seeds, names or batch size do not fit, ModelError where the GPU's memory is too
-        small.
-        """
-        require_matching(prompts, seeds, names, batch_size)
-        return self._write(prompts, seeds, sampling, batch_size, names or [f"prompt {i}" for i in range(len(prompts))])
+    def embed(
+        self, prompts: Sequence[str], texts: Sequence[str], *, names: Sequence[str] = (), batch_size: int = EMBED_SIZE
+    ) -> tuple[Float32Array, Float32Array]:
+        """The states of given texts, by one pass over prompt and text (`teacher_forcing`). Raises as the base class says."""
+        labels = list(names) or [f"text {index}" for index in range(len(prompts))]
+        if not len(prompts) == len(texts) == len(labels) or batch_size < 1:
+            raise InputError(
+                f"{len(prompts)} prompts need as many answers and names (got {len(texts)} and {len(labels)}) and a batch size "
+                f"of at least 1 (got {batch_size})."
+            )
+        prompt_tokens = self._tokenize(prompts)
+        text_tokens = [self._text_tokens(text) for text in texts]
+        for prompt, text, label in zip(prompt_tokens, text_tokens, labels, strict=True):
+            self._require_room(len(prompt), len(text), label)
+        prefill, decoding = mean_states(self._model, prompt_tokens, text_tokens, batch_size)
+        bad = np.flatnonzero(~(np.isfinite(prefill).all(axis=1) & np.isfinite(decoding).all(axis=1)))
+        if len(bad):
+            raise NonFiniteError(self._not_finite("states", labels[bad[0]]))
+        return prefill, decoding
 
     def stream(self, prompt: str, seed: int, sampling: Sampling, *, name: str = "the prompt") -> Iterator[str | Completion]:
         """The answer so far after every token, and at last the completion. Raises ModelError where the prompt fails."""
@@ -90,19 +99,6 @@ class TransformersModel:
             if so_far := decoding.tokens(0):
                 yield self._text(so_far).removesuffix("\ufffd")  # the first bytes of a character that is not complete
 
-    def _write(
-        self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, batch_size: int, labels: Sequence[str]
-    ) -> Iterator[list[tuple[int, Written]]]:
-        tokens = self._tokenize(prompts)
-        failed = {i: failure for i, ids in enumerate(tokens) if (failure := self._misfit(ids, labels[i]))}
-        if failed:
-            yield list(failed.items())
-        fit = [i for i in range(len(prompts)) if i not in failed]
-        decoding = self._start([tokens[i] for i in fit], [seeds[i] for i in fit], sampling, batch_size)
-        while not decoding.finished:
-            if answers := self._step(decoding):
-                yield [(fit[k], self._written(answer, len(tokens[fit[k]]), labels[fit[k]])) for k, answer in answers]
-
     def _start(self, tokens: list[list[int]], seeds: Sequence[int], sampling: Sampling, slots: int) -> Decoding:
         room = [sampling.max_new_tokens if self._positions is None else self._positions - len(ids) for ids in tokens]
         budgets = [min(sampling.max_new_tokens, r) for r in room]
@@ -117,10 +113,7 @@ class TransformersModel:
     def _written(self, answer: Answer, prompt_tokens: int, label: str) -> Written:
         for part, states in (("prefill", answer.prefill), ("decoding", answer.decoding)):
             if not np.isfinite(states).all():
-                return Failure(
-                    f"{self.model_id} gave NaN or infinity in the {part} states of {label}: the weights are damaged, or "
-                    f"overflow {self.precision}. Get the model again, or use another one."
-                )
+                return Failure(self._not_finite(f"{part} states", label))
         return Completion(
             text=self._text(answer.tokens),
             prompt_tokens=prompt_tokens,
@@ -129,6 +122,12 @@ class TransformersModel:
             seconds=answer.seconds,
             prefill=answer.prefill,
             decoding=answer.decoding,
+        )
+
+    def _not_finite(self, what: str, label: str) -> str:
+        return (
+            f"{self.model_id} gave NaN or infinity in the {what} of {label}: the weights are damaged, or overflow "
+            f"{self.precision}. Get the model again, or use another one."
         )
 
     def _text(self, tokens: list[int]) -> str:
@@ -144,6 +143,17 @@ class TransformersModel:
                 "for prompt and answer together. Shorten the item's attributes or use a model with a longer context."
             )
         return None
+
+    def _require_room(self, prompt_tokens: int, text_tokens: int, label: str) -> None:
+        """Raises InputError where a given text is empty, or too long for the positions behind its prompt."""
+        if not text_tokens:
+            raise InputError(f"The text of {label} is empty: there is nothing to read.")
+        room = None if self._positions is None else max(self._positions - prompt_tokens, 0)
+        if room is not None and text_tokens > room:
+            raise InputError(
+                f"The text of {label} has {text_tokens:,} tokens, and {self.model_id} has {room:,} positions for it behind "
+                f"its prompt of {prompt_tokens:,}: shorten it."
+            )
 
     def tokenize(self, prompt: str) -> list[int]:
         """Token ids of the prompt in the chat template; without a template, with the tokenizer's special tokens.
@@ -164,55 +174,12 @@ class TransformersModel:
         # The template has written BOS already.
         return [list(ids) for ids in self._tokenizer(texts, add_special_tokens=False).input_ids]
 
-    def _harmless(self, prompt: str) -> str:
-        prompt = prompt.encode("utf-8", "replace").decode()  # half a surrogate pair is no text to a tokenizer
+    def _text_tokens(self, text: str) -> list[int]:
+        """Tokens of a text that goes on behind a prompt: no BOS, and special tokens that it spells out stay text."""
+        return list(self._tokenizer(self._harmless(text).strip(), add_special_tokens=False).input_ids)
+
+    def _harmless(self, text: str) -> str:
+        text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text to a tokenizer
         for token in self._special_tokens:
-            prompt = prompt.replace(token, f"{token[0]} {token[1:]}")
-        return prompt
-
-
-def _load(source: ModelSource, device: torch.device) -> tuple[Any, Any]:
-    """Model and tokenizer, checked: complete and finite weights, an architecture that the decoding loop can drive."""
-    transformers_logging.disable_progress_bar()
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise ModelError(
-            f"{source.model_id} ({source.folder}) has no tokenizer that can be read: put the model's tokenizer.json and "
-            f"tokenizer_config.json there. ({_first_line(error)})"
-        ) from error
-    try:
-        require_memory(source, AutoConfig.from_pretrained(source.folder, trust_remote_code=False), dtype, device)
-        model, info = AutoModelForCausalLM.from_pretrained(
-            source.folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(
-            f"{source.model_id} ({source.folder}) cannot be loaded as a causal LM: {_first_line(error)}"
-        ) from error
-    if info["missing_keys"]:
-        missing = sorted(info["missing_keys"])
-        raise ModelError(
-            f"{source.model_id} lacks {len(missing)} weights, the first is {missing[0]}: the download or the "
-            "checkpoint is incomplete, or its config.json names another architecture."
-        )
-    if not model.can_generate() or model.base_model is model or getattr(model, "_is_stateful", False):
-        raise ModelError(f"{type(model).__name__} of {source.model_id} is no causal LM with a key-value cache.")
-    for name, weight in model.named_parameters():
-        if not torch.isfinite(weight).all():
-            raise NonFiniteError(f"The weights {name} of {source.model_id} hold NaN or infinity: get the model again.")
-    model = model.to(device).eval()
-    use_own_keys(model)
-    return model, tokenizer
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _eos_ids(model: Any, tokenizer: Any) -> set[int]:
-    """All tokens that end an answer: those of the generation config (one or a list) and the tokenizer's own."""
-    configured = model.generation_config.eos_token_id
-    ids = configured if isinstance(configured, list) else [configured]
-    return {i for i in [*ids, tokenizer.eos_token_id] if i is not None}
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text

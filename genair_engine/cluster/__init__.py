@@ -6,7 +6,7 @@ PostgreSQL database, and this repository with its .venv at the same path. Ray is
 """
 
 from genair_engine.cluster.connection import importable, placed, reachable, shared, variables
-from genair_engine.cluster.model import language_model
+from genair_engine.cluster.model import ClusterModel, language_model
 from genair_engine.cluster.tasks import Tell, spread
 
-__all__ = ["Tell", "importable", "language_model", "placed", "reachable", "shared", "spread", "variables"]
+__all__ = ["ClusterModel", "Tell", "importable", "language_model", "placed", "reachable", "shared", "spread", "variables"]

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 
-from genair_engine.archetypes.backends import (
-    BATCH_SIZE,
-    Completion,
-    Failure,
-    LanguageModel,
-    Sampling,
-    Written,
-    in_order,
-    open_language_model,
-)
+from genair_engine.archetypes.backends import Completion, Failure, LanguageModel, Sampling, Work, Written
 from genair_engine.archetypes.hub import Progress, silent
+from genair_engine.archetypes.loading import loader, open_language_model
 from genair_engine.cluster.connection import connect, cpus, importable, placed, portable, readable_errors
 from genair_engine.errors import GenairError, ModelError
 from genair_engine.settings import Settings
@@ -36,12 +28,12 @@ def language_model(
     Raises ModelError, InputError, OutageError.
     """
     if settings.ray_address is None:
-        return open_language_model(settings, name, device, reader, progress)
+        return open_language_model(settings, name, reader, loader(settings, device, progress))
     return ClusterModel(settings, name, device, reader)
 
 
-class ClusterModel:
-    """A `LanguageModel` that writes on all GPUs of the cluster, or else on its CPUs, with a copy of the model on each.
+class ClusterModel(LanguageModel):
+    """Writes on all GPUs of the cluster, or else on its CPUs, with a copy of the model on each.
 
     What it is, one of the machines tells first: neither weights nor a GPU are needed where this object lives.
     """
@@ -52,45 +44,35 @@ class ClusterModel:
         ray = connect(settings)
         ask = ray.remote(_describe).options(num_gpus=min(self._gpus, 1), num_cpus=cpus(settings))
         with readable_errors(ray):
-            found = ray.get(ask.remote(settings, name, self._device, reader))
-        self.model_id, self.revision, self.dim, self.backend, self.precision, self.device, self.facts = found
+            description = ray.get(ask.remote(settings, name, self._device, reader))
+        for field, value in description.items():
+            setattr(self, field, value)
 
-    def generate(
-        self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling, *, names: Sequence[str] = ()
-    ) -> list[Completion]:
-        """One completion for each prompt, in their order. Raises ModelError where one fails."""
-        return in_order(self.generate_batches(prompts, seeds, sampling, names=names))
-
-    def generate_batches(
-        self,
-        prompts: Sequence[str],
-        seeds: Sequence[int],
-        sampling: Sampling,
-        batch_size: int = BATCH_SIZE,
-        *,
-        names: Sequence[str] = (),
-    ) -> Iterator[list[tuple[int, Written]]]:
+    def answer(self, work: Work) -> Iterator[list[tuple[int, Written]]]:
         """Blocks of (index, completion or failure) as the machines finish them, the longest prompts first.
 
-        Close the iterator to end the work. Raises as a model on this machine, and OutageError where the cluster fails.
+        Raises as a model on this machine, and OutageError where the cluster fails.
         """
-        if not prompts:
+        if not work.prompts:
             return
         ray, data = connect(self._settings), importable("ray.data")
         logging.getLogger("ray.data").setLevel(logging.WARNING)
         context = data.DataContext.get_current()
         context.enable_progress_bars, context.raise_original_map_exception = False, True
-        names = names or [f"prompt {index}" for index in range(len(prompts))]
-        order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
-        rows = [{"index": i, "prompt": prompts[i], "seed": seeds[i], "name": names[i]} for i in order]
+        order = sorted(range(len(work.prompts)), key=lambda index: -len(work.prompts[index]))
+        rows = [{"index": i, "prompt": work.prompts[i], "seed": work.seeds[i], "name": work.labels[i]} for i in order]
         at_once = self._gpus or max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus(self._settings))
-        blocks = max(min(at_once, -(-len(rows) // batch_size)), -(-len(rows) // (batch_size * BATCHES_A_BLOCK)))
+        batches = -(-len(rows) // work.batch_size)
+        blocks = max(min(at_once, batches), -(-len(rows) // (work.batch_size * BATCHES_A_BLOCK)))
         # A pool of a fixed size begins with its first actor; one that grows would wait for longer queues than these.
         pool = data.ActorPoolStrategy(size=min(at_once, blocks), max_tasks_in_flight_per_actor=1)
         written = data.from_items(rows, override_num_blocks=blocks).map_batches(
             _Writer,
             batch_size=None,  # a whole block
-            fn_constructor_args=(self._settings, self._name, self._device, self._reader, self.revision, sampling, batch_size),
+            fn_constructor_args=(
+                *(self._settings, self._name, self._device, self._reader),
+                *(self.revision, work.sampling, work.batch_size),
+            ),
             compute=pool,
             num_gpus=min(self._gpus, 1),
             num_cpus=cpus(self._settings),
@@ -101,17 +83,18 @@ class ClusterModel:
                 yield [_pair(block, row) for row in range(len(block["index"]))]
 
 
-def _describe(
-    settings: Settings, name: str, device: str, reader: str | None
-) -> tuple[str, str, int, str, str, str, dict[str, str]]:
-    """On a machine of the cluster: what the model is there."""
+_DESCRIPTION = ("model_id", "revision", "dim", "backend", "precision", "device", "provenance")
+
+
+def _describe(settings: Settings, name: str, device: str, reader: str | None) -> dict[str, Any]:
+    """On a machine of the cluster: what the model is there, by the attributes of `LanguageModel`."""
     model = _load(settings, name, device, reader)
-    return model.model_id, model.revision, model.dim, model.backend, model.precision, model.device, model.facts
+    return {field: getattr(model, field) for field in _DESCRIPTION}
 
 
 def _load(settings: Settings, name: str, device: str, reader: str | None) -> LanguageModel:
     try:
-        return open_language_model(settings, name, device, reader)
+        return open_language_model(settings, name, reader, loader(settings, device))
     except GenairError as error:
         raise portable(error) from None
 
@@ -149,10 +132,10 @@ class _Writer:
             raise portable(error) from None
         states = np.zeros(self._model.dim, dtype=np.float32)
         nothing = Completion("", 0, 0, "length", 0.0, states, states)  # beside a failure, as all columns have all rows
-        completions = [one if isinstance(one, Completion) else nothing for _, one in written]
+        completions = [answer if isinstance(answer, Completion) else nothing for _, answer in written]
         return {
             "index": block["index"][[row for row, _ in written]],
-            "failure": np.array([one.reason if isinstance(one, Failure) else "" for _, one in written]),
+            "failure": np.array([answer.reason if isinstance(answer, Failure) else "" for _, answer in written]),
         } | {name: np.array([getattr(completion, name) for completion in completions]) for name in _FIELDS}
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from genair_engine.archetypes.backends import Sampling
     from genair_engine.archetypes.diff import word_diff
+    from genair_engine.archetypes.model_folders import SERVER_PREFIX
     from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
-    from genair_engine.archetypes.sources import SERVER_PREFIX
     from genair_engine.methods.config import METHOD_FACTS, MethodFacts
     from genair_engine.verbs.analysis.analyse import (
         AnalyseRequest,
@@ -120,12 +120,11 @@ if TYPE_CHECKING:
         write_item,
     )
     from genair_engine.verbs.representations.represent import RepresentRequest, RepresentResult, represent
-    from genair_engine.verbs.representations.unseen import Models
     from genair_engine.verbs.system.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
     from genair_engine.verbs.system.doctor import DoctorRequest, DoctorResult, doctor
     from genair_engine.verbs.texts.embed import EmbedRequest, EmbedResult, embed
     from genair_engine.verbs.texts.estimate import GenerationEstimate, generation_estimate
-    from genair_engine.verbs.texts.generate import FailedItem, GenerateRequest, GenerateResult, generate
+    from genair_engine.verbs.texts.generate import GenerateRequest, GenerateResult, generate
     from genair_engine.verbs.texts.pins import Pin, PinRequest, PinResult, pin
     from genair_engine.verbs.texts.prompts import (
         PromptRenderRequest,
@@ -151,10 +150,10 @@ if TYPE_CHECKING:
         rate,
         ratings,
     )
+    from genair_engine.verbs.texts.ready_models import Models
     from genair_engine.verbs.texts.regenerate import (
         RegenerateRequest,
         RegenerateResult,
-        load_writer,
         regenerate,
         regenerating,
         writers,
@@ -169,6 +168,7 @@ if TYPE_CHECKING:
         score_text,
     )
     from genair_engine.verbs.texts.writer_choices import WriterChoices, WriterPreset, writer_choices
+    from genair_engine.verbs.texts.writing import FailedItem
     from genair_engine.verbs.training.checks import check
     from genair_engine.verbs.training.curves import Epoch, WatchedRun, run_epochs, watched_runs
     from genair_engine.verbs.training.estimate import Estimate, estimate

@@ -11,9 +11,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from genair_engine.archetypes.backends import Completion, Sampling, load_language_model
+from genair_engine.archetypes.backends import Completion, Sampling
 from genair_engine.archetypes.decoding import Answer, Decoder, left_pad, masked_mean
-from genair_engine.archetypes.sources import find_model
+from genair_engine.archetypes.loading import load_language_model
+from genair_engine.archetypes.model_folders import find_model
 from tests.tiny_language_models import PROMPTS, save_model
 
 SEEDS = [11, 12, 13, 14, 15]

@@ -9,11 +9,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from genair_engine.archetypes.backends import load_language_model
 from genair_engine.archetypes.demo import SAMPLING
 from genair_engine.archetypes.demo.corpus import examples
 from genair_engine.archetypes.demo.evaluate import BARS, on_the_demo
-from genair_engine.archetypes.sources import find_model
+from genair_engine.archetypes.loading import load_language_model
+from genair_engine.archetypes.model_folders import find_model
 
 CACHE = Path(__file__).parents[2] / "models_cache"
 MODELS = {"demo-llama": "llama", "demo-qwen": "qwen"}

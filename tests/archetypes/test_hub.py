@@ -10,9 +10,9 @@ import huggingface_hub.constants
 import pytest
 
 from genair_engine.archetypes import hub
-from genair_engine.archetypes.backends import load_language_model
 from genair_engine.archetypes.hub import PRESETS
-from genair_engine.archetypes.sources import find_model, list_models
+from genair_engine.archetypes.loading import load_language_model
+from genair_engine.archetypes.model_folders import find_model, list_models
 from genair_engine.errors import ModelError
 from tests.hub_server import COMMIT, TOKEN, HubServer
 
@@ -58,15 +58,15 @@ def test_a_preset_is_downloaded_and_then_used_as_it_is(server, folder, monkeypat
     told = []
     source = find_model("Qwen2.5-0.5b-Instruct", folder, lambda *progress: told.append(progress))
     assert (source.model_id, source.revision) == (QWEN, COMMIT)
-    assert {path.suffix for path in source.folder.iterdir()} <= {".json", ".jinja", ".safetensors"}
+    assert {path.suffix for path in source.path.iterdir()} <= {".json", ".jinja", ".safetensors"}
     assert not {"pytorch_model.bin", "modeling_evil.py"} & set(server.fetched)
-    wanted = sum(path.stat().st_size for path in source.folder.iterdir())
+    wanted = sum(path.stat().st_size for path in source.path.iterdir())
     assert told[-1] == (wanted, wanted, f"MB of {QWEN} downloaded")
     assert [done for done, *_ in told] == sorted(done for done, *_ in told)
     assert load_language_model(source, "cpu").dim == 32
     fetched = len(server.fetched)
     server.models.clear()  # the hub is not asked again
-    assert find_model(QWEN, folder).folder == source.folder and len(server.fetched) == fetched
+    assert find_model(QWEN, folder).path == source.path and len(server.fetched) == fetched
     assert QWEN in [one.model_id for one in list_models(folder)]
 
 
@@ -99,7 +99,7 @@ def test_a_cancelled_download_ends_and_goes_on(server, folder, monkeypatch):
 def test_a_connection_that_breaks_is_taken_up_again(server, folder):
     server.stop_after = 1000
     source = find_model(QWEN, folder)
-    ours, theirs = (path / "model.safetensors" for path in (source.folder, server.models[QWEN]))
+    ours, theirs = (path / "model.safetensors" for path in (source.path, server.models[QWEN]))
     assert ours.read_bytes() == theirs.read_bytes() and server.fetched.count("model.safetensors") == 2
 
 

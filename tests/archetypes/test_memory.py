@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
 from genair_engine.archetypes import memory
-from genair_engine.archetypes.backends import load_language_model
+from genair_engine.archetypes.loading import load_language_model
 from genair_engine.archetypes.memory import needed, require_memory, token_bytes
-from genair_engine.archetypes.sources import find_model
+from genair_engine.archetypes.model_folders import find_model
 from genair_engine.errors import ModelError
 
 
@@ -66,7 +66,7 @@ def test_what_cannot_fit_is_refused_before_it_is_read(llama, monkeypatch, free, 
     monkeypatch.setattr(memory, "free_memory", lambda device: free)
     monkeypatch.setattr(memory, "needed", lambda *_: memory.Need(27_000_000_000, 800_000_000))
     read = []
-    monkeypatch.setattr("genair_engine.archetypes.transformers_backend.AutoModelForCausalLM", read)
+    monkeypatch.setattr("genair_engine.archetypes.causal_lm.AutoModelForCausalLM", read)
     with pytest.raises(ModelError, match=advice) as error:
         load_language_model(find_model("tiny-llama", llama.parent), "cpu")
     assert "tiny-llama needs about 27.8 GB on cpu: 27.0 GB of weights in float32 and 0.8 GB for the cache" in str(error.value)

@@ -13,18 +13,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from genair_engine.archetypes import openai_answers, openai_backend, openai_client, reader
-from genair_engine.archetypes.backends import (
-    Completion,
-    Failure,
-    Sampling,
-    Streaming,
-    load_language_model,
-    open_language_model,
-)
+from genair_engine.archetypes import loading, openai_answers, openai_backend, openai_client
+from genair_engine.archetypes.backends import Completion, Failure, Sampling, Streaming
+from genair_engine.archetypes.loading import load_language_model, loader, open_language_model
+from genair_engine.archetypes.model_folders import find_model
 from genair_engine.archetypes.openai_client import ChatClient, Pace
-from genair_engine.archetypes.reading import embed_texts
-from genair_engine.archetypes.sources import find_model
 from genair_engine.errors import InputError, ModelError
 from genair_engine.settings import Settings, load_settings
 from tests.openai_server import KEY, OpenAIServer, answer, drips, half, half_a_stream, hangs, says, status
@@ -59,13 +52,17 @@ def settings(server, models_dir):
     )
 
 
+def opened(settings, name="openai:tiny", reader="tiny-llama"):
+    return open_language_model(settings, name, reader, loader(settings, "cpu"))
+
+
 @pytest.fixture
 def model(settings):
-    return open_language_model(settings, "openai:tiny", "cpu", "tiny-llama")
+    return opened(settings)
 
 
 def changed(settings, **values):
-    return open_language_model(settings.model_copy(update=values), "openai:tiny", "cpu", "tiny-llama")
+    return opened(settings.model_copy(update=values))
 
 
 def written(model, sampling=SHORT, **options):
@@ -82,14 +79,14 @@ def test_texts_are_the_servers_and_states_the_readers(model, server, tiny_llama)
     assert [(one.prompt_tokens, one.generated_tokens, one.finish) for one in found] == [
         (one.prompt_tokens, one.generated_tokens, one.finish) for one in own
     ]
-    prefill, decoding = embed_texts(tiny_llama, PROMPTS, [one.text for one in own])
+    prefill, decoding = tiny_llama.embed(PROMPTS, [completion.text for completion in own])
     np.testing.assert_allclose([one.prefill for one in found], prefill, atol=1e-5)
     np.testing.assert_allclose([one.prefill for one in found], [one.prefill for one in own], atol=1e-5)
     np.testing.assert_allclose([one.decoding for one in found], decoding, atol=1e-5)
     assert all(one.seconds > 0 for one in found)
     source = tiny_llama.revision
     assert (model.model_id, model.revision, model.backend) == ("openai:tiny", server.host, "openai")
-    assert model.facts == {"server": server.host, "reader": "tiny-llama", "reader_revision": source}
+    assert model.provenance == {"server": server.host, "reader": "tiny-llama", "reader_revision": source}
     assert (model.dim, model.precision) == (32, "float32") and model.device == f"{server.host}, read on cpu"
 
 
@@ -259,15 +256,15 @@ def test_a_url_that_is_none(url, monkeypatch):
 
 def test_what_is_missing_is_said(settings, models_dir):
     with pytest.raises(ModelError, match="set GENAIR_OPENAI_BASE_URL"):
-        open_language_model(Settings(models_dir=models_dir, openai_base_url=None), "openai:tiny", "cpu", "tiny-llama")
+        opened(Settings(models_dir=models_dir, openai_base_url=None), "openai:tiny", "tiny-llama")
     with pytest.raises(ModelError, match=r"gives no states: name a model on this machine.*--reader"):
-        open_language_model(settings, "openai:tiny", "cpu")
+        opened(settings, reader=None)
     with pytest.raises(ModelError, match="No model is named"):
-        open_language_model(settings, "openai:", "cpu", "tiny-llama")
+        opened(settings, "openai:", "tiny-llama")
     with pytest.raises(ModelError, match=r"no model 'tiny-lama'.*Did you mean tiny-llama"):
-        open_language_model(settings, "openai:tiny", "cpu", "tiny-lama")
+        opened(settings, "openai:tiny", "tiny-lama")
     with pytest.raises(InputError, match="'tiny-llama' reads its own texts"):
-        open_language_model(settings, "tiny-llama", "cpu", "tiny-qwen")
+        opened(settings, "tiny-llama", "tiny-qwen")
     with pytest.raises(ModelError, match="'openai:tiny' is a server's model"):
         find_model("openai:tiny", models_dir)
     with pytest.raises(ModelError, match=r"127\.0\.0\.1:1 does not answer as a server of language models"):
@@ -396,7 +393,7 @@ def test_a_text_that_the_reader_cannot_read_fails_alone(settings, server, tmp_pa
     """Too long for its positions, or of nothing that its tokenizer knows."""
     folder = save_model(tmp_path / "short", "llama", positions=160)
     server.always["Goggles"] = says(answer("very long " * 200))
-    model = open_language_model(settings, "openai:tiny", "cpu", str(folder))
+    model = opened(settings, "openai:tiny", str(folder))
     found = written(model)
     failed = {index: one.reason for index, one in found.items() if isinstance(one, Failure)}
     assert "The text of item b05 has" in failed[4] and "positions for it behind its prompt" in failed[4]
@@ -435,20 +432,16 @@ def test_an_endless_answer_is_cut_off(model, server, monkeypatch):
 
 def test_an_encoder_may_read(settings, monkeypatch):
     class Encoder:
-        dim, revision = 3, "r"
+        model_id, dim, revision, device = "minilm", 3, "r", "cpu"
 
         def encode(self, texts, *, names=()):
             return np.array([[len(text), text.count("e"), 1] for text in texts], dtype=np.float32)
 
-    class Source:
-        model_id, revision, is_encoder = "minilm", "r", True
-
-    monkeypatch.setattr(openai_backend, "find_model", lambda name, folder, progress: Source())
-    monkeypatch.setattr(reader, "load_encoder", lambda source, device: Encoder())
-    model = open_language_model(settings, "openai:tiny", "cpu", "minilm")
+    monkeypatch.setattr(loading, "load_encoder", lambda folder, device: Encoder())
+    model = opened(settings, "openai:tiny", "minilm")
     (one,) = model.generate(PROMPTS[:1], [1], SHORT)
     assert one.prefill[0] == len(PROMPTS[0]) and one.decoding[0] == len(one.text)
-    assert model.facts == {"server": model.revision, "encoder": "minilm", "encoder_revision": "r"}
+    assert model.provenance == {"server": model.revision, "encoder": "minilm", "encoder_revision": "r"}
 
 
 def test_prompts_that_do_not_fit_their_seeds(model):

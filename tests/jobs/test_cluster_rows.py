@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from genair_engine.archetypes.backends import Completion, Failure, Sampling, load_language_model
-from genair_engine.archetypes.sources import find_model
+from genair_engine.archetypes.backends import Completion, Failure, Sampling
+from genair_engine.archetypes.loading import load_language_model
+from genair_engine.archetypes.model_folders import find_model
 from genair_engine.cluster.model import _pair, _Writer
 from genair_engine.settings import Settings
 from tests.tiny_language_models import PROMPTS, save_model

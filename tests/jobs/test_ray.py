@@ -28,7 +28,7 @@ from genair_engine.jobs.run import STOPPED
 from genair_engine.jobs.worker import Worker
 from genair_engine.settings import REPOSITORY, Settings
 from genair_engine.store.tables import ArchetypeRow, RunRow
-from genair_engine.verbs.texts.generate import states_of
+from genair_engine.verbs.texts.text_set import states_of
 from genair_engine.workspace import Workspace
 from tests.ray_cluster import CPUS_A_NODE, gpus_of_task
 from tests.tiny_language_models import save_model

@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 from app.ui import services
 from app.ui.studio import exports
 from genair_engine import jobs, verbs
-from genair_engine.archetypes.backends import load_language_model
-from genair_engine.archetypes.sources import find_model
+from genair_engine.archetypes.loading import load_language_model
+from genair_engine.archetypes.model_folders import find_model
 from genair_engine.archetypes.transformers_backend import TransformersModel
 from genair_engine.errors import ModelError
 from genair_engine.store.tables import ArchetypeSetRow

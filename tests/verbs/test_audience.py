@@ -10,7 +10,7 @@ from genair_engine import verbs
 from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.verbs.recommending.audience import steer, top_places
 from genair_engine.verbs.recommending.audience_space import CENTRE_OF, DESCRIPTION, some_audiences
-from genair_engine.verbs.representations.unseen import Models
+from genair_engine.verbs.texts.ready_models import Models
 from tests.recommended_shop import TEXTS, Vowels
 from tests.verbs_workspaces import SMALL
 

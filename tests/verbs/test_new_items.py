@@ -14,7 +14,8 @@ from genair_engine.cli import main
 from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.store import artifacts
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
-from genair_engine.verbs.representations.unseen import Models, template_of
+from genair_engine.verbs.representations.unseen import template_of
+from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.verbs.training.load import load_model
 from tests.recommended_shop import BY_HAND
 from tests.verbs_workspaces import SMALL

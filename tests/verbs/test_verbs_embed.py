@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 from genair_engine import verbs
-from genair_engine.archetypes.backends import load_language_model
+from genair_engine.archetypes.loading import load_language_model
+from genair_engine.archetypes.model_folders import find_model
 from genair_engine.archetypes.prompts import PAPER
-from genair_engine.archetypes.reading import embed_texts
-from genair_engine.archetypes.sources import find_model
 from genair_engine.cli import main
 from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.store.archetypes import find_set, states_by, texts_of_set
 from genair_engine.verbs.texts import writing
-from genair_engine.verbs.texts.generate import states_of
+from genair_engine.verbs.texts.text_set import states_of
 from tests.verbs_workspaces import SHORT, SMALL
 
 TEXTS = {"b01": "Electricians who measure at home.", "b06": "Cleaners, and painters with care for their hands."}
@@ -73,7 +72,7 @@ def test_a_whole_catalogue_of_texts_is_represented_like_what_a_model_wrote(impor
     np.testing.assert_allclose(read_prefill, prefill, atol=1e-5)
     model = load_language_model(find_model("tiny-llama", imported.settings.models_dir), "cpu")
     prompts = [PAPER.render(attributes) for attributes in imported.load_dataset("shop").items["attributes"]]
-    _, expected = embed_texts(model, prompts, [texts[position] for position in range(1, 13)])
+    _, expected = model.embed(prompts, [texts[position] for position in range(1, 13)])
     np.testing.assert_allclose(read_decoding, expected, atol=1e-5)
     made = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="tiny-llama", archetypes=row.id))
     assert made.archetypes == row.id and made.items == 12

@@ -18,7 +18,7 @@ from genair_engine.store.archetypes import failures_of_set, find_set
 from genair_engine.store.keys import archetype_key
 from genair_engine.store.tables import ArchetypeRow
 from genair_engine.verbs.texts import writing
-from genair_engine.verbs.texts.generate import states_of
+from genair_engine.verbs.texts.text_set import states_of
 from tests.tiny_language_models import save_model
 from tests.verbs_workspaces import SHORT
 
@@ -94,7 +94,7 @@ def test_the_terminal_names_what_failed(odd, capsys):
 
 def test_with_a_model_that_fails_always_the_reasons_are_kept(imported, monkeypatch):
     monkeypatch.setattr(TransformersModel, "_written", lambda self, answer, tokens, label: Failure(f"NaN in {label}"))
-    with pytest.raises(ModelError, match=r"wrote none of the 12 items\. The first: NaN in item 'b01'"):
+    with pytest.raises(ModelError, match=r"wrote none of the 12 texts\. The first: NaN in item 'b01'"):
         generate(imported)
     (kept,) = verbs.workspace_state(imported).datasets[0].archetype_sets
     assert kept.items == 0
@@ -142,7 +142,7 @@ def test_states_without_texts_are_written_again_and_once(imported, monkeypatch):
 
 @pytest.mark.parametrize("error", [ModelError("The GPU's memory is too small."), RuntimeError("a fault: too small.")])
 def test_what_is_finished_is_kept_whatever_ends_it(imported, monkeypatch, error):
-    write = TransformersModel._write
+    write = TransformersModel.answer
 
     def until_full(self, *arguments):
         for number, batch in enumerate(write(self, *arguments)):
@@ -151,7 +151,7 @@ def test_what_is_finished_is_kept_whatever_ends_it(imported, monkeypatch, error)
             yield batch
 
     with monkeypatch.context() as patched, pytest.raises(type(error), match="too small"):
-        patched.setattr(TransformersModel, "_write", until_full)
+        patched.setattr(TransformersModel, "answer", until_full)
         generate(imported, batch_size=2)
     kept = len(written(imported))
     assert kept >= 5
@@ -190,5 +190,5 @@ def test_the_key_of_a_set_is_what_it_was():
 
 def test_a_model_that_is_too_small_for_every_item_says_why(imported, tmp_path):
     folder = save_model(tmp_path / "tiny-short", "llama", positions=64)
-    with pytest.raises(ModelError, match=r"wrote none of the 12 items\. The first: The prompt of item 'b01'.*64 positions"):
+    with pytest.raises(ModelError, match=r"wrote none of the 12 texts\. The first: The prompt of item 'b01'.*64 positions"):
         generate(imported, model=str(folder))

@@ -10,7 +10,7 @@ from genair_engine.store import artifacts
 from genair_engine.store.runs import find_run
 from genair_engine.store.tables import RunEpochRow
 from genair_engine.verbs.texts import writing
-from genair_engine.verbs.texts.generate import states_of
+from genair_engine.verbs.texts.text_set import states_of
 from genair_engine.verbs.texts.writing import item_seed
 from genair_engine.verbs.training import fitting
 from genair_engine.verbs.training.runs import run_result

@@ -11,8 +11,8 @@ from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.archetypes import texts_of_set
 from genair_engine.store.runs import find_representation
 from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
-from genair_engine.verbs.texts.generate import states_of
 from genair_engine.verbs.texts.prompts import find_prompt
+from genair_engine.verbs.texts.text_set import states_of
 from tests.verbs_workspaces import SHORT
 
 
@@ -218,11 +218,11 @@ def test_an_encoder_reads_pinned_texts_of_any_model(imported, monkeypatch):
             read.extend(texts)
             return np.random.default_rng(len(texts)).normal(size=(len(texts), 3)).astype(np.float32)
 
-    from genair_engine.archetypes.sources import ModelSource
+    from genair_engine.archetypes.model_folders import ModelFolder
     from genair_engine.verbs.representations import catalogue_states as states
     from genair_engine.verbs.representations import represent as representations
 
-    class Source(ModelSource):
+    class Source(ModelFolder):
         is_encoder = True
         revision = "r"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from genair_engine import jobs, verbs
-from genair_engine.archetypes import sources
+from genair_engine.archetypes import model_folders
 from genair_engine.archetypes.backends import Failure
 from genair_engine.archetypes.prompts import PAPER
 from genair_engine.archetypes.transformers_backend import TransformersModel
@@ -17,7 +17,7 @@ from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.store import artifacts
 from genair_engine.store.archetypes import find_set, list_sets, settle_failures
 from genair_engine.store.tables import ArchetypeSetRow
-from genair_engine.verbs.texts.generate import states_of
+from genair_engine.verbs.texts.text_set import states_of
 from tests.verbs_workspaces import SHORT
 
 
@@ -73,7 +73,7 @@ def test_it_is_what_generate_writes_with_that_seed(imported):
 
 
 def test_it_streams_and_keeps_nothing_before_the_end(imported):
-    model = verbs.load_writer(imported, "tiny-llama", "cpu")
+    model = verbs.Models(imported.settings, "cpu").writer("tiny-llama")
     with closing(verbs.regenerating(imported, request(), model)) as parts:
         first, second = next(parts), next(parts)
         assert isinstance(first, str) and isinstance(second, str)
@@ -86,10 +86,10 @@ def test_it_streams_and_keeps_nothing_before_the_end(imported):
 
 
 def test_nothing_is_downloaded_while_a_page_waits(imported, monkeypatch):
-    monkeypatch.setattr(sources, "download", lambda *_: pytest.fail("downloads"))
+    monkeypatch.setattr(model_folders, "download", lambda *_: pytest.fail("downloads"))
     for options in ({"model": "qwen2.5-0.5b-instruct"}, {"model": "openai:org/any", "reader": "qwen2.5-0.5b-instruct"}):
         with pytest.raises(ModelError, match=r"is not on this machine.*generate with it once as a job"):
-            verbs.load_writer(imported, **options)
+            verbs.Models(imported.settings, "cpu").writer(options["model"], options.get("reader"))
     with pytest.raises(ModelError, match=r"is not on this machine.*generate with it once as a job"):
         verbs.Models(imported.settings).language_model("qwen2.5-0.5b-instruct")
 
@@ -104,7 +104,7 @@ def test_a_model_that_cannot_stream_writes_all_the_same(imported):
                 raise AttributeError(name)
             return getattr(self._model, name)
 
-    model = verbs.load_writer(imported, "tiny-llama", "cpu")
+    model = verbs.Models(imported.settings, "cpu").writer("tiny-llama")
     (made,) = verbs.regenerating(imported, request(seed=5), Whole(model))
     assert made.text == next(one.text for one in texts(imported))
     with pytest.raises(InputError, match="Seed 5 writes the same text again"):

@@ -8,12 +8,14 @@ from sqlalchemy import select
 
 from genair_engine import verbs
 from genair_engine.archetypes import openai_client
-from genair_engine.archetypes.backends import Sampling, load_language_model
-from genair_engine.archetypes.sources import find_model
+from genair_engine.archetypes.backends import Sampling
+from genair_engine.archetypes.loading import load_language_model
+from genair_engine.archetypes.model_folders import find_model
 from genair_engine.errors import InputError, ModelError
 from genair_engine.store.archetypes import failures_of_set, find_set
 from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
-from genair_engine.verbs.texts.regenerate import RegenerateResult, load_writer, regenerating
+from genair_engine.verbs.texts.ready_models import Models
+from genair_engine.verbs.texts.regenerate import RegenerateResult, regenerating
 from tests.openai_server import KEY, OpenAIServer, status
 from tests.verbs_workspaces import SMALL
 
@@ -129,7 +131,7 @@ def test_one_item_is_regenerated_as_the_server_writes(shop):
     request = verbs.RegenerateRequest(
         dataset="shop", item="b01", model="openai:org/tiny", reader="tiny-llama", sampling=PLAIN, device="cpu"
     )
-    *parts, result = regenerating(shop, request, load_writer(shop, request.model, "cpu", request.reader))
+    *parts, result = regenerating(shop, request, Models(shop.settings, "cpu").writer(request.model, request.reader))
     assert isinstance(result, RegenerateResult) and parts and isinstance(parts[-1], str)
     assert verbs.item_detail(shop, "shop", "b01").archetypes[0].text == result.text
     assert verbs.regenerate(shop, request).archetypes != result.archetypes
@@ -144,7 +146,7 @@ def test_another_reader_is_another_set(shop):
 
 def test_a_server_that_fails_everything_leaves_nothing_behind(shop, server):
     server.always["item"] = status(400, "no")
-    with pytest.raises(ModelError, match=r"wrote none of the 12 items\. The first: No archetype of item 'b01'"):
+    with pytest.raises(ModelError, match=r"wrote none of the 12 texts\. The first: No archetype of item 'b01'"):
         generate(shop)
 
 

@@ -10,7 +10,7 @@ from genair_engine.store import artifacts
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
 from genair_engine.verbs.representations import catalogue_states as states
 from genair_engine.verbs.representations import represent as representations
-from genair_engine.verbs.representations import unseen as reading
+from genair_engine.verbs.texts import ready_models
 from tests.verbs_workspaces import SHORT, SMALL
 
 
@@ -63,18 +63,21 @@ def test_texts_are_put_into_an_encoders_representation(imported, monkeypatch):
     generate(imported)
 
     class Encoder:
+        model_id = "words"
+
         def encode(self, texts, names=()):
             return np.array([[len(text), text.count("e"), text.count("a")] for text in texts], dtype=np.float32)
 
-    from genair_engine.archetypes.sources import ModelSource
+    from genair_engine.archetypes import loading
+    from genair_engine.archetypes.model_folders import ModelFolder
 
-    class Source(ModelSource):
+    class Source(ModelFolder):
         is_encoder = True
         revision = "r"
 
-    for module in (representations, reading):
+    for module in (representations, ready_models):
         monkeypatch.setattr(module, "find_model", lambda name, folder, fetch=True: Source("words", imported.folder))
-    for module in (states, reading):
+    for module in (states, loading):
         monkeypatch.setattr(module, "load_encoder", lambda source, device="cpu": Encoder())
     made = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="words", archetypes="tiny-llama"))
     run = train(imported, made.representation)

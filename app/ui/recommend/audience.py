@@ -90,7 +90,7 @@ def _steering(dataset: str, session: Session, runs: Sequence[verbs.RunResult]) -
 @st.cache_resource(max_entries=4, show_spinner="Preparing the archetypes for the search…")
 def _space(dataset: str, representation: str) -> Any:
     """The archetypes of a representation, ready to be searched."""
-    return verbs.load_audience_space(services.workspace(), dataset, representation, services.readers())
+    return verbs.load_audience_space(services.workspace(), dataset, representation, services.models())
 
 
 def _show(dataset: str, result: verbs.AudienceResult) -> None:

@@ -122,7 +122,7 @@ def _form(dataset: str) -> str:
 def _written(question: Question) -> Any:
     """The item's archetypes and states."""
     request = verbs.NewItemRequest(dataset=question.dataset, attributes=dict(question.attributes))
-    return verbs.write_item(services.workspace(), request, models=services.readers())
+    return verbs.write_item(services.workspace(), request, models=services.models())
 
 
 @st.cache_resource(max_entries=SHOWN_RUNS, show_spinner="Loading the trained model…")

@@ -100,7 +100,7 @@ def _ask(run: str, item: str, sessions: int, text: str) -> verbs.WhatIfResult | 
     request = verbs.WhatIfRequest(run=run, item=item, text=text, sessions=sessions, examples=SHOWN_SESSIONS)
     with st.spinner("Embedding the text and ranking the sessions before and after …", show_time=True):
         try:
-            return verbs.what_if(services.workspace(), request, models=services.readers())
+            return verbs.what_if(services.workspace(), request, models=services.models())
         except GenairError as error:
             st.error(plain(str(error)), title="This text cannot be tried with this run", icon=":material/error:")
             return None

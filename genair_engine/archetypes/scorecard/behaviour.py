@@ -25,7 +25,7 @@ _NEAR = 0.01  # of the items by popularity, to each side: "about the same popula
 _LEAST_NEAR = 5
 _CHUNK = 64
 
-FloatArray = npt.NDArray[np.float32]
+Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
@@ -41,7 +41,7 @@ class Agreement:
 
 
 def behaviour_agreement(
-    vectors: FloatArray, positions: IntArray, train: Sequences, n_items: int, *, pairs: int = PAIRS, seed: int = 0
+    vectors: Float32Array, positions: IntArray, train: Sequences, n_items: int, *, pairs: int = PAIRS, seed: int = 0
 ) -> Agreement:
     """The AUC for archetypes vectors [n, m] (unit length) of the items positions [n] (1 … n_items); the same for the same
     seed."""
@@ -106,11 +106,11 @@ def _counterparts(
     return chosen
 
 
-def _cosines(vectors: FloatArray, a: IntArray, b: IntArray) -> FloatArray:
+def _cosines(vectors: Float32Array, a: IntArray, b: IntArray) -> Float32Array:
     return np.asarray(np.einsum("ij,ij->i", vectors[a], vectors[b]), dtype=np.float32)
 
 
-def _auc(taken: FloatArray, random: FloatArray, weights: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+def _auc(taken: Float32Array, random: Float32Array, weights: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """[r] AUC under each of the weightings [r, pairs] of the pairs, ties counted half; nan where all weights are zero."""
     levels, level = np.unique(np.concatenate([taken, random]), return_inverse=True)
     order = np.argsort(level, kind="stable")

@@ -24,14 +24,14 @@ from genair_engine.catalog.sequences import Sequences
 REPORT_EVERY = 500
 """Texts between two reports of progress."""
 
-FloatArray = npt.NDArray[np.float32]
+Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Card:
     """items: measure → [n_items] float32. behaviour: of the whole set."""
 
-    items: dict[str, FloatArray]
+    items: dict[str, Float32Array]
     behaviour: Agreement
 
 
@@ -39,7 +39,7 @@ def measure_set(
     texts: Mapping[int, str],
     attributes: Sequence[Mapping[str, str]],
     vocabulary: Vocabulary,
-    states: tuple[FloatArray, npt.NDArray[np.bool_]] | None,
+    states: tuple[Float32Array, npt.NDArray[np.bool_]] | None,
     train: Sequences,
     progress: Callable[[int], None] = lambda done: None,  # noqa: ARG005
 ) -> Card:

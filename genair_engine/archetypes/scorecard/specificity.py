@@ -8,10 +8,10 @@ import numpy.typing as npt
 NEIGHBOURS = 10
 _BLOCK = 1024
 
-FloatArray = npt.NDArray[np.float32]
+Float32Array = npt.NDArray[np.float32]
 
 
-def specificity(vectors: FloatArray, neighbours: int = NEIGHBOURS) -> npt.NDArray[np.float64]:
+def specificity(vectors: Float32Array, neighbours: int = NEIGHBOURS) -> npt.NDArray[np.float64]:
     """[n] 1 − mean cosine of each row of vectors [n, m] (unit length, `vectors.directions`) to its nearest others, in 0 …
     2.
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from genair_engine.pca import principal_axes
 
-FloatArray = npt.NDArray[np.float32]
+Float32Array = npt.NDArray[np.float32]
 
 AXES = 256
 DIMENSIONS_A_TOP_AXIS = 100
@@ -22,7 +22,7 @@ ITEMS_A_TOP_AXIS = 10
 """With few items no more than one axis is taken off for so many of them."""
 
 
-def directions(states: FloatArray) -> FloatArray:
+def directions(states: Float32Array) -> Float32Array:
     """[n, m] unit vectors of states [n, d], m ≤ 256; a state that nothing distinguishes from the mean is all zero.
 
     Expects finite states. One item, or items that are all alike, give zeros.

@@ -20,7 +20,7 @@ from genair_engine.verbs.base import Progress, Record, Result, positional, silen
 from genair_engine.verbs.recommending.filters import FilteredRequest
 from genair_engine.verbs.recommending.recommend import load_recommender, positions_of
 from genair_engine.verbs.representations.catalogue_states import texts_made_of
-from genair_engine.verbs.representations.unseen import Models
+from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:

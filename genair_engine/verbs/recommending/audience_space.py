@@ -25,7 +25,8 @@ from genair_engine.errors import InputError
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
 from genair_engine.verbs.representations.catalogue_states import require_revision, texts_made_of
-from genair_engine.verbs.representations.unseen import Models, is_read_by_encoder, read_texts
+from genair_engine.verbs.representations.unseen import is_read_by_encoder, read_texts
+from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.verbs.training.load import load_with_bases
 from genair_engine.workspace import Workspace
 
@@ -86,7 +87,7 @@ def load(workspace: Workspace, dataset: str, representation: str | None, models:
                 "part."
             )
         names = some_audiences(texts_made_of(session, catalogue, row))
-    require_revision(row, models.source(row.model))
+    require_revision(row, models.folder(row.model))
     made_of = load_with_bases(workspace, row)
     basis = made_of.bases[PART]
     columns = np.repeat([part == PART for part in row.dims], list(row.dims.values()))

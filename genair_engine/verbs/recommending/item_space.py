@@ -23,8 +23,7 @@ from genair_engine.methods.recommender import SequenceRecommender, TableRecommen
 from genair_engine.models.items import ProjectedItems
 from genair_engine.store.tables import RepresentationRow
 from genair_engine.training.config import TrainingConfig
-from genair_engine.types import IntArray, ItemArray
-from genair_engine.verbs.representations.unseen import States
+from genair_engine.types import IntArray, ItemArray, States
 from genair_engine.verbs.training.load import as_trained_on, load_model, load_with_bases
 from genair_engine.workspace import Workspace
 

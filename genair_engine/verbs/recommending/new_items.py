@@ -16,7 +16,7 @@ from genair_engine.errors import InputError
 from genair_engine.verbs.base import Progress, Record, Result, silent
 from genair_engine.verbs.recommending.recommend import positions_of
 from genair_engine.verbs.recommending.written_items import NewArchetype, NewItemRequest, SkippedRun, WrittenItem, write_item
-from genair_engine.verbs.representations.unseen import Models
+from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -21,11 +21,13 @@ from genair_engine.methods.config import METHOD_FACTS, ModelConfig
 from genair_engine.store.archetypes import find_set, states_by, texts_of_items
 from genair_engine.store.runs import find_representation, find_run
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
+from genair_engine.types import States
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
 from genair_engine.verbs.recommending.recommend import positions_of
 from genair_engine.verbs.representations.catalogue_states import refuse_other_states, require_revision
-from genair_engine.verbs.representations.unseen import Models, States, is_read_by_encoder, read_texts
-from genair_engine.verbs.texts.generate import states_of
+from genair_engine.verbs.representations.unseen import is_read_by_encoder, read_texts
+from genair_engine.verbs.texts.ready_models import Models
+from genair_engine.verbs.texts.text_set import states_of
 from genair_engine.verbs.texts.writing import item_labels
 from genair_engine.workspace import Workspace
 
@@ -206,7 +208,7 @@ def _states(
         raise InputError(f"Archetype set {request.archetypes!r} has no text of {label}.")
     by_encoder = is_read_by_encoder(made, own)
     if by_encoder or other is None:
-        require_revision(made, models.source(made.model))
+        require_revision(made, models.folder(made.model))
         if not by_encoder:
             _require_same_states(models, made, own)
         return read_texts(models, made, own, [text], dataset.items["attributes"].iloc[position - 1], label)

@@ -12,9 +12,11 @@ from genair_engine.errors import GenairError, InputError
 from genair_engine.methods.config import METHOD_FACTS
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow, RunRow
+from genair_engine.types import States
 from genair_engine.verbs.base import Progress, Record, Request, positional, silent
 from genair_engine.verbs.datasets.metadata import clean_attributes
-from genair_engine.verbs.representations.unseen import Models, States, read_item, write_archetype
+from genair_engine.verbs.representations.unseen import read_item, write_archetype
+from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.workspace import Workspace
 
 LONGEST_ARCHETYPE = 20_000
@@ -180,7 +182,7 @@ def _has_projector(run: RunRow) -> bool:
 
 def _notes(models: Models, archetypes: ArchetypeSetRow) -> list[str]:
     """Where the archetype is not written quite as those of the set."""
-    model = models.writer(archetypes)
+    model = models.writer_of(archetypes)
     found = []
     if model.revision != archetypes.revision:
         found.append(

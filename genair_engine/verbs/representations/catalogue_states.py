@@ -9,23 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy.orm import Session
 
-from genair_engine.archetypes.backends import load_encoder
+from genair_engine.archetypes.loading import load_encoder
+from genair_engine.archetypes.model_folders import ModelFolder, find_model
 from genair_engine.archetypes.prompts import PAPER, attribute_sentences
-from genair_engine.archetypes.sources import ModelSource, find_model
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError
 from genair_engine.store.archetypes import states_by, texts_of_items, texts_of_set
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
+from genair_engine.types import States
 from genair_engine.verbs.base import Progress, silent
-from genair_engine.verbs.texts.generate import states_of
+from genair_engine.verbs.texts.text_set import states_of
 from genair_engine.verbs.texts.writing import item_labels
 from genair_engine.workspace import Workspace
-
-States = dict[str, npt.NDArray[np.float32]]
-
 
 ENCODE_CHUNK = 512
 """Texts between two reports of progress."""
@@ -52,11 +49,11 @@ def catalogue_states(workspace: Workspace, owner: DatasetRow, row: Representatio
     if archetypes is not None and states_by(archetypes)[0] == row.model:
         states = kept_states(workspace, dataset, archetypes, pinned)
         return {part: states[part] for part in row.dims}
-    source = find_model(row.model, workspace.settings.models_dir)
-    require_revision(row, source)
+    folder = find_model(row.model, workspace.settings.models_dir)
+    require_revision(row, folder)
     if archetypes is not None:
         require_all(texts.keys(), dataset, archetypes.model)
-    return embedded_states(source, dataset, list(row.dims), texts, progress)
+    return embedded_states(folder, dataset, list(row.dims), texts, progress)
 
 
 def texts_made_of(
@@ -110,7 +107,7 @@ def texts_with_pins(
 
 
 def embedded_states(
-    source: ModelSource, dataset: Dataset, parts: list[str], archetypes: Mapping[int, str], progress: Progress
+    folder: ModelFolder, dataset: Dataset, parts: list[str], archetypes: Mapping[int, str], progress: Progress
 ) -> States:
     """An encoder's states of the catalogue. archetypes: item position → text, all of them where there is a decoding part."""
     texts = {
@@ -118,7 +115,7 @@ def embedded_states(
         "decoding": [archetypes[position] for position in sorted(archetypes)],
         "title": [title or UNKNOWN for title in dataset.items["title"]],
     }
-    encoder = load_encoder(source)
+    encoder = load_encoder(folder)
     labels, states, done = item_labels(dataset.items), {}, 0
     for part in parts:
         rows = []
@@ -126,7 +123,7 @@ def embedded_states(
             chunk = slice(start, start + ENCODE_CHUNK)
             rows.append(encoder.encode(texts[part][chunk], names=labels[chunk]))
             done += len(rows[-1])
-            progress(done, len(parts) * dataset.n_items, f"{source.model_id} embeds the {part} part")
+            progress(done, len(parts) * dataset.n_items, f"{folder.model_id} embeds the {part} part")
         states[part] = np.concatenate(rows)
     return states
 
@@ -143,12 +140,12 @@ def require_all(positions: Iterable[int], dataset: Dataset, model: str) -> None:
         )
 
 
-def require_revision(row: RepresentationRow, source: ModelSource) -> None:
+def require_revision(row: RepresentationRow, folder: ModelFolder) -> None:
     """Raises InputError where a model's weights are no longer those that a representation was made with."""
-    if source.revision != row.revision:
+    if folder.revision != row.revision:
         raise InputError(
             f"Representation {row.id} was made with revision {row.revision[:12]} of {row.model!r}, and here is revision "
-            f"{source.revision[:12]}, whose states mean something else: represent the data set again, and train on that."
+            f"{folder.revision[:12]}, whose states mean something else: represent the data set again, and train on that."
         )
 
 

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from genair_engine import __version__
 from genair_engine.archetypes import representation
+from genair_engine.archetypes.model_folders import ModelFolder, find_model
 from genair_engine.archetypes.prompts import PAPER
-from genair_engine.archetypes.sources import ModelSource, find_model
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError, OutageError
 from genair_engine.store import artifacts
@@ -24,9 +24,9 @@ from genair_engine.store.archetypes import find_set, states_by, written_position
 from genair_engine.store.keys import new_id
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
 from genair_engine.store.votes import list_pins
+from genair_engine.types import States
 from genair_engine.verbs.base import Progress, Request, Result, positional, silent
 from genair_engine.verbs.representations.catalogue_states import (
-    States,
     embedded_states,
     kept_states,
     refuse_other_states,
@@ -95,9 +95,9 @@ def represent(workspace: Workspace, request: RepresentRequest, progress: Progres
     """Fit PCA on every part and keep vectors and bases. Raises InputError where an item has no archetype."""
     dataset = workspace.load_dataset(request.dataset)
     row = workspace.dataset_row(request.dataset)
-    source = find_model(request.model, workspace.settings.models_dir)
-    gather = _encoded if source.is_encoder else _generated
-    gathered = gather(workspace, dataset, row, source, request, progress)
+    folder = find_model(request.model, workspace.settings.models_dir)
+    gather = _encoded if folder.is_encoder else _generated
+    gathered = gather(workspace, dataset, row, folder, request, progress)
     made = representation.represent(
         gathered.states,
         variance=None if request.components else request.variance,
@@ -106,7 +106,7 @@ def represent(workspace: Workspace, request: RepresentRequest, progress: Progres
     )
     dims = {part: len(basis.components) for part, basis in made.bases.items()}
     explained = {part: float(basis.explained_ratio.sum()) for part, basis in made.bases.items()}
-    kept = _save(workspace, dataset, row, source, request, gathered, made, dims, explained)
+    kept = _save(workspace, dataset, row, folder, request, gathered, made, dims, explained)
     return represent_result(kept, row)
 
 
@@ -128,20 +128,20 @@ def _generated(
     workspace: Workspace,
     dataset: Dataset,
     row: DatasetRow,
-    source: ModelSource,
+    folder: ModelFolder,
     request: RepresentRequest,
     progress: Progress,  # noqa: ARG001 - loading states is quick
 ) -> Gathered:
     if request.title:
-        raise InputError(f"{source.model_id!r} is a language model and embeds no titles alone: use an encoder such as minilm.")
+        raise InputError(f"{folder.model_id!r} is a language model and embeds no titles alone: use an encoder such as minilm.")
     with workspace.reading() as session:
-        archetypes = find_set(session, row.id, request.archetypes or source.model_id)
+        archetypes = find_set(session, row.id, request.archetypes or folder.model_id)
         model, revision = states_by(archetypes)
-        if (model, revision) != (source.model_id, source.revision):
+        if (model, revision) != (folder.model_id, folder.revision):
             raise InputError(
-                f"{source.model_id!r} is a language model and is represented by its own states, but set {archetypes.id} was "
+                f"{folder.model_id!r} is a language model and is represented by its own states, but set {archetypes.id} was "
                 f"{'written' if model == archetypes.model else 'read'} by {model!r}, revision {revision[:12]} (here: "
-                f"{source.revision[:12]}). Generate its archetypes, or use an encoder such as minilm."
+                f"{folder.revision[:12]}). Generate its archetypes, or use an encoder such as minilm."
             )
         pinned = _pinned(session, row, archetypes, request)
         for position, of in pinned.items():
@@ -155,7 +155,7 @@ def _encoded(
     workspace: Workspace,
     dataset: Dataset,
     row: DatasetRow,
-    source: ModelSource,
+    folder: ModelFolder,
     request: RepresentRequest,
     progress: Progress,
 ) -> Gathered:
@@ -168,7 +168,7 @@ def _encoded(
         require_all(texts.keys(), dataset, archetypes.model)
         available.append("decoding")
     parts = [*_parts(request, available), *(["title"] if request.title else [])]
-    return Gathered(embedded_states(source, dataset, parts, texts, progress), archetypes, pinned)
+    return Gathered(embedded_states(folder, dataset, parts, texts, progress), archetypes, pinned)
 
 
 def _pinned(
@@ -193,18 +193,18 @@ def _save(
     workspace: Workspace,
     catalogue: Dataset,
     dataset: DatasetRow,
-    source: ModelSource,
+    folder: ModelFolder,
     request: RepresentRequest,
     gathered: Gathered,
     made: representation.Representation,
     dims: dict[str, int],
     explained: dict[str, float],
 ) -> RepresentationRow:
-    name = f"{source.model_id.split('/')[-1].lower()[:LONGEST_STEM]}-{new_id()[:6]}"
+    name = f"{folder.model_id.split('/')[-1].lower()[:LONGEST_STEM]}-{new_id()[:6]}"
     archetypes = gathered.archetypes
     provenance: dict[str, Any] = {
         "dataset_hash": dataset.content_hash,
-        "model_revision": source.revision,
+        "model_revision": folder.revision,
         "prompt_version": archetypes.prompt_version if archetypes else PAPER.version,
         "archetypes_by": archetypes.model if archetypes else None,
         "sampling": archetypes.sampling if archetypes else None,
@@ -218,8 +218,8 @@ def _save(
         dataset_id=dataset.id,
         job_id=workspace.job,
         archetype_set_id=archetypes.id if archetypes else None,
-        model=source.model_id,
-        revision=source.revision,
+        model=folder.model_id,
+        revision=folder.revision,
         parts="+".join(dims),
         variance=None if request.components else request.variance,
         dims=dims,

@@ -8,85 +8,17 @@ a server or a person wrote the texts, the states are those of the model that rea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import RLock
 
-import numpy as np
-import numpy.typing as npt
-
-from genair_engine.archetypes.backends import (
-    EDITED,
-    Completion,
-    Encoder,
-    LanguageModel,
-    Sampling,
-    load_encoder,
-    load_language_model,
-    open_language_model,
-)
+from genair_engine.archetypes.backends import Completion, Sampling
 from genair_engine.archetypes.prompts import PromptTemplate
-from genair_engine.archetypes.sources import ModelSource, find_model
 from genair_engine.catalog.readers.assemble import FIELD_ALIASES
 from genair_engine.errors import InputError
-from genair_engine.settings import Settings
-from genair_engine.store.archetypes import reader_of, states_by
+from genair_engine.store.archetypes import states_by
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
+from genair_engine.types import States
 from genair_engine.verbs.representations.catalogue_states import UNKNOWN, metadata_text, require_revision
+from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.verbs.texts.writing import item_seed
-
-States = dict[str, npt.NDArray[np.float32]]
-
-
-class Models:
-    """Language models and encoders of this machine, each loaded once: what a page keeps between clicks.
-
-    Hold `lock` while using one: a model answers one caller at a time.
-    """
-
-    def __init__(self, settings: Settings, device: str = "auto") -> None:
-        self.lock = RLock()
-        self._settings = settings
-        self._device = device
-        self._sources: dict[str, ModelSource] = {}
-        self._language_models: dict[str, LanguageModel] = {}
-        self._servers: dict[tuple[str, str], LanguageModel] = {}
-        self._encoders: dict[str, Encoder] = {}
-
-    def source(self, name: str) -> ModelSource:
-        """Raises ModelError where it is not on this machine: nothing is downloaded, as somebody waits for what is read."""
-        if name not in self._sources:
-            self._sources[name] = find_model(name, self._settings.models_dir, fetch=False)
-        return self._sources[name]
-
-    def language_model(self, name: str) -> LanguageModel:
-        """Raises ModelError."""
-        if name not in self._language_models:
-            self._language_models[name] = load_language_model(self.source(name), self._device)
-        return self._language_models[name]
-
-    def encoder(self, name: str) -> Encoder:
-        """Raises ModelError."""
-        if name not in self._encoders:
-            self._encoders[name] = load_encoder(self.source(name), self._device)
-        return self._encoders[name]
-
-    def writer(self, archetypes: ArchetypeSetRow) -> LanguageModel:
-        """What can write another text as those of a set were written: its language model, or its server's with its reader.
-
-        Raises ModelError, and InputError where people wrote them.
-        """
-        if archetypes.backend == EDITED:
-            raise InputError(
-                f"The archetypes of set {archetypes.id} were written by people, so that no model can write another one: give "
-                "the item's archetype as a text."
-            )
-        reader = reader_of(archetypes)
-        if reader is None:
-            return self.language_model(archetypes.model)
-        key = (archetypes.model, reader)
-        if key not in self._servers:
-            self.source(reader)
-            self._servers[key] = open_language_model(self._settings, archetypes.model, self._device, reader)
-        return self._servers[key]
 
 
 def template_of(archetypes: ArchetypeSetRow) -> PromptTemplate:
@@ -113,7 +45,7 @@ def write_archetype(models: Models, archetypes: ArchetypeSetRow, attributes: dic
     sampling = Sampling(**{key: value for key, value in archetypes.sampling.items() if key in Sampling.model_fields})
     prompt, seed = template_of(archetypes).render(attributes), item_seed(archetypes.seed, item)
     with models.lock:
-        model = models.writer(archetypes)
+        model = models.writer_of(archetypes)
         return model.generate([prompt], [seed], sampling, names=[f"item {item!r}"])[0]
 
 
@@ -135,7 +67,7 @@ def read_item(
     archetypes: the set behind the representation, if there is one. archetype: the item's, with the states that it was written
     with, or a text from elsewhere, which the language model then reads. Raises InputError, ModelError, NonFiniteError.
     """
-    require_revision(representation, models.source(representation.model))
+    require_revision(representation, models.folder(representation.model))
     text = archetype if isinstance(archetype, str) else archetype.text
     if is_read_by_encoder(representation, archetypes):
         texts = {"prefill": metadata_text(attributes), "decoding": text, "title": title_of(attributes) or UNKNOWN}
@@ -165,12 +97,10 @@ def read_texts(
     if is_read_by_encoder(representation, archetypes):
         with models.lock:
             return {"decoding": models.encoder(representation.model).encode(texts, names=names)}
-    from genair_engine.archetypes.reading import embed_texts
-
     prompt = template_of(archetypes).render(attributes)
     with models.lock:
         model = models.language_model(representation.model)
-        prefill, decoding = embed_texts(model, [prompt] * len(texts), texts, names=names)
+        prefill, decoding = model.embed([prompt] * len(texts), texts, names=names)
     return {"prefill": prefill, "decoding": decoding}
 
 

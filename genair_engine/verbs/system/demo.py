@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from genair_engine.archetypes.demo import SAMPLING
-from genair_engine.archetypes.sources import find_model
+from genair_engine.archetypes.model_folders import find_model
 from genair_engine.catalog.demo import SUN_HAT_ID, SUN_HAT_NUMBER, demo_catalogue, write_catalogue
 from genair_engine.catalog.demo.catalogue import ITEMS
 from genair_engine.errors import InputError

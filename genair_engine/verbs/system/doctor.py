@@ -8,7 +8,7 @@ import platform
 import shutil
 from typing import Literal
 
-from genair_engine.archetypes.sources import list_models
+from genair_engine.archetypes.model_folders import list_models
 from genair_engine.errors import GenairError
 from genair_engine.settings import REPOSITORY, Settings
 from genair_engine.store.remote import Remote
@@ -117,7 +117,7 @@ def _device() -> Check:
 def _models(settings: Settings) -> list[Check]:
     sources = list_models(settings.models_dir)
     rows = [
-        Check(name=f"Model {source.model_id}", state="ok", found=f"{source.kind}, {_size_mb(source.folder):,.0f} MB")
+        Check(name=f"Model {source.model_id}", state="ok", found=f"{source.kind}, {_size_mb(source.path):,.0f} MB")
         for source in sources
     ]
     missing = {"demo-llama", "demo-qwen"} - {source.model_id for source in sources}

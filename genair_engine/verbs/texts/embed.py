@@ -1,4 +1,4 @@
-"""The verb `embed`: texts that people wrote or edited, read by a language model and kept as an archetype set of their own.
+"""The verb `embed`: texts that people wrote or edited, read by a language model and kept as a set of their own.
 
 The set's model is called "edited"; its states are those of the model that read prompt and text in one pass. So it can be
 scored, pinned, tried (`what-if`) and represented beside the sets of that model. Nothing is overwritten: other texts, another
@@ -8,43 +8,28 @@ prompt or another reader make another set, and the same ones go on with the set 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from genair_engine.archetypes.backends import READ_SIZE, Sampling
-from genair_engine.archetypes.prompts import PAPER, PromptTemplate
-from genair_engine.archetypes.sources import find_model
+from genair_engine.archetypes.backends import EMBED_SIZE, Sampling
+from genair_engine.archetypes.embedder import Embedder, GivenTexts
+from genair_engine.archetypes.loading import loader
+from genair_engine.archetypes.prompts import PAPER
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.readers.delimited import header, read_delimited
 from genair_engine.catalog.readers.source import Rejection, SourceFile, read_text
-from genair_engine.errors import InputError, ModelError, NotFoundError
-from genair_engine.store import artifacts
-from genair_engine.store.archetypes import written_positions
+from genair_engine.errors import InputError, NotFoundError
+from genair_engine.store.datasets import find_dataset
 from genair_engine.store.keys import content_key
-from genair_engine.store.tables import ArchetypeSetRow
-from genair_engine.verbs.base import Progress, Request, Result, positional, silent
-from genair_engine.verbs.texts.generate import (
-    NAMED_FAILURES,
-    FailedItem,
-    failed_items,
-    failed_lines,
-    find_or_new_set,
-    remove_if_nothing_was_saved,
-)
+from genair_engine.verbs.base import Progress, Request, positional, silent
 from genair_engine.verbs.texts.prompts import find_prompt
-from genair_engine.verbs.texts.writing import Task, remove_orphans, write
+from genair_engine.verbs.texts.text_set import find_or_new_set, writing_to
+from genair_engine.verbs.texts.writing import Task, WritingResult, outcome_of, write
 from genair_engine.workspace import Workspace
-
-if TYPE_CHECKING:
-    from genair_engine.archetypes.reader import Reader
 
 LONGEST_TEXT = 100_000
 """Characters of one text."""
-
-
 Records = list[tuple[int | None, str, str]]
 """Line, item id, text."""
 
@@ -57,28 +42,18 @@ class EmbedRequest(Request):
     texts: Path | None = Field(None, description="CSV file (or .jsonl) with the columns item_id and text")
     text: dict[str, str] = Field({}, description="a text without a file: item id = text; may be given several times")
     prompt: str = Field(PAPER.name, description="prompt that the texts answer: a saved name, or a version")
-    batch_size: int = Field(READ_SIZE, ge=1, le=4096, description="texts read at once")
+    batch_size: int = Field(EMBED_SIZE, ge=1, le=4096, description="texts read at once")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
 
 
-class EmbedResult(Result):
+class EmbedResult(WritingResult):
     """archetypes: id of the set. items: texts it now holds; written: how many of them are new. model: what read them."""
-
-    dataset: str
-    archetypes: str
-    model: str
-    prompt_version: str
-    items: int
-    written: int
-    failed: int
-    failures: list[FailedItem]
-    seconds: float
 
     def lines(self) -> list[str]:
         return [
             f"{self.model} read {self.written:,} texts for {self.dataset} in {self.seconds:.1f} s; set {self.archetypes} now "
             f"holds {self.items:,}.",
-            *failed_lines(self.failed, self.failures),
+            *self.failed_lines(),
         ]
 
 
@@ -88,58 +63,19 @@ def embed(workspace: Workspace, request: EmbedRequest, progress: Progress = sile
     A text that cannot be read (too long for the model) does not stop the others.
     """
     dataset = workspace.load_dataset(request.dataset)
-    row = workspace.dataset_row(request.dataset)
     texts = _texts(dataset, request)
     with workspace.reading() as session:
+        owner = find_dataset(session, request.dataset)
         prompt = find_prompt(session, request.prompt)
-    source = find_model(request.model, workspace.settings.models_dir, progress)
-    from genair_engine.archetypes.reader import GivenTexts, Reader  # torch, which nobody else waits for
-
-    reader = Reader(source, request.device)
-    revision = content_key(sorted(texts.items()))
-    archetypes = find_or_new_set(workspace, row, GivenTexts(reader, [], revision), prompt, None, 0)
-    with artifacts.locked(workspace.path(archetypes.folder)) as ours:
-        if not ours:
-            raise InputError(f"Another process is embedding these texts of {row.name!r}: wait for it, or stop it.")
-        try:
-            return _read_missing(workspace, dataset, reader, archetypes, texts, prompt, request, progress)
-        finally:
-            remove_if_nothing_was_saved(workspace, archetypes)
-
-
-def _read_missing(
-    workspace: Workspace,
-    dataset: Dataset,
-    reader: Reader,
-    archetypes: ArchetypeSetRow,
-    texts: Mapping[int, str],
-    prompt: PromptTemplate,
-    request: EmbedRequest,
-    progress: Progress,
-) -> EmbedResult:
-    from genair_engine.archetypes.reader import GivenTexts
-
-    with workspace.reading() as session:
-        there = written_positions(session, archetypes.id)
-    remove_orphans(workspace, archetypes, there)
-    missing = [position for position in sorted(texts) if position not in there]
-    model = GivenTexts(reader, [texts[position] for position in missing], archetypes.revision)
-    task = Task(missing, prompt, Sampling(), 0, request.batch_size)  # sampling and seed are of no effect
-    tally = write(workspace, dataset, model, archetypes, task, progress, f"{reader.model_id} reads texts")
-    failures = failed_items(dataset, tally)
-    if failures and not there and not tally.written:
-        raise ModelError(f"{reader.model_id} read none of the {len(failures):,} texts. The first: {failures[0].reason}")
-    return EmbedResult(
-        dataset=dataset.name,
-        archetypes=archetypes.id,
-        model=reader.model_id,
-        prompt_version=prompt.version,
-        items=len(there) + tally.written,
-        written=tally.written,
-        failed=len(failures),
-        failures=failures[:NAMED_FAILURES],
-        seconds=tally.seconds,
-    )
+    embedder = Embedder(loader(workspace.settings, request.device, progress)(request.model))
+    model = GivenTexts(embedder, [], content_key(sorted(texts.items())))
+    archetypes = find_or_new_set(workspace, owner, model, prompt, None, 0)
+    with writing_to(workspace, archetypes) as there:
+        missing = [position for position in sorted(texts) if position not in there]
+        model = GivenTexts(embedder, [texts[position] for position in missing], model.revision)
+        task = Task(missing, prompt, Sampling(), 0, request.batch_size)  # sampling and seed are of no effect
+        tally = write(workspace, dataset, model, archetypes, task, progress, f"{embedder.model_id} reads texts")
+    return EmbedResult(**outcome_of(dataset, archetypes, embedder.model_id, tally, len(there), "read"))
 
 
 def _texts(dataset: Dataset, request: EmbedRequest) -> dict[int, str]:
@@ -155,21 +91,21 @@ def _texts(dataset: Dataset, request: EmbedRequest) -> dict[int, str]:
     else:
         records = _delimited(file)
     positions = dict(zip(dataset.items["item_id"], range(1, dataset.n_items + 1), strict=True))
-    found: dict[int, str] = {}
+    texts: dict[int, str] = {}
     for line, item, text in records:
         where = "" if file is None else f"{file.name}, line {line}: "
         if item not in positions:
             raise InputError(f"{where}{NotFoundError('item in ' + repr(dataset.name), item, positions)}")
-        if positions[item] in found:
+        if positions[item] in texts:
             raise InputError(f"{where}item {item!r} has a text already: give it one.")
         if not text.strip() or "\0" in text or len(text) > LONGEST_TEXT:
             raise InputError(
                 f"{where}the text of item {item!r} is empty, longer than {LONGEST_TEXT:,} characters, or has a NUL."
             )
-        found[positions[item]] = text.strip()
-    if not found:
+        texts[positions[item]] = text.strip()
+    if not texts:
         raise InputError(f"{file.name if file else '--text'}: holds no text.")
-    return found
+    return texts
 
 
 def _delimited(file: SourceFile) -> Records:

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from sqlalchemy.orm import Session
 
 from genair_engine.archetypes.hub import PRESETS
-from genair_engine.archetypes.sources import SERVER_PREFIX
+from genair_engine.archetypes.model_folders import SERVER_PREFIX
 from genair_engine.store.archetypes import list_sets, pace_of_set, reader_of, written_positions
 from genair_engine.store.datasets import find_dataset
 from genair_engine.store.tables import ArchetypeSetRow

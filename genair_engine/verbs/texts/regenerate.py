@@ -14,17 +14,16 @@ from contextlib import closing, contextmanager
 from pydantic import Field
 
 from genair_engine.archetypes.backends import Completion, Failure, LanguageModel, Sampling, Streaming
+from genair_engine.archetypes.model_folders import list_models
 from genair_engine.archetypes.prompts import PAPER, PromptTemplate
-from genair_engine.archetypes.sources import SERVER_PREFIX, find_model, list_models
 from genair_engine.cluster import language_model
 from genair_engine.errors import InputError, ModelError
-from genair_engine.store import artifacts
-from genair_engine.store.archetypes import texts_of_items
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, ItemRow
 from genair_engine.verbs.base import Progress, Request, Result, positional, silent
-from genair_engine.verbs.texts.generate import GenerateRequest, find_or_new_set, remove_if_nothing_was_saved
+from genair_engine.verbs.texts.generate import GenerateRequest
 from genair_engine.verbs.texts.prompts import find_prompt
+from genair_engine.verbs.texts.text_set import find_or_new_set, free_to_write
 from genair_engine.verbs.texts.writing import item_seed, save
 from genair_engine.workspace import Workspace
 
@@ -73,19 +72,7 @@ class RegenerateResult(Result):
 
 def writers(workspace: Workspace) -> list[str]:
     """The language models that are on this machine."""
-    return [one.model_id for one in list_models(workspace.settings.models_dir) if not one.is_encoder]
-
-
-def load_writer(workspace: Workspace, model: str, device: str = "auto", reader: str | None = None) -> LanguageModel:
-    """A language model that is ready to write: what a page keeps between clicks. reader: for a server's.
-
-    Raises ModelError, also where it would have to be downloaded first, gigabytes that a page cannot wait for.
-    """
-    settings = workspace.settings
-    here = reader if model.startswith(SERVER_PREFIX) else model
-    if here is not None and settings.ray_address is None:  # machines of a cluster have models of their own
-        find_model(here, settings.models_dir, fetch=False)
-    return language_model(settings, model, device, reader)
+    return [folder.model_id for folder in list_models(workspace.settings.models_dir) if not folder.is_encoder]
 
 
 def regenerate(workspace: Workspace, request: RegenerateRequest, progress: Progress = silent) -> RegenerateResult:
@@ -155,22 +142,17 @@ def _free_set(
     request: RegenerateRequest,
 ) -> Iterator[ArchetypeSetRow]:
     """The set that the new version goes to, locked while it is written; one that a job writes to just now is passed over."""
-    asked, greedy = request.seed, request.sampling.greedy
-    first = FIRST_SEED if asked is None else asked
-    for seed in range(first, first + (MOST_VERSIONS if asked is None and not greedy else 1)):
+    given, greedy = request.seed, request.sampling.greedy
+    first = FIRST_SEED if given is None else given
+    for seed in range(first, first + (MOST_VERSIONS if given is None and not greedy else 1)):
         archetypes = find_or_new_set(workspace, owner, model, prompt, request.sampling, seed)
-        with artifacts.locked(workspace.path(archetypes.folder)) as ours:
-            with workspace.reading() as session:
-                there = item.position in texts_of_items(session, archetypes.id, [item.position])
-            if ours and not there:
-                try:
-                    yield archetypes
-                finally:
-                    remove_if_nothing_was_saved(workspace, archetypes)
+        with free_to_write(workspace, archetypes) as there:
+            if there is not None and item.position not in there:
+                yield archetypes
                 return
-    if there:
-        what = "Greedy decoding writes the same text again" if greedy else f"Seed {first} writes the same text again"
-        raise InputError(
-            f"{what}: item {item.item_id!r} has it in set {archetypes.id}. Choose another seed, sampling, prompt or model."
-        )
-    raise InputError(f"Another process is writing set {archetypes.id}: wait for it, or choose another seed.")
+    if there is None:
+        raise InputError(f"Another process is writing set {archetypes.id}: wait for it, or choose another seed.")
+    what = "Greedy decoding writes the same text again" if greedy else f"Seed {first} writes the same text again"
+    raise InputError(
+        f"{what}: item {item.item_id!r} has it in set {archetypes.id}. Choose another seed, sampling, prompt or model."
+    )

@@ -26,8 +26,8 @@ from genair_engine.store.keys import new_id
 from genair_engine.store.scorecards import keep_scorecard, scorecards_of, state_of_set
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, ScorecardRow, utc_now
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
-from genair_engine.verbs.texts.generate import states_of
 from genair_engine.verbs.texts.scored_items import Scores, arrays_of, learned_vocabulary, scores_of_item
+from genair_engine.verbs.texts.text_set import states_of
 from genair_engine.workspace import Workspace
 
 

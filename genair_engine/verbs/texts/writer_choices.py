@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from genair_engine.archetypes.hub import PRESETS
-from genair_engine.archetypes.sources import list_models
+from genair_engine.archetypes.model_folders import list_models
 from genair_engine.verbs.base import Record
 from genair_engine.workspace import Workspace
 
@@ -32,15 +32,15 @@ class WriterChoices(Record):
 
 def writer_choices(workspace: Workspace) -> WriterChoices:
     """What `generate` could write with. Neither the hub nor the server is asked."""
-    found = list_models(workspace.settings.models_dir)
-    here, url = {one.model_id for one in found}, workspace.settings.openai_base_url
+    folders = list_models(workspace.settings.models_dir)
+    here, url = {folder.model_id for folder in folders}, workspace.settings.openai_base_url
     return WriterChoices(
-        here=[one.model_id for one in found if not one.is_encoder],
+        here=[folder.model_id for folder in folders if not folder.is_encoder],
         presets=[
-            WriterPreset(model=name, size=one.size, gated=one.gated)
-            for name, one in PRESETS.items()
-            if not {name, one.hub_id} & here
+            WriterPreset(model=name, size=preset.size, gated=preset.gated)
+            for name, preset in PRESETS.items()
+            if not {name, preset.hub_id} & here
         ],
         server=urlsplit(url).netloc.rpartition("@")[2] if url else None,
-        readers=[one.model_id for one in sorted(found, key=lambda one: one.is_encoder)],
+        readers=[folder.model_id for folder in sorted(folders, key=lambda folder: folder.is_encoder)],
     )

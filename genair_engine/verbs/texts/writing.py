@@ -1,4 +1,4 @@
-"""The work of `generate`: what is missing of a set is written, and saved as it goes.
+"""The work of `generate` and `embed`: what is missing of a set is written, and saved as it goes.
 
 Every few hundred items, or every few seconds, states become an artifact and then texts become rows, in one transaction a
 chunk. So whatever ends the process, an item has text and states, or neither and is written by the next call. An item that
@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,22 +20,56 @@ import pandas as pd
 from genair_engine.archetypes.backends import Completion, LanguageModel, Sampling, Written
 from genair_engine.archetypes.prompts import PromptTemplate
 from genair_engine.catalog.dataset import Dataset
+from genair_engine.errors import ModelError
 from genair_engine.store import artifacts
 from genair_engine.store.archetypes import settle_failures
 from genair_engine.store.keys import new_id
 from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
-from genair_engine.verbs.base import Progress
+from genair_engine.verbs.base import Progress, Record, Result
 from genair_engine.workspace import Workspace
 
 SAVE_EVERY = 256
 """Items whose states share an artifact, at most about."""
 SAVE_SECONDS = 10.0
 """Finished items wait for so long at most: that much is written again after an interruption, and progress is as fresh."""
+NAMED_FAILURES = 5
+"""Failed items that a result names."""
+
+
+class FailedItem(Record):
+    """An item that no text could be written of. item: its source id."""
+
+    item: str
+    reason: str
+
+
+class WritingResult(Result):
+    """What a call added to a set. archetypes: id of the set. model: what wrote the texts, or read them. items: texts it now
+    holds; written: how many of them are new; failed: how many were tried in vain, the first few of which are in failures."""
+
+    dataset: str
+    archetypes: str
+    model: str
+    prompt_version: str
+    items: int
+    written: int
+    failed: int
+    failures: list[FailedItem]
+    seconds: float
+
+    def failed_lines(self) -> list[str]:
+        """What a terminal shows of the items that failed."""
+        if not self.failed:
+            return []
+        head = f"{self.failed:,} {'item' if self.failed == 1 else 'items'} failed; the same command tries again:"
+        more = self.failed - len(self.failures)
+        rest = [f"  … and {more:,} more."] if more else []
+        return [head, *(f"  {failure.reason}" for failure in self.failures), *rest]
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a call of `generate` is to write. positions: of the items, from 1; seed: of the call."""
+    """What a call is to write. positions: of the items, from 1; seed: of the call."""
 
     positions: list[int]
     prompt: PromptTemplate
@@ -92,8 +127,8 @@ def write(
     started = time.perf_counter()
     with closing(_chunks(model, dataset, task)) as chunks:
         for chunk in chunks:
-            written = {position: one for position, one in chunk if isinstance(one, Completion)}
-            failed = {position: one.reason for position, one in chunk if not isinstance(one, Completion)}
+            written = {position: answer for position, answer in chunk if isinstance(answer, Completion)}
+            failed = {position: answer.reason for position, answer in chunk if not isinstance(answer, Completion)}
             save(workspace, archetypes, written, failed, model.device)
             tally.written += len(written)
             tally.tokens += sum(completion.generated_tokens for completion in written.values())
@@ -103,16 +138,28 @@ def write(
     return tally
 
 
-def remove_orphans(workspace: Workspace, archetypes: ArchetypeSetRow, there: set[int]) -> None:
-    """Removes states whose texts never became rows, as the process was ended in between. The caller has the set's lock.
+def outcome_of(
+    dataset: Dataset, archetypes: ArchetypeSetRow, model: str, tally: Tally, before: int, verb: str
+) -> dict[str, Any]:
+    """The fields of a `WritingResult`. model: what "wrote" or "read" (verb); before: texts that the set held before.
 
-    Those of a chunk become rows together, so that its first item, which the file is named after, tells of all. Where the
-    workspace is a URL, only what this machine left is found; what another one left does no harm, as the items are written
-    again with the same states.
+    Raises ModelError where a set that was empty got none of the texts that were asked for.
     """
-    for path in workspace.path(archetypes.folder).glob("states-*.safetensors"):
-        if int(path.name.split("-")[1]) not in there:
-            workspace.remove(f"{archetypes.folder}/{path.name}")
+    ids = dataset.items["item_id"]
+    failures = [FailedItem(item=ids.iloc[place - 1], reason=reason) for place, reason in sorted(tally.failed.items())]
+    if failures and not before and not tally.written:
+        raise ModelError(f"{model} {verb} none of the {len(failures):,} texts. The first: {failures[0].reason}")
+    return {
+        "dataset": dataset.name,
+        "archetypes": archetypes.id,
+        "model": model,
+        "prompt_version": archetypes.prompt_version,
+        "items": before + tally.written,
+        "written": tally.written,
+        "failed": len(failures),
+        "failures": failures[:NAMED_FAILURES],
+        "seconds": tally.seconds,
+    }
 
 
 def item_seed(seed: int, item_id: str) -> int:
