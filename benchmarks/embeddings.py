@@ -27,7 +27,7 @@ from benchmarks.ranking import _peak
 from genair_engine import verbs
 from genair_engine.analysis.spectrum import entropy, gram, resampled_spectra, spectrum
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.catalog.readers import ReadResult
+from genair_engine.catalog.readers.assemble import ReadResult
 from genair_engine.catalog.synthetic import synthetic_dataset
 from genair_engine.settings import REPOSITORY, Settings
 from genair_engine.store import artifacts

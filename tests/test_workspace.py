@@ -14,7 +14,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.catalog.readers import ReadResult, Rejection
+from genair_engine.catalog.readers import Rejection
+from genair_engine.catalog.readers.assemble import ReadResult
 from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError, NotFoundError, OutageError, WorkspaceError
 from genair_engine.settings import Settings

@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 
 from genair_engine import verbs
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.catalog.readers import ReadResult
+from genair_engine.catalog.readers.assemble import ReadResult
 from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.errors import InputError, NotFoundError, WorkspaceError
 from genair_engine.settings import REPOSITORY, Settings

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from catalog_samples import lists_of, write_lines
 
-from genair_engine.catalog.readers import ColumnMapping, Rejection, read_dataset
+from genair_engine.catalog.readers import Rejection, read_dataset
 from genair_engine.errors import InputError
 
 INTER = "user_id:token\titem_id:token\ttimestamp:float"
 RATED = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
 
 
-def found(rejected: list[Rejection]) -> list[tuple[str, int | None, str]]:
+def reasons(rejected: list[Rejection]) -> list[tuple[str, int | None, str]]:
     return [(rejection.file, rejection.line, rejection.reason) for rejection in rejected]
 
 
@@ -50,7 +50,7 @@ def test_recbole_records(tmp_path: Path) -> None:
     write_lines(tmp_path / "x.kg", ["head_id:token\trelation_id:token\ttail_id:token", *triples])
     write_lines(tmp_path / "x.link", ["item_id:token\tentity_id:token", "b1\ta", "b9\tb"])
     result = read_dataset(tmp_path, "x")
-    assert found(result.rejected) == [
+    assert reasons(result.rejected) == [
         ("x.inter", 3, "malformed line: expected 4 fields, found 3"),
         ("x.inter", 4, "rating 'good' is not a number"),
         ("x.inter", 6, "timestamp 'noon' is not a number or an ISO 8601 date"),
@@ -85,7 +85,7 @@ def test_lcrec_records(tmp_path: Path) -> None:
     write_pair(tmp_path, inter, item)
     result = read_dataset(tmp_path, "x")
     no_id = "an item id must be text or a whole number"
-    assert sorted(found(result.rejected)) == sorted(
+    assert sorted(reasons(result.rejected)) == sorted(
         [
             ("x.inter.json", 2, "unknown item 'b9': it is not in x.item.json"),
             *[("x.inter.json", 2, f"user 'ann', position {place}: {no_id}") for place in (3, 4, 5, 6, 7)],
@@ -225,12 +225,12 @@ def test_several_datasets_in_one_folder(tmp_path: Path) -> None:
     assert read_dataset(tmp_path / "b.inter", "x").dataset.user_ids == ["b"]
 
 
-def test_format_and_mapping_must_fit(tmp_path: Path) -> None:
+def test_format_and_options_must_fit(tmp_path: Path) -> None:
     write_pair(tmp_path, json.dumps({"ann": ["b1"]}))
     with pytest.raises(InputError, match=r"no format 'csv'; known: auto, lcrec, recbole, tables"):
         read_dataset(tmp_path, "x", format="csv")
-    with pytest.raises(InputError, match="mapping is for CSV and Parquet tables"):
-        read_dataset(tmp_path, "x", mapping=ColumnMapping(user="user"))
+    with pytest.raises(InputError, match=r"reader 'lcrec' .* has no option 'columns': it has no options"):
+        read_dataset(tmp_path, "x", options={"columns": {"user": "user"}})
     with pytest.raises(InputError, match="no RecBole atomic files here"):
         read_dataset(tmp_path, "x", format="recbole")
     with pytest.raises(InputError, match="expected one table of interactions, found none"):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from catalog_samples import lists_of, write_lines
 
-from genair_engine.catalog.readers import ColumnMapping, read_dataset
+from genair_engine.catalog.readers import read_dataset
 from genair_engine.catalog.synthetic import synthetic_dataset, write_csv, write_lcrec, write_recbole
 from genair_engine.errors import InputError
 
@@ -111,14 +111,14 @@ def test_tables_by_usual_names(tmp_path: Path) -> None:
 def test_column_mapping(tmp_path: Path) -> None:
     write_lines(tmp_path / "log.csv", ["who,what,at", "ann,b2,2020-01-02T10:00:00Z", "ann,b1,2020-01-02 09:59:59"])
     write_lines(tmp_path / "items.csv", ["sku,label,maker", "b1,Beaker,Labora", "b2,Caliper,"])
-    mapping = ColumnMapping(user="who", item="what", timestamp="at", item_key="sku", title="label", brand="maker")
-    data = read_dataset(tmp_path / "log.csv", "x", mapping=mapping).dataset
+    columns = {"user": "who", "item": "what", "timestamp": "at", "item_key": "sku", "title": "label", "brand": "maker"}
+    data = read_dataset(tmp_path / "log.csv", "x", options={"columns": columns}).dataset
     assert data.provenance["columns"] == {"user": "who", "item": "what", "timestamp": "at"}
     assert lists_of(data) == {"ann": ["b1", "b2"]}
     assert data.items["title"].tolist() == ["Beaker", "Caliper"]
     assert data.items["brand"].tolist() == ["Labora", ""]
     with pytest.raises(InputError, match=r"log\.csv: column 'nobody' is missing; its columns are who, what, at"):
-        read_dataset(tmp_path / "log.csv", "x", mapping=ColumnMapping(user="nobody", item="what"))
+        read_dataset(tmp_path / "log.csv", "x", options={"columns": {"user": "nobody", "item": "what"}})
 
 
 def test_table_without_items_and_without_timestamps(tmp_path: Path) -> None:

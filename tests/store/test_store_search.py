@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text as sql
 
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.catalog.readers import ReadResult
+from genair_engine.catalog.readers.assemble import ReadResult
 from genair_engine.errors import NotFoundError
 from genair_engine.settings import Settings
 from genair_engine.store.datasets import find_item

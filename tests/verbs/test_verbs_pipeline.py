@@ -48,9 +48,17 @@ def test_importing_a_taken_name_changes_nothing(imported, source):
     assert len(imported.dataset_rows()) == 1
 
 
+def test_an_option_that_the_reader_does_not_have_is_refused(workspace, source):
+    with pytest.raises(InputError, match=r"reader 'lcrec' .* has no option 'columns'"):
+        verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop", columns={"user": "u"}))
+    assert workspace.dataset_rows() == []
+
+
 def test_an_unknown_column_field_is_refused(workspace, source):
-    with pytest.raises(InputError, match="no field 'usr'"):
-        verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop", columns={"usr": "u"}))
+    (source / "ratings.csv").write_text("user,item\nann,b1\n")
+    request = verbs.ImportRequest(path=source / "ratings.csv", name="shop", columns={"usr": "u"})
+    with pytest.raises(InputError, match=r"no field 'usr'.*known: user, item"):
+        verbs.import_dataset(workspace, request)
 
 
 def test_generation_goes_on_where_it_stopped(imported, monkeypatch):

@@ -6,29 +6,25 @@ from pathlib import Path
 
 from pydantic import Field
 
-from genair_engine.catalog.readers import ColumnMapping, read_dataset
+from genair_engine.catalog.readers import read_dataset
 from genair_engine.errors import InputError
 from genair_engine.store.datasets import find_dataset, list_rejections
 from genair_engine.store.jobs import live_of_dataset
 from genair_engine.store.tables import DatasetRow
 from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.datasets.reader_options import FORMATS, given_options, with_reader_options
 from genair_engine.workspace import Workspace
 
 SHOWN_REJECTIONS = 5
 
 
+@with_reader_options
 class ImportRequest(Request):
     """Import a catalogue with its interactions."""
 
     path: Path = positional("folder of the data set, or one of its files")
     name: str = Field(description="name of the data set in the workspace")
-    format: str = Field("auto", description="lcrec, recbole, tables (CSV or Parquet), or auto: told from the files")
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="for tables: which column means what, as field=column (fields: "
-        + ", ".join(ColumnMapping.model_fields)
-        + ")",
-    )
+    format: str = Field("auto", description=FORMATS)
 
 
 class Rejected(Record):
@@ -66,7 +62,7 @@ def import_dataset(workspace: Workspace, request: ImportRequest, progress: Progr
     """Read a data set and keep it, all or nothing. Raises InputError on unusable files or a name that is taken."""
     refuse_taken(workspace, request.name)
     progress(0, 2, f"reading {request.path.name}")
-    result = read_dataset(request.path, request.name, request.format, _mapping(request.columns))
+    result = read_dataset(request.path, request.name, request.format, given_options(request))
     progress(1, 2, "storing")
     row = workspace.save_dataset(result, str(result.dataset.provenance.get("format", request.format)))
     progress(2, 2, "imported")
@@ -92,15 +88,6 @@ def import_result(workspace: Workspace, row: DatasetRow) -> ImportResult:
         rejected=row.n_rejected,
         rejections=[Rejected(file=one.file, line=one.line, reason=one.reason, record=one.record) for one in shown],
     )
-
-
-def _mapping(columns: dict[str, str]) -> ColumnMapping | None:
-    unknown = columns.keys() - ColumnMapping.model_fields.keys()
-    if unknown:
-        raise InputError(
-            f"There is no field {sorted(unknown)[0]!r} to map a column to; known: {', '.join(ColumnMapping.model_fields)}."
-        )
-    return ColumnMapping(**columns) if columns else None
 
 
 class DatasetsRequest(Request):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from genair_engine.archetypes.prompts import PAPER, attribute_sentences
-from genair_engine.catalog.readers.assemble import metadata_text
+from genair_engine.catalog.readers.text_table import metadata_text
 from genair_engine.errors import InputError
 
 MOST_CHARACTERS = 20_000

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from genair_engine.archetypes.backends import Completion, Sampling
 from genair_engine.archetypes.prompts import PromptTemplate
-from genair_engine.catalog.readers.assemble import FIELD_ALIASES
+from genair_engine.catalog.readers.meanings import FIELD_ALIASES
 from genair_engine.errors import InputError
 from genair_engine.store.archetypes import states_by
 from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow

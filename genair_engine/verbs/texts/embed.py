@@ -18,7 +18,7 @@ from genair_engine.archetypes.loading import loader
 from genair_engine.archetypes.prompts import PAPER
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.readers.delimited import header, read_delimited
-from genair_engine.catalog.readers.source import Rejection, SourceFile, read_text
+from genair_engine.catalog.readers.files import Rejection, SourceFile
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.datasets import find_dataset
 from genair_engine.store.keys import content_key
@@ -82,7 +82,7 @@ def _texts(dataset: Dataset, request: EmbedRequest) -> dict[int, str]:
     """Item position to text. Raises InputError for the first record that cannot be used, with file and line."""
     if (request.texts is None) == (not request.text):
         raise InputError("Give either the file of --texts, or every --text as ITEM=TEXT.")
-    file = read_text(request.texts) if request.texts is not None else None
+    file = SourceFile(request.texts) if request.texts is not None else None
     records: Records
     if file is None:
         records = [(None, item, text) for item, text in request.text.items()]
@@ -110,16 +110,18 @@ def _texts(dataset: Dataset, request: EmbedRequest) -> dict[int, str]:
 
 def _delimited(file: SourceFile) -> Records:
     rejected: list[Rejection] = []
-    table = read_delimited(file, header(file, ",", quoting=True), ",", True, rejected)
-    if rejected:
-        raise file.error(rejected[0].reason, rejected[0].line)
-    table.require("item_id", "text")
-    return list(zip(table.rows.index.tolist(), table.column("item_id"), table.column("text"), strict=True))
+    records: Records = []
+    for table in read_delimited(file, header(file, ",", quoting=True), ",", True, rejected):
+        if rejected:
+            raise file.error(rejected[0].reason, rejected[0].line)
+        table.require("item_id", "text")
+        records += zip(table.rows.index.tolist(), table.column("item_id"), table.column("text"), strict=True)
+    return records
 
 
 def _json_lines(file: SourceFile) -> Records:
     records: Records = []
-    for number, line in enumerate(file.text.split("\n"), start=1):
+    for number, line in enumerate(file.text().split("\n"), start=1):
         if not line.strip():
             continue
         try:
