@@ -24,7 +24,7 @@ NO_SPACE = "–"
 def choose_spaces(dataset: verbs.DatasetState, known: dict[str, verbs.Space]) -> list[verbs.Space]:
     """Up to three spaces (`?a=`, `?b=`, `?c=`); what no link says are those that compare well."""
     offered = [name for name, space in known.items() if space.kind != "states"]
-    suggestions = spaces.suggested(dataset, known)
+    suggestions = spaces.suggested(datasets.ready_runs(dataset.dataset), known)
     chosen = []
     columns = st.grid(spaces.PANELS, min_column_width=260)
     for place, parameter in enumerate("abc"):

@@ -12,15 +12,15 @@ from genair_engine import verbs
 
 def home(watch: ui.Watch) -> None:
     """All of the page: it looks again by itself, as jobs fill the workspace."""
-    found = verbs.workspace_state(services.workspace()).datasets
-    if found:  # the tour leads through the demo, or else through the dataset that has come furthest
-        tour.cards(max(found, key=lambda one: (one.dataset == verbs.DEMO, len(one.ready_runs) > 0, one.items)))
+    in_workspace = verbs.workspace_state(services.workspace()).datasets
+    if in_workspace:  # the tour leads through the demo, or else through the dataset that has come furthest
+        tour.cards(max(in_workspace, key=lambda state: (state.dataset == verbs.DEMO, state.ready_runs > 0, state.items)))
     else:
         datasets.empty_workspace()
     ui.now(watch)
-    if found:
+    if in_workspace:
         st.subheader("Datasets", anchor=False)
-    for dataset in found:
+    for dataset in in_workspace:
         with st.container(border=True, key=f"dataset_{dataset.dataset}"):
             st.markdown(f"#### {plain(dataset.dataset)}")
             if dataset.about:

@@ -63,7 +63,8 @@ if not dataset.ready_runs:
         )
         pipeline.next_step(dataset)
     st.stop()
-runs = asked.runs(dataset)
+ready = datasets.ready_runs(name, asked.names(name))
+runs = asked.runs(name, ready)
 quality(runs)
 view = state.view("View", VIEWS, "view", asked.PAGE)
 session = sessions.chosen(name)
@@ -75,7 +76,7 @@ with left:
     sessions.add_items(session)
 with right:
     if view == "new":
-        new_item.view(name, session, dataset.ready_runs)
+        new_item.view(name, session, ready)
         st.stop()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         options = {"k": asked.size(), **asked.filters(name)}

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from app.ui import guards, navigation, services, state
 from app.ui import jobs as ui
 from genair_engine import jobs, verbs
 
+OFFERED_RUNS = 100
+"""Finished runs that a page offers, the newest."""
+
 
 def choose() -> verbs.DatasetState:
     """The dataset picker (`?dataset=`); ends the page with an empty state when there is none."""
-    datasets = {one.dataset: one for one in verbs.workspace_state(services.workspace()).datasets}
+    datasets = {dataset.dataset: dataset for dataset in verbs.workspace_state(services.workspace()).datasets}
     if not datasets:
         empty_workspace()
         st.page_link(navigation.HOME, label="Home shows how far everything is", icon=":material/home:")
         st.stop()
     name = state.choice("Dataset", list(datasets), "dataset", on_change=state.forget_all_but_dataset)
     return datasets[name]
+
+
+def ready_runs(dataset: str, asked: Sequence[str] = ()) -> list[verbs.RunResult]:
+    """The newest runs that can recommend, newest first; behind them those that are asked for by name and are older."""
+    newest = verbs.runs_of(services.workspace(), dataset, OFFERED_RUNS, ["done"])
+    older = set(asked) - {run.run for run in newest}
+    if not older:
+        return newest
+    return newest + verbs.runs_of(services.workspace(), dataset, states=["done"], names=sorted(older))
 
 
 def empty_workspace() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -38,12 +36,12 @@ def stages(state: verbs.DatasetState) -> list[Stage]:
     representations = [
         f"{one.model}: {' + '.join(f'{part} {width}' for part, width in one.dims.items())}" for one in state.representations
     ]
-    ready = [f"{count(len(state.ready_runs), 'trained model')} to recommend with"] if state.ready_runs else []
+    ready = [f"{count(state.ready_runs, 'trained model')} to recommend with"] if state.ready_runs else []
     return [
         Stage("Imported", True, imported),
         Stage("Archetypes", any(one.items for one in state.archetype_sets), archetypes),
         Stage("Representations", bool(representations), representations),
-        Stage("Runs", bool(state.ready_runs), _runs(state.runs)),
+        Stage("Runs", bool(state.ready_runs), _runs(state)),
         Stage("Ready", bool(ready), ready),
     ]
 
@@ -123,17 +121,12 @@ def next_steps(state: verbs.DatasetState) -> tuple[str, list[Step]]:
     return f"let the language model write the other {left}.", [Step(f"Write all with {writer.model}", "generate", rest)]
 
 
-def _runs(runs: Sequence[verbs.RunResult]) -> list[str]:
+def _runs(state: verbs.DatasetState) -> list[str]:
     """How many there are of each state, and the best of those that have ended as they should."""
-    states = Counter("finished" if run.state == "done" else run.state for run in runs)
-    said = [", ".join(f"{number:,} {state}" for state, number in states.items())] if states else []
-    done = [run for run in runs if run.state == "done"]
-    if done:
-        best = max(done, key=_quality)
-        which = f"{best.config['backbone']} with {best.config['method']}, seed {best.config['seed']}"
-        said.append(f"best test NDCG@10 among all items {_quality(best):.4f}: {which}")
-    return said
-
-
-def _quality(run: verbs.RunResult) -> float:
-    return float(run.metrics["test"]["full"]["NDCG@10"])
+    counts = {"finished" if name == "done" else name: number for name, number in state.runs.items()}
+    lines = [", ".join(f"{number:,} {name}" for name, number in counts.items())] if counts else []
+    if state.best is not None:
+        best = state.best
+        which = f"{best.backbone} with {best.method}" if best.backbone else best.method
+        lines.append(f"best test NDCG@10 among all items {best.quality:.4f}: {which}, seed {best.seed}")
+    return lines

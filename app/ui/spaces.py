@@ -16,9 +16,12 @@ FIRST_METHODS = (("id",), ("llminit", "genair-id"), ("genair",))
 """Methods of the first three panels, after the paper's figure 5: free vectors, another use of the language model, GenAIR."""
 
 
-def suggested(dataset: verbs.DatasetState, spaces: Mapping[str, verbs.Space]) -> list[str]:
-    """Up to three spaces to begin with: a run of each kind of method, as alike in the rest as can be, then others."""
-    runs = [run for run in dataset.ready_runs if run.run in spaces]  # the newest first
+def suggested(ready: Sequence[verbs.RunResult], spaces: Mapping[str, verbs.Space]) -> list[str]:
+    """Up to three spaces to begin with: a run of each kind of method, as alike in the rest as can be, then others.
+
+    ready: the runs that can recommend, newest first.
+    """
+    runs = [run for run in ready if run.run in spaces]
     chosen = [run.run for run in comparable(runs, FIRST_METHODS)]
     made = [name for name, space in spaces.items() if space.kind not in ("trained", "states")]
     return list(dict.fromkeys([*chosen, *made, *(run.run for run in runs)]))[:PANELS]

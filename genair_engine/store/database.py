@@ -78,7 +78,8 @@ def engine_options(url: str) -> tuple[URL, dict[str, Any]]:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions begin in _begin_sqlite, so that DDL is in them too
-    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = NORMAL"):
+    # recursive triggers: a run goes with what it reads, and takes along the runs that read it
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "recursive_triggers = ON", "synchronous = NORMAL"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
@@ -153,13 +154,13 @@ def upgrade(engine: Engine) -> None:
 
 
 def _revision(connection: Connection, scripts: ScriptDirectory) -> str | None:
-    found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    if found is not None and found not in _known_revisions(scripts):
+    revision = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if revision is not None and revision not in _known_revisions(scripts):
         raise WorkspaceError(
-            f"The {describe(connection.engine.url)} was made by a newer version of GenAIR Studio (schema {found}). "
+            f"The {describe(connection.engine.url)} was made by a newer version of GenAIR Studio (schema {revision}). "
             "Update the code, or name another database in GENAIR_DATABASE_URL or folder in GENAIR_WORKSPACE."
         )
-    return found
+    return revision
 
 
 def _known_revisions(scripts: ScriptDirectory) -> set[str]:
@@ -177,6 +178,6 @@ def _move_version(connection: Connection, scripts: ScriptDirectory) -> None:
     ours = former & _known_revisions(scripts)
     for revision in ours:
         MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).stamp(scripts, revision)
-        connection.execute(text(f"DELETE FROM {FORMER_VERSION_TABLE} WHERE version_num = :found"), {"found": revision})
+        connection.execute(text(f"DELETE FROM {FORMER_VERSION_TABLE} WHERE version_num = :ours"), {"ours": revision})
     if ours and former == ours:
         connection.execute(text(f"DROP TABLE {FORMER_VERSION_TABLE}"))

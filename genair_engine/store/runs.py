@@ -1,26 +1,40 @@
-"""Representations and training runs in the database. Functions leave the transaction to the caller."""
+"""Representations and runs in the database, and tables of runs' results. Functions leave the transaction to the caller."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, exists, not_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, and_, exists, func, not_, select, update
 from sqlalchemy.orm import Session
 
 from genair_engine.errors import NotFoundError
 from genair_engine.store.jobs import clock
-from genair_engine.store.tables import DatasetRow, JobRow, RepresentationRow, RunRow
+from genair_engine.store.tables import DatasetRow, JobRow, RepresentationRow, RunMetricRow, RunRow
 
 UNFINISHED = ("training", "stopped")
 """States from which a run goes on."""
+
+
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """A finished run in a table of results. backbone, loss: "" where it has none. metrics: None where one was not measured."""
+
+    dataset: str
+    run: str
+    backbone: str
+    method: str
+    loss: str
+    seed: int
+    metrics: dict[str, float | None]
 
 
 def find_representation(session: Session, dataset: DatasetRow, name: str) -> RepresentationRow:
     """The representation of that id. Raises NotFoundError with the ids that the data set has."""
     row = session.get(RepresentationRow, name)
     if row is None or row.dataset_id != dataset.id:
-        known = [one.id for one in list_representations(session, dataset.id)]
+        known = [representation.id for representation in list_representations(session, dataset.id)]
         raise NotFoundError(f"representation of {dataset.name!r}", name, known, "Make one with `represent`.")
     return row
 
@@ -36,29 +50,103 @@ def list_representations(session: Session, dataset_id: int) -> Sequence[Represen
 
 def find_run(session: Session, name: str) -> tuple[RunRow, DatasetRow]:
     """The run of that id and its data set. Raises NotFoundError with the newest runs."""
-    found = session.execute(
+    pair = session.execute(
         select(RunRow, DatasetRow).join(DatasetRow, DatasetRow.id == RunRow.dataset_id).where(RunRow.id == name)
     ).first()
-    if found is None:
+    if pair is None:
         known = session.scalars(select(RunRow.id).order_by(RunRow.created_at.desc()).limit(50)).all()
         raise NotFoundError(
             "run", name, known, "Runs go when their data set is deleted." if known else "Train one with `train`."
         )
-    return found[0], found[1]
+    return pair[0], pair[1]
 
 
 def sources_of_vectors(session: Session, most: int = 50) -> list[str]:
     """Ids of what has item vectors: the newest finished runs and representations."""
     runs = select(RunRow.id).where(RunRow.state == "done").order_by(RunRow.created_at.desc()).limit(most)
-    made = select(RepresentationRow.id).order_by(RepresentationRow.created_at.desc()).limit(most)
-    return [*session.scalars(runs), *session.scalars(made)]
+    represented = select(RepresentationRow.id).order_by(RepresentationRow.created_at.desc()).limit(most)
+    return [*session.scalars(runs), *session.scalars(represented)]
 
 
-def list_runs(session: Session, dataset_id: int, limit: int | None = None) -> Sequence[RunRow]:
-    """The runs of a data set, newest first; all, or so many."""
-    return session.scalars(
-        select(RunRow).where(RunRow.dataset_id == dataset_id).order_by(RunRow.created_at.desc(), RunRow.id).limit(limit)
-    ).all()
+def list_runs(
+    session: Session,
+    dataset_id: int,
+    limit: int | None = None,
+    states: Sequence[str] = (),
+    names: Sequence[str] = (),
+) -> Sequence[RunRow]:
+    """The runs of a data set, newest first; all, or so many. states, names: only those in these states, or of these ids."""
+    query = select(RunRow).where(RunRow.dataset_id == dataset_id).order_by(RunRow.created_at.desc(), RunRow.id)
+    if states:
+        query = query.where(RunRow.state.in_(states))
+    if names:
+        query = query.where(RunRow.id.in_(names))
+    return session.scalars(query.limit(limit)).all()
+
+
+def count_runs(session: Session) -> dict[int, dict[str, int]]:
+    """Data set id → state → how many runs; one query for all data sets."""
+    query = select(RunRow.dataset_id, RunRow.state, func.count()).group_by(RunRow.dataset_id, RunRow.state)
+    counts: dict[int, dict[str, int]] = {}
+    for dataset_id, state, number in session.execute(query):
+        counts.setdefault(dataset_id, {})[state] = number
+    return counts
+
+
+def best_runs(session: Session, metric: str, part: str = "test", protocol: str = "full") -> dict[str, LeaderboardRow]:
+    """Data set → its best finished run by that metric of all users; one query for all data sets."""
+    place = func.row_number().over(partition_by=RunRow.dataset_id, order_by=(RunMetricRow.value.desc(), RunRow.id))
+    ranked = (
+        _finished()
+        .add_columns(RunMetricRow.metric, RunMetricRow.value, place.label("place"))
+        .join(RunMetricRow, _measured(part, protocol))
+    )
+    best = ranked.where(RunMetricRow.metric == metric).subquery()
+    return {row.dataset: row for row in _table(session, select(best).where(best.c.place == 1), [metric])}
+
+
+def leaderboard_rows(
+    session: Session, metrics: Sequence[str], datasets: Sequence[str] = (), part: str = "test", protocol: str = "full"
+) -> list[LeaderboardRow]:
+    """Data set × backbone × method × seed: the finished runs with these metrics of all users, in this order.
+
+    datasets: names; all by default. One query, which touches of a run's metrics only those that are asked for.
+    """
+    wanted = and_(_measured(part, protocol), RunMetricRow.metric.in_(metrics))
+    query = _finished().add_columns(RunMetricRow.metric, RunMetricRow.value).join(RunMetricRow, wanted, isouter=True)
+    if datasets:
+        query = query.where(DatasetRow.name.in_(datasets))
+    by_cell = query.order_by(DatasetRow.name, RunRow.backbone, RunRow.method, RunRow.seed, RunRow.created_at, RunRow.id)
+    return _table(session, by_cell, metrics)
+
+
+def _finished() -> Select[*tuple[Any, ...]]:
+    """The finished runs with the fields of a `LeaderboardRow` but its metrics."""
+    named = (DatasetRow.name.label("dataset"), RunRow.id.label("run"))
+    columns = (*named, RunRow.backbone, RunRow.method, RunRow.loss, RunRow.seed)
+    return select(*columns).join(DatasetRow, DatasetRow.id == RunRow.dataset_id).where(RunRow.state == "done")
+
+
+def _table(session: Session, query: Select[*tuple[Any, ...]], metrics: Sequence[str]) -> list[LeaderboardRow]:
+    """A row a run of a query that has one a run and metric, in its order."""
+    table: dict[str, LeaderboardRow] = {}
+    for row in session.execute(query).mappings():
+        run = {name: row[name] for name in ("dataset", "run", "backbone", "method", "loss", "seed")}
+        measured = table.setdefault(row["run"], LeaderboardRow(**run, metrics=dict.fromkeys(metrics))).metrics
+        if row["metric"] is not None:
+            measured[row["metric"]] = row["value"]
+    return list(table.values())
+
+
+def _measured(part: str, protocol: str) -> ColumnElement[bool]:
+    """Joins a run with its metrics of all users."""
+    return and_(
+        RunMetricRow.run_id == RunRow.id,
+        RunMetricRow.part == part,
+        RunMetricRow.protocol == protocol,
+        RunMetricRow.grouping == "",
+        RunMetricRow.members == "",
+    )
 
 
 def runs_of_key(session: Session, dataset_id: int, config_key: str, states: Sequence[str]) -> Sequence[RunRow]:
@@ -100,9 +188,9 @@ def finished_run_of_job(session: Session, job: str) -> str | None:
 
 def representation_of_job(session: Session, job: str) -> tuple[RepresentationRow, DatasetRow] | None:
     """The representation that a job has made, and its data set."""
-    found = session.execute(
+    pair = session.execute(
         select(RepresentationRow, DatasetRow)
         .join(DatasetRow, DatasetRow.id == RepresentationRow.dataset_id)
         .where(RepresentationRow.job_id == job)
     ).first()
-    return (found[0], found[1]) if found else None
+    return (pair[0], pair[1]) if pair else None

@@ -9,7 +9,7 @@ The full-text index is not a mapped table: see `genair_engine.store.search`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import (
     JSON,
@@ -29,7 +29,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 MAX_KEY = 500
 """Longest indexed string in characters: four UTF-8 bytes each still fit a PostgreSQL index row (2,704 bytes)."""
@@ -312,10 +312,11 @@ class RepresentationRow(Base):
 
 
 class RunRow(Base):
-    """One training run. state: training, done, failed or stopped. job_id: the one that trained it last.
+    """One run: a recommender that was trained, or that needs no training. state: training, done, failed or stopped.
 
-    metrics: {part: {protocol: {"HR@10": …}, "groups": …, "beyond": …}} (`verbs.runs.RunResult`). efficiency: the fields of
-    `training.efficiency.InferenceFlops`; {} for runs made before it was measured.
+    backbone, loss: "" where the recommender has none. config: what was read of its configuration, and nothing else. job_id:
+    the job that trained it last. efficiency: the fields of `training.efficiency.InferenceFlops`; {} for runs made before it
+    was measured. inputs: what it reads, loaded with it. Its metrics are rows of their own (`store.metrics`).
     """
 
     __tablename__ = "runs"
@@ -323,9 +324,6 @@ class RunRow(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
-    representation_id: Mapped[str | None] = mapped_column(
-        String(32), ForeignKey("representations.id", ondelete="CASCADE"), index=True
-    )
     job_id: Mapped[str | None] = mapped_column(String(32), index=True)
     backbone: Mapped[str]
     method: Mapped[str]
@@ -342,12 +340,90 @@ class RunRow(Base):
     peak_memory_mb: Mapped[float | None]
     device: Mapped[str]
     protocol: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
     efficiency: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     code_version: Mapped[str]
     folder: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
+    inputs: Mapped[list[RunInputRow]] = relationship(
+        foreign_keys="RunInputRow.run_id", order_by="RunInputRow.role", lazy="selectin", passive_deletes=True
+    )
+
+    def input(self, role: str) -> str | None:
+        """The id of what the run reads in that role (`methods.base.Need`), None where it reads nothing in it."""
+        return next((row.input_id for row in self.inputs if row.role == role), None)
+
+    @property
+    def representation_id(self) -> str | None:
+        """The item vectors that it reads, if it reads any."""
+        return self.input(ITEM_VECTORS)
+
+
+ITEM_VECTORS = "representation"
+"""The role in which a run reads the representation of its items."""
+
+
+class RunInputRow(Base):
+    """What a run reads in one role: a representation, a set of texts, or another run; only one of the three is there.
+
+    A run goes with what it reads, as its recommender cannot be built without: the row follows the foreign key, and a trigger
+    takes the run after it (migration 0006). A further kind of input is a further foreign key here.
+    """
+
+    __tablename__ = "run_inputs"
+    __table_args__ = (
+        CheckConstraint(
+            "(CASE WHEN representation_id IS NULL THEN 0 ELSE 1 END) + (CASE WHEN text_set_id IS NULL THEN 0 ELSE 1 END) "
+            "+ (CASE WHEN source_run_id IS NULL THEN 0 ELSE 1 END) = 1",
+            name="one_input",
+        ),
+    )
+
+    run_id: Mapped[str] = mapped_column(String(32), ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[str] = mapped_column(String(40), primary_key=True)
+    representation_id: Mapped[str | None] = mapped_column(
+        String(32), ForeignKey("representations.id", ondelete="CASCADE"), index=True
+    )
+    text_set_id: Mapped[str | None] = mapped_column(
+        String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), index=True
+    )
+    source_run_id: Mapped[str | None] = mapped_column(String(32), ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+
+    @classmethod
+    def of(cls, role: str, kind: InputKind, input_id: str) -> RunInputRow:
+        """The row of an input that is to be added to a run's."""
+        return cls(role=role, **{_INPUT_COLUMNS[kind]: input_id})
+
+    @property
+    def kind(self) -> InputKind:
+        return next(kind for kind, column in _INPUT_COLUMNS.items() if getattr(self, column) is not None)
+
+    @property
+    def input_id(self) -> str:
+        return str(getattr(self, _INPUT_COLUMNS[self.kind]))
+
+
+InputKind = Literal["representation", "texts", "run"]
+_INPUT_COLUMNS: dict[InputKind, str] = {"representation": "representation_id", "texts": "text_set_id", "run": "source_run_id"}
+
+
+class RunMetricRow(Base):
+    """One measured number of a run. part: valid or test. place: where it stands among the run's numbers, from 0.
+
+    protocol: full, sampled100, …; "" for what is measured on top-10 lists rather than on ranks (coverage and the like).
+    grouping, members: which of the part's users it is about, e.g. popularity and Q1; both "" for all of them.
+    """
+
+    __tablename__ = "run_metrics"
+
+    run_id: Mapped[str] = mapped_column(String(32), ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    part: Mapped[str] = mapped_column(String(16), primary_key=True)
+    protocol: Mapped[str] = mapped_column(String(32), primary_key=True)
+    grouping: Mapped[str] = mapped_column(String(40), primary_key=True)
+    members: Mapped[str] = mapped_column(String(100), primary_key=True)
+    metric: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[float]
+    place: Mapped[int]
 
 
 class RunEpochRow(Base):

@@ -31,20 +31,17 @@ if TYPE_CHECKING:
     from genair_engine.verbs.base import Progress, Request, Result
     from genair_engine.verbs.datasets.browse import (
         ArchetypeText,
-        DatasetState,
         FailedArchetype,
         Item,
         ItemDetail,
         ItemList,
         SearchRequest,
-        WorkspaceState,
         archetype_snippets,
         failed_archetypes,
         item_detail,
         items_of,
         known_items,
         search,
-        workspace_state,
     )
     from genair_engine.verbs.datasets.imports import (
         DatasetsRequest,
@@ -122,6 +119,7 @@ if TYPE_CHECKING:
     from genair_engine.verbs.representations.represent import RepresentRequest, RepresentResult, represent
     from genair_engine.verbs.system.demo import DEMO, SUN_HAT, DemoRequest, DemoResult, demo
     from genair_engine.verbs.system.doctor import DoctorRequest, DoctorResult, doctor
+    from genair_engine.verbs.system.overview import BestRun, DatasetState, WorkspaceState, workspace_state
     from genair_engine.verbs.texts.embed import EmbedRequest, EmbedResult, embed
     from genair_engine.verbs.texts.estimate import GenerationEstimate, generation_estimate
     from genair_engine.verbs.texts.generate import GenerateRequest, GenerateResult, generate
@@ -176,6 +174,7 @@ if TYPE_CHECKING:
     from genair_engine.verbs.training.grid import runs_of_grid
     from genair_engine.verbs.training.requests import EvaluateRequest, TrainRequest
     from genair_engine.verbs.training.results import RunResult, protocol_in_words
+    from genair_engine.verbs.training.runs import runs_of
     from genair_engine.verbs.training.sweep import SweepRequest, SweepResult, SweepRow
     from genair_engine.verbs.training.sweeping import sweep
 

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Error, Page, TimeoutError, expect
 from genair_engine import jobs, verbs
 from genair_engine.jobs.worker import Worker
 from genair_engine.settings import Settings
+from genair_engine.store.metrics import load_metrics, save_metrics
 from genair_engine.store.tables import RunRow
 from genair_engine.workspace import Workspace
 from tests.browser.conftest import end_worker, press, serving, until
@@ -182,7 +183,11 @@ def test_a_link_to_runs_keeps_its_choice_while_another_one_trains(
     with studio.workspace.session() as session:  # enough of them to keep a browser busy between two polls
         template = session.get(RunRow, filled_workspace.run)
         columns = {column.key: getattr(template, column.key) for column in RunRow.__mapper__.column_attrs}
-        session.add_all([RunRow(**columns | {"id": f"copied-run-{number}"}) for number in range(10)])
+        metrics = load_metrics(session, [template.id])[template.id]
+        for number in range(10):
+            session.add(RunRow(**columns | {"id": f"copied-run-{number}"}))
+            session.flush()
+            save_metrics(session, f"copied-run-{number}", metrics)
     address = f"{studio.url}/training?dataset={DATASET}&runs=copied-run-1,copied-run-3"
     tabs = [browser.new_context().new_page() for _ in range(3)]
     for tab in tabs:

@@ -4,7 +4,7 @@ import pytest
 
 from app.ui.pipeline import next_steps
 from genair_engine import jobs, verbs
-from genair_engine.verbs.datasets.browse import ArchetypeSetState, RepresentationState
+from genair_engine.verbs.system.overview import ArchetypeSetState, RepresentationState
 
 
 def state(written: int | None = None, represented: bool = False) -> verbs.DatasetState:
@@ -19,7 +19,8 @@ def state(written: int | None = None, represented: bool = False) -> verbs.Datase
         rejected=0,
         archetype_sets=sets,
         representations=made if represented else [],
-        runs=[],
+        runs={},
+        best=None,
     )
 
 

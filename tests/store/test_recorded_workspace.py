@@ -13,6 +13,7 @@ import pytest
 from genair_engine import verbs
 from genair_engine.jobs import queue
 from genair_engine.settings import Settings
+from genair_engine.verbs.training.runs import run_result
 from genair_engine.workspace import Workspace
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -45,10 +46,9 @@ def test_the_data_set_has_its_sets_and_representations(recorded: Workspace, answ
 
 
 def test_every_run_is_listed_with_its_metrics(recorded: Workspace, answers: dict[str, Any]) -> None:
-    state = next(state for state in verbs.workspace_state(recorded).datasets if state.dataset == "shop")
-    assert [run.run for run in state.runs] == list(answers["run_results"])
-    for run in state.runs:
-        now, then = run.model_dump(mode="json"), answers["run_results"][run.run]
+    assert [run.run for run in verbs.runs_of(recorded, "shop")] == list(answers["run_results"])
+    for run, then in answers["run_results"].items():
+        now = run_result(recorded, run).model_dump(mode="json")
         for name in (
             "representation",
             "state",

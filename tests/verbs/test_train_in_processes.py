@@ -70,7 +70,7 @@ def test_a_run_killed_twice_ends_with_the_metrics_of_an_uninterrupted_one(import
     assert (last["epochs"], last["best_epoch"]) == (60, whole.best_epoch)
     assert curves(imported) == curves(other) and len(curves(imported)) == 60
     other.close()
-    assert [run.state for run in verbs.workspace_state(imported).datasets[0].runs] == ["done"]
+    assert [run.state for run in verbs.runs_of(imported, "shop")] == ["done"]
 
 
 def curves(workspace):
@@ -102,7 +102,7 @@ def test_two_processes_train_one_run_and_an_error_in_one_ends_both(imported, env
     arguments = ["train", "shop", *OPTIONS, "--epochs", "5"]
     failed = subprocess.run([*torchrun, str(script), *arguments], env=environment, capture_output=True, text=True, timeout=120)
     assert failed.returncode != 0 and "error: no space left on device" in failed.stderr and failed.stdout == ""
-    (stopped,) = verbs.workspace_state(imported).datasets[0].runs
+    (stopped,) = verbs.runs_of(imported, "shop")
     assert (stopped.state, stopped.epochs) == ("stopped", 2)
 
     done = subprocess.run(
@@ -113,7 +113,7 @@ def test_two_processes_train_one_run_and_an_error_in_one_ends_both(imported, env
         timeout=120,
         check=True,
     )
-    (finished,) = verbs.workspace_state(imported).datasets[0].runs
+    (finished,) = verbs.runs_of(imported, "shop")
     assert json.loads(done.stdout)["run"] == finished.run == stopped.run
     assert (finished.state, finished.epochs, finished.device) == ("done", 5, "2 × cpu")
     assert done.stderr.count("epoch 4:") == 1 and "epoch 2:" not in done.stderr

@@ -175,7 +175,7 @@ def test_a_busy_database_stops_a_run_that_can_be_resumed(represented, monkeypatc
     monkeypatch.setattr(artifacts, "save_arrays", full_disk)
     with pytest.raises(WorkspaceError):
         train(workspace, representation)
-    stopped = verbs.workspace_state(workspace).datasets[0].runs[0]
+    stopped = verbs.runs_of(workspace, "shop")[0]
     assert (stopped.state, stopped.epochs) == ("stopped", 1)
     assert train(workspace, representation).run == stopped.run
 
@@ -215,7 +215,8 @@ def test_the_whole_way_on_each_database(any_workspace, source):
 
     state = verbs.workspace_state(workspace).datasets[0]
     assert [(one.model, one.items) for one in state.archetype_sets] == [("tiny-llama", 12)]
-    assert [run.run for run in state.ready_runs] == [result.run]
+    assert (state.runs, state.ready_runs, state.best.run) == ({"done": 1}, 1, result.run)
+    assert state.best.quality == result.metrics["test"]["full"]["NDCG@10"]
     assert verbs.item_detail(workspace, "shop", "b12").archetypes[0].finish in ("eos", "length")
     workspace.delete_dataset("shop")
     assert verbs.workspace_state(workspace).datasets == []
@@ -247,7 +248,7 @@ def test_an_interrupted_run_is_resumed_and_ends_the_same(represented):
     request = verbs.TrainRequest(dataset="shop", representation=representation, **SMALL)
     with pytest.raises(Interrupted):
         verbs.train(workspace, request, interrupt)
-    stopped = verbs.workspace_state(workspace).datasets[0].runs[0]
+    stopped = verbs.runs_of(workspace, "shop")[0]
     assert (stopped.state, stopped.epochs) == ("stopped", 2) and stopped.run != whole.run
     with pytest.raises(InputError, match="is stopped"):
         verbs.recommend(workspace, verbs.RecommendRequest(run=stopped.run, items=["b01"]))
@@ -270,7 +271,7 @@ def test_a_run_that_another_process_trains_is_left_alone(represented):
     request = verbs.TrainRequest(dataset="shop", representation=representation, **SMALL)
     with pytest.raises(Interrupted):
         verbs.train(workspace, request, interrupt)
-    busy = verbs.workspace_state(workspace).datasets[0].runs[0].run
+    busy = verbs.runs_of(workspace, "shop")[0].run
     with artifacts.locked(workspace.path(f"runs/{busy}")) as locked:
         assert locked
         assert verbs.train(workspace, request).run != busy
@@ -289,7 +290,7 @@ def interrupted_run(workspace, representation):
     request = verbs.TrainRequest(dataset="shop", representation=representation, **SMALL)
     with pytest.raises(Killed):
         verbs.train(workspace, request, kill)
-    return verbs.workspace_state(workspace).datasets[0].runs[0].run, request
+    return verbs.runs_of(workspace, "shop")[0].run, request
 
 
 def test_a_run_that_was_finished_meanwhile_is_left_alone(represented, monkeypatch):
@@ -325,7 +326,7 @@ def test_the_row_of_the_last_epoch_is_not_lost(represented, monkeypatch):
         patched.setattr(fitting, "_merge_epochs", killed)
         train(workspace, representation)
     result = train(workspace, representation)
-    (run,) = verbs.workspace_state(workspace).datasets[0].runs
+    (run,) = verbs.runs_of(workspace, "shop")
     assert (run.run, run.epochs) == (result.run, 3)
     with workspace.reading() as session:
         rows = session.scalars(select(RunEpochRow).where(RunEpochRow.run_id == run.run).order_by(RunEpochRow.epoch)).all()
@@ -357,7 +358,7 @@ def test_divergence_marks_the_run_as_failed(represented, monkeypatch):
     monkeypatch.setattr(losses, "softmax", lambda states, *_: states.sum() * float("nan"))
     with pytest.raises(NonFiniteError, match="rank loss"):
         train(workspace, representation)
-    run = verbs.workspace_state(workspace).datasets[0].runs[0]
+    run = verbs.runs_of(workspace, "shop")[0]
     assert run.state == "failed" and "rank loss" in run_row_error(workspace, run.run)
 
 

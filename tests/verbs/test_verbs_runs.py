@@ -11,6 +11,7 @@ from genair_engine import jobs, verbs
 from genair_engine.errors import ModelError, WorkspaceError
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.store.jobs import Offer, claim, clock
+from genair_engine.store.metrics import save_metrics
 from genair_engine.store.runs import find_representation, find_run
 from genair_engine.store.tables import DatasetRow, JobRow, RepresentationRow, RunRow
 from genair_engine.training.config import TrainingConfig
@@ -45,7 +46,7 @@ def trained_elsewhere(any_workspace, source):
     with pytest.raises(Killed):
         verbs.train(any_workspace, request, kill)
     any_workspace.job = None
-    run = verbs.workspace_state(any_workspace).datasets[0].runs[0].run
+    run = verbs.runs_of(any_workspace, "shop")[0].run
     set_run(any_workspace, run, state="training")
     return any_workspace, run, job, request
 
@@ -139,7 +140,7 @@ def test_a_run_of_an_earlier_version_is_shown_and_gets_its_ranks_when_it_is_eval
     file.unlink()
     with imported.session() as session:
         row, _ = find_run(session, run.run)
-        row.metrics = {part: {"full": run.metrics[part]["full"]} for part in ("valid", "test")}
+        save_metrics(session, run.run, {part: {"full": run.metrics[part]["full"]} for part in ("valid", "test")})
         row.config = {name: value for name, value in row.config.items() if name not in ("preset", "kernel", "targets")}
         row.efficiency = {}
     old = run_result(imported, run.run)
@@ -205,7 +206,7 @@ def test_a_representation_of_titles_is_ours(represented):
     run = trained()
     assert run.deviations == ["titles as one more part of the representation (extension)"]
     assert "not as in the paper: titles as one more part" in "\n".join(run.lines())
-    assert verbs.workspace_state(workspace).datasets[0].runs[0].deviations == run.deviations
+    assert verbs.runs_of(workspace, "shop")[0].deviations == run.deviations
     left_out = trained(without="title")
     assert left_out.deviations == []
     compared = verbs.compare(workspace, verbs.CompareRequest(a=[run.run], b=[left_out.run]))

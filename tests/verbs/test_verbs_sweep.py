@@ -28,8 +28,8 @@ def request(representation=None, **options):
     return verbs.SweepRequest(dataset="shop", representation=representation, **(QUICK | options))
 
 
-def runs_of(workspace):
-    return {run.run: run for run in verbs.workspace_state(workspace).datasets[0].runs}
+def runs_of(workspace, dataset="shop"):
+    return {run.run: run for run in verbs.runs_of(workspace, dataset)}
 
 
 def grid(**options):
@@ -176,7 +176,7 @@ def test_a_representation_without_the_part_is_refused(represented):
 def test_the_same_configuration_twice_is_one_row(represented):
     workspace, representation = represented
     result = verbs.sweep(workspace, request(representation, alphas=[0.0], ablations=["calibration"], epochs=1))
-    assert [row.variant for row in result.rows] == ["alpha 0 = w/o calibration"] and len(runs_of(workspace)) == 1
+    assert [row.variant for row in result.rows] == ["alpha 0 = w/o calibration"] and len(runs_of(workspace, "shop2")) == 1
 
 
 def test_divergence_is_reported_in_its_row(imported, monkeypatch):
@@ -364,7 +364,7 @@ def test_a_data_set_takes_its_searches_with_it(any_workspace, source):
     workspace.delete_dataset("shop")
     assert studies.names(workspace.engine) == kept
     again = verbs.sweep(workspace, asked.model_copy(update={"dataset": "shop2"}))
-    assert len(again.rows) == 1 and len(runs_of(workspace)) == 1
+    assert len(again.rows) == 1 and len(runs_of(workspace, "shop2")) == 1
 
 
 def test_deleting_waits_for_optuna_only_where_it_was_used(imported):

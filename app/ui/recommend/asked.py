@@ -19,16 +19,21 @@ FIRST_METHODS = (("id",), ("genair", "genair-id"))
 """Runs that are compared where nobody chose any: with and without archetypes."""
 
 
-def runs(dataset: verbs.DatasetState) -> list[verbs.RunResult]:
-    """Up to three finished runs (`?run=`); by default one on IDs beside one with archetypes, as alike as can be."""
-    ready = {run.run: run for run in dataset.ready_runs}
-    asked = list(dict.fromkeys(state.separated(state.recall("run", dataset.dataset))))
+def names(dataset: str) -> list[str]:
+    """The runs that a link or an earlier choice asks for (`?run=`)."""
+    return list(dict.fromkeys(state.separated(state.recall("run", dataset))))
+
+
+def runs(dataset: str, offered: Sequence[verbs.RunResult]) -> list[verbs.RunResult]:
+    """Up to three of the finished runs; by default one on IDs beside one with archetypes, as alike as can be."""
+    ready = {run.run: run for run in offered}
+    asked = names(dataset)
     if missing := [run for run in asked if run not in ready]:
         message = f"There is no run {', '.join(f'“{run}”' for run in missing)} here."
         st.warning(plain(message), icon=":material/link_off:")
     known = [run for run in asked if run in ready][:SIDE_BY_SIDE]
-    wanted = known or [run.run for run in spaces.comparable(dataset.ready_runs, FIRST_METHODS)] or [next(iter(ready))]
-    state.keep("run", state.joined(wanted), dataset.dataset)
+    wanted = known or [run.run for run in spaces.comparable(offered, FIRST_METHODS)] or [next(iter(ready))]
+    state.keep("run", state.joined(wanted), dataset)
     key = "run_choice"
     if st.session_state.get(key) != wanted:
         st.session_state[key] = wanted
@@ -39,7 +44,7 @@ def runs(dataset: verbs.DatasetState) -> list[verbs.RunResult]:
         format_func=lambda run: training.name(ready[run]),
         key=key,
         max_selections=SIDE_BY_SIDE,
-        on_change=lambda: state.keep("run", state.joined(st.session_state[key]), dataset.dataset),
+        on_change=lambda: state.keep("run", state.joined(st.session_state[key]), dataset),
     )
     return [ready[run] for run in wanted]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.ui import navigation, services, state
+from app.ui import datasets, navigation, services, state
 from app.ui.studio import columns, marked
 from app.ui.text import count, one_line, plain, title_of
 from genair_engine import verbs
@@ -24,7 +24,8 @@ SHOWN_SESSIONS = 10
 
 def view(dataset: verbs.DatasetState, detail: verbs.ItemDetail) -> None:
     """The text at the left, what is asked and found at the right."""
-    runs = {one.run: one for one in dataset.ready_runs if one.config["method"] in verbs.READS_REPRESENTATION}
+    ready = datasets.ready_runs(dataset.dataset, [state.recall("by", dataset.dataset)])
+    runs = {run.run: run for run in ready if run.config["method"] in verbs.READS_REPRESENTATION}
     if not runs:
         st.info(
             f"This needs a trained run that recommends from archetypes: method {' or '.join(verbs.READS_REPRESENTATION)}.",

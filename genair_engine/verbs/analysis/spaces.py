@@ -56,7 +56,7 @@ def spaces(workspace: Workspace, dataset: str) -> list[Space]:
     """All spaces of a data set: trained runs, the newest first, then representations with their parts, the newest first."""
     with workspace.reading() as session:
         owner = dataset_rows.find_dataset(session, dataset)
-        trained = [_trained(run, owner) for run in rows.list_runs(session, owner.id) if run.state == "done"]
+        trained = [_trained(run, owner) for run in rows.list_runs(session, owner.id, states=["done"])]
         made = [
             space
             for row in reversed(rows.list_representations(session, owner.id))

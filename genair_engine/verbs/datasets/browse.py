@@ -1,4 +1,4 @@
-"""Reading verbs for pages: what a workspace holds, searching items, one item with everything known about it."""
+"""Reading verbs for pages: searching items, one item with everything known about it."""
 
 from __future__ import annotations
 
@@ -13,56 +13,11 @@ from genair_engine.archetypes.segments import split_segments
 from genair_engine.catalog.dataset import POPULARITY_GROUPS
 from genair_engine.errors import NotFoundError
 from genair_engine.store import archetypes as archetype_rows
-from genair_engine.store import runs as run_rows
 from genair_engine.store import search as item_search
-from genair_engine.store.datasets import find_dataset, find_item, items_with_ids, list_datasets, popularity_rank
+from genair_engine.store.datasets import find_dataset, find_item, items_with_ids, popularity_rank
 from genair_engine.store.tables import ArchetypeFailureRow, ArchetypeRow, ArchetypeSetRow, DatasetRow, ItemRow, PinRow
 from genair_engine.verbs.base import Record, Request
-from genair_engine.verbs.training.results import RunResult
-from genair_engine.verbs.training.runs import to_result
 from genair_engine.workspace import Workspace
-
-
-class ArchetypeSetState(Record):
-    """How far a model has come with a data set's archetypes."""
-
-    archetypes: str
-    model: str
-    items: int
-
-
-class RepresentationState(Record):
-    """A representation: what it is made of."""
-
-    representation: str
-    model: str
-    archetypes_by: str | None
-    dims: dict[str, int]
-
-
-class DatasetState(Record):
-    """One data set's place in the pipeline: imported → archetypes → representations → runs. about: its source's own words."""
-
-    dataset: str
-    users: int
-    items: int
-    interactions: int
-    rejected: int
-    about: str
-    archetype_sets: list[ArchetypeSetState]
-    representations: list[RepresentationState]
-    runs: list[RunResult]
-
-    @property
-    def ready_runs(self) -> list[RunResult]:
-        """Runs that can recommend, newest first."""
-        return [run for run in self.runs if run.state == "done"]
-
-
-class WorkspaceState(Record):
-    """All data sets of the workspace by name."""
-
-    datasets: list[DatasetState]
 
 
 class SearchRequest(Request):
@@ -156,36 +111,6 @@ class ItemDetail(Record):
     archetypes: list[ArchetypeText]
     failures: list[FailedArchetype]
     pinned: str | None
-
-
-def workspace_state(workspace: Workspace) -> WorkspaceState:
-    """What is in the workspace, data set by data set."""
-    with workspace.reading() as session:
-        states = []
-        for row in list_datasets(session):
-            sets = archetype_rows.list_sets(session, row.id)
-            states.append(
-                DatasetState(
-                    dataset=row.name,
-                    users=row.n_users,
-                    items=row.n_items,
-                    interactions=row.n_interactions,
-                    rejected=row.n_rejected,
-                    about=row.provenance.get("about", ""),
-                    archetype_sets=[ArchetypeSetState(archetypes=one.id, model=one.model, items=texts) for one, texts in sets],
-                    representations=[
-                        RepresentationState(
-                            representation=one.id,
-                            model=one.model,
-                            archetypes_by=one.provenance.get("archetypes_by"),
-                            dims=one.dims,
-                        )
-                        for one in run_rows.list_representations(session, row.id)
-                    ],
-                    runs=[to_result(run, row) for run in run_rows.list_runs(session, row.id)],
-                )
-            )
-    return WorkspaceState(datasets=states)
 
 
 def search(workspace: Workspace, request: SearchRequest) -> ItemList:

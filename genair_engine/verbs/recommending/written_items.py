@@ -146,7 +146,7 @@ def _targets(workspace: Workspace, request: NewItemRequest) -> list[_Target]:
         if request.runs:
             found = [_checked(*rows.find_run(session, name), owner) for name in dict.fromkeys(request.runs)]
         else:
-            found = [run for run in rows.list_runs(session, owner.id) if run.state == "done" and _has_projector(run)]
+            found = [run for run in rows.list_runs(session, owner.id, states=["done"]) if _has_projector(run)]
         targets = []
         for run in found:
             made = session.get(RepresentationRow, run.representation_id)

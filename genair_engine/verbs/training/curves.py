@@ -11,7 +11,7 @@ from genair_engine.store.datasets import find_dataset
 from genair_engine.store.tables import RunEpochRow
 from genair_engine.verbs.base import Record
 from genair_engine.verbs.training.results import RunResult
-from genair_engine.verbs.training.runs import to_result
+from genair_engine.verbs.training.runs import to_results
 from genair_engine.workspace import Workspace
 
 
@@ -34,12 +34,15 @@ class Epoch(Record):
 
 
 def watched_runs(workspace: Workspace, dataset: str, limit: int = 100) -> list[WatchedRun]:
-    """The newest runs of a data set, newest first. Raises NotFoundError for an unknown data set."""
+    """The newest runs of a data set, newest first, without metrics of groups of users. Raises NotFoundError for an unknown
+    data set."""
     with workspace.reading() as session:
         owner = find_dataset(session, dataset)
         newest = rows.list_runs(session, owner.id, limit)
-        _held = rows.list_representations(session, owner.id)  # while they are held, looking one up asks the database nothing
-        return [WatchedRun(result=to_result(row, owner), job=row.job_id, error=row.error) for row in newest]
+        results = to_results(session, newest, owner, groups=False)
+        return [
+            WatchedRun(result=result, job=row.job_id, error=row.error) for row, result in zip(newest, results, strict=True)
+        ]
 
 
 def run_epochs(workspace: Workspace, runs: Sequence[str]) -> dict[str, list[Epoch]]:

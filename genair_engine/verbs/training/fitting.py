@@ -27,7 +27,8 @@ from genair_engine.methods.recommender import TableRecommender
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
 from genair_engine.store.keys import content_key, new_id
-from genair_engine.store.tables import DatasetRow, RepresentationRow, RunEpochRow, RunRow
+from genair_engine.store.metrics import save_metrics
+from genair_engine.store.tables import ITEM_VECTORS, DatasetRow, RepresentationRow, RunEpochRow, RunInputRow, RunRow
 from genair_engine.training import trainer as training
 from genair_engine.training.config import TrainingConfig
 from genair_engine.training.efficiency import InferenceFlops, inference_flops, trainable_parameters
@@ -175,7 +176,7 @@ def _claim(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlo
     run = RunRow(
         id=name,
         dataset_id=owner.id,
-        representation_id=representation.id if representation else None,
+        inputs=[RunInputRow.of(ITEM_VECTORS, "representation", representation.id)] if representation else [],
         job_id=workspace.job,
         backbone=config.backbone,
         method=config.method,
@@ -246,8 +247,8 @@ def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: Measu
             best_epoch=trainer.progress.best_epoch,
             seconds_per_epoch=float(np.median([record.seconds for record in trainer.progress.history])),
             peak_memory_mb=peak_mb,
-            metrics=measured.metrics,
         )
+        save_metrics(session, run.id, measured.metrics)
         _merge_epochs(session, run, trainer.progress.history)  # the last row may be missing: killed after its checkpoint
     workspace.discard(f"{run.folder}/{CHECKPOINT}")
 

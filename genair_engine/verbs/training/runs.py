@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy.orm import object_session
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session, object_session
 
 from genair_engine.store import runs as rows
+from genair_engine.store.datasets import find_dataset
+from genair_engine.store.metrics import load_metrics
 from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
 from genair_engine.training.config import TrainingConfig
 from genair_engine.verbs.training.results import RunResult
@@ -14,7 +18,21 @@ from genair_engine.workspace import Workspace
 def run_result(workspace: Workspace, name: str) -> RunResult:
     """A run as it stands in the workspace. Raises NotFoundError."""
     with workspace.reading() as session:
-        return to_result(*rows.find_run(session, name))
+        run, owner = rows.find_run(session, name)
+        return to_results(session, [run], owner)[0]
+
+
+def runs_of(
+    workspace: Workspace, dataset: str, limit: int | None = None, states: Sequence[str] = (), names: Sequence[str] = ()
+) -> list[RunResult]:
+    """A data set's runs, newest first, without metrics of groups of users; all, or so many.
+
+    states, names: only those in these states, or of these ids, as far as there are any. Raises NotFoundError for an unknown
+    data set.
+    """
+    with workspace.reading() as session:
+        owner = find_dataset(session, dataset)
+        return to_results(session, rows.list_runs(session, owner.id, limit, states, names), owner, groups=False)
 
 
 def run_of_job(workspace: Workspace, job: str) -> RunResult | None:
@@ -29,9 +47,9 @@ def deviations_of(run: RunRow) -> list[str]:
 
     The row's session must be open: the representation is looked up in it.
     """
-    config, session = TrainingConfig.model_construct(**run.config), object_session(run)
-    reads = session is not None and run.representation_id is not None
-    return deviations_with(config, session.get(RepresentationRow, run.representation_id) if session and reads else None)
+    session, representation = object_session(run), run.representation_id
+    row = session.get(RepresentationRow, representation) if session and representation else None
+    return deviations_with(TrainingConfig.model_construct(**run.config), row)
 
 
 def deviations_with(config: TrainingConfig, representation: RepresentationRow | None) -> list[str]:
@@ -42,23 +60,31 @@ def deviations_with(config: TrainingConfig, representation: RepresentationRow | 
     return deviations
 
 
-def to_result(run: RunRow, owner: DatasetRow) -> RunResult:
-    """A run with its data set as a result, while the rows' session is open."""
-    return RunResult(
-        run=run.id,
-        dataset=owner.name,
-        representation=run.representation_id,
-        state=run.state,
-        config=run.config,
-        deviations=deviations_of(run),
-        protocol=run.protocol,
-        device=run.device,
-        trainable_parameters=run.trainable_parameters or 0,
-        efficiency=run.efficiency,
-        epochs=run.epochs_done,
-        best_epoch=run.best_epoch or 0,
-        seconds_per_epoch=run.seconds_per_epoch or 0.0,
-        peak_memory_mb=run.peak_memory_mb or 0.0,
-        metrics=run.metrics,
-        created_at=run.created_at,
-    )
+def to_results(session: Session, runs: Sequence[RunRow], owner: DatasetRow, groups: bool = True) -> list[RunResult]:
+    """Runs of a data set as results, in as many queries as for one. groups: with the metrics of groups of users."""
+    metrics = load_metrics(session, [run.id for run in runs], groups)
+    read = any(run.representation_id for run in runs)
+    representations = {row.id: row for row in rows.list_representations(session, owner.id)} if read else {}
+    return [
+        RunResult(
+            run=run.id,
+            dataset=owner.name,
+            representation=run.representation_id,
+            state=run.state,
+            config=run.config,
+            deviations=deviations_with(
+                TrainingConfig.model_construct(**run.config), representations.get(run.representation_id or "")
+            ),
+            protocol=run.protocol,
+            device=run.device,
+            trainable_parameters=run.trainable_parameters or 0,
+            efficiency=run.efficiency,
+            epochs=run.epochs_done,
+            best_epoch=run.best_epoch or 0,
+            seconds_per_epoch=run.seconds_per_epoch or 0.0,
+            peak_memory_mb=run.peak_memory_mb or 0.0,
+            metrics=metrics[run.id],
+            created_at=run.created_at,
+        )
+        for run in runs
+    ]
