@@ -16,86 +16,29 @@ import shutil
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Literal, Union
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from genair_engine import verbs
-from genair_engine.api.server import ServeRequest, serve
 from genair_engine.errors import GenairError, InputError
-from genair_engine.jobs import KINDS, submit
-from genair_engine.jobs.commands import JobsCommandRequest, WorkerRequest, jobs_command, worker
-from genair_engine.settings import load_settings
-from genair_engine.verbs.base import is_positional
-from genair_engine.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class Command:
-    """A verb as the terminal knows it. on_settings: it takes the settings, as it must work without a workspace."""
-
-    run: Callable[[Any, Any, verbs.Progress], verbs.Result]
-    request: type[BaseModel]
-    on_settings: bool = False
-
+from genair_engine.verbs import registry
+from genair_engine.verbs.base import Result, Verb, is_positional
 
 BAR = 24
 """Characters of a progress bar."""
 
-COMMANDS = {
-    "demo": Command(verbs.demo, verbs.DemoRequest),
-    "import": Command(verbs.import_dataset, verbs.ImportRequest),
-    "datasets": Command(verbs.list_datasets, verbs.DatasetsRequest),
-    "report": Command(verbs.report, verbs.ReportRequest),
-    "delete": Command(verbs.delete_dataset, verbs.DeleteRequest),
-    "generate": Command(verbs.generate, verbs.GenerateRequest),
-    "regenerate": Command(verbs.regenerate, verbs.RegenerateRequest),
-    "embed": Command(verbs.embed, verbs.EmbedRequest),
-    "score": Command(verbs.score, verbs.ScoreRequest),
-    "rate": Command(verbs.rate, verbs.RateRequest),
-    "ratings": Command(verbs.ratings, verbs.RatingsRequest),
-    "pin": Command(verbs.pin, verbs.PinRequest),
-    "prompts": Command(verbs.prompts, verbs.PromptsRequest),
-    "prompt-save": Command(verbs.prompt_save, verbs.PromptSaveRequest),
-    "prompt-render": Command(verbs.prompt_render, verbs.PromptRenderRequest),
-    "represent": Command(verbs.represent, verbs.RepresentRequest),
-    "train": Command(verbs.train, verbs.TrainRequest),
-    "evaluate": Command(verbs.evaluate, verbs.EvaluateRequest),
-    "sweep": Command(verbs.sweep, verbs.SweepRequest),
-    "compare": Command(verbs.compare, verbs.CompareRequest),
-    "analyse": Command(verbs.analyse, verbs.AnalyseRequest),
-    "project": Command(verbs.project, verbs.ProjectRequest),
-    "recommend": Command(verbs.recommend, verbs.RecommendRequest),
-    "explain": Command(verbs.explain, verbs.ExplainRequest),
-    "new-item": Command(verbs.new_item, verbs.NewItemRequest),
-    "audience": Command(verbs.audience, verbs.AudienceRequest),
-    "coldstart": Command(verbs.coldstart, verbs.ColdStartRequest),
-    "export": Command(verbs.export, verbs.ExportRequest),
-    "index": Command(verbs.index, verbs.IndexRequest),
-    "serve": Command(serve, ServeRequest),
-    "what-if": Command(verbs.what_if, verbs.WhatIfRequest),
-    "jobs": Command(jobs_command, JobsCommandRequest),
-    "worker": Command(worker, WorkerRequest),
-    "doctor": Command(verbs.doctor, verbs.DoctorRequest, on_settings=True),
-}
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    command = COMMANDS[options.verb]
+    verbs = commands()
+    options = parser(verbs).parse_args(arguments)
+    verb = verbs[options.verb]
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
-        request = _request(command.request, vars(options))
-        settings = load_settings()
-        context = settings if command.on_settings else Workspace.open(settings)
-        if getattr(options, "as_job", False):
-            command = Command(_submit(options.verb), command.request)
-        result = command.run(context, request, _quiet if options.quiet else _report)
+        result = _run(verb, _request(verb.request, vars(options)), options)
     except GenairError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -110,22 +53,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def commands() -> dict[str, Verb]:
+    """The verbs that the terminal has."""
+    return {name: verb for name, verb in registry.all_verbs().items() if verb.terminal}
+
+
+def _run(verb: Verb, request: BaseModel, options: argparse.Namespace) -> Result:
+    """The verb's result, or the job that it is queued as."""
+    from genair_engine.settings import load_settings
+    from genair_engine.workspace import Workspace  # the database, which `--help` does not wait for
+
+    settings = load_settings()
+    if getattr(options, "as_job", False):
+        from genair_engine.jobs.queue import submit
+
+        return submit(Workspace.open(settings), verb.name, request)
+    workspace = Workspace.open(settings) if verb.needs_workspace else settings
+    result: Result = registry.call(workspace, verb.name, request, _quiet if options.quiet else _report)
+    return result
+
+
+def parser(verbs: dict[str, Verb]) -> argparse.ArgumentParser:
+    """Reads the command lines of these verbs."""
+    whole = argparse.ArgumentParser(
         prog="python -m genair_engine",
         description="GenAIR Studio's verbs: import a data set, let language models write archetypes, train, recommend.",
     )
-    subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, command in COMMANDS.items():
-        summary = (command.request.__doc__ or "").strip()
+    subparsers = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, verb in verbs.items():
+        summary = (verb.request.__doc__ or "").strip()
         sub = subparsers.add_parser(name, help=summary, description=summary)
-        for path, field in _flat_fields(command.request):
+        for path, field in _flat_fields(verb.request):
             _add_option(sub, path, field)
-        if name in KINDS:
+        if verb.job:
             sub.add_argument("--job", dest="as_job", action="store_true", help="queue it for a worker and return at once")
         sub.add_argument("--json", action="store_true", help="print the result as one JSON object")
         sub.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    return parser
+    return whole
 
 
 def _flat_fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, FieldInfo]]:
@@ -210,11 +174,6 @@ def _request(model: type[BaseModel], options: dict[str, Any]) -> BaseModel:
         raise InputError(f"{where}{first['msg']}.") from None
 
 
-def _submit(kind: str) -> Callable[[Workspace, BaseModel, verbs.Progress], verbs.Result]:
-    """The verb as a job."""
-    return lambda workspace, request, progress: submit(workspace, kind, request)  # noqa: ARG005
-
-
 def _pair(path: str, text: str) -> tuple[str, str]:
     key, separator, value = text.partition("=")
     if not separator:
@@ -229,8 +188,8 @@ def _report(done: int, total: int, what: str) -> None:
         return
     width = shutil.get_terminal_size().columns
     filled = round(BAR * done / max(total, 1))
-    said = f"{'━' * filled}{'┄' * (BAR - filled)} {done:,}/{total:,} {what}"[: width - 1]
-    print(f"\r{said:<{width - 1}}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+    bar = f"{'━' * filled}{'┄' * (BAR - filled)} {done:,}/{total:,} {what}"[: width - 1]
+    print(f"\r{bar:<{width - 1}}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
 
 
 def _quiet(done: int, total: int, what: str) -> None:

@@ -42,7 +42,7 @@ guards.fragment(live, watch.every)(watch)
 st.subheader("Ended", anchor=False)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     states = st.pills("State", ENDED, selection_mode="multi", key="job_states")
-    kinds = st.pills("Kind", list(jobs.KINDS), selection_mode="multi", key="job_kinds")
+    kinds = st.pills("Kind", list(jobs.job_kinds()), selection_mode="multi", key="job_kinds")
 shown = st.session_state.setdefault("ended_shown", SHOWN_ENDED)
 request = jobs.JobsRequest(states=states or [*ENDED], kinds=kinds, limit=max(SORTED, shown + 1))
 found = jobs.jobs(services.workspace(), request).jobs

@@ -25,7 +25,7 @@ RECOMMENDERS_KEPT = 4
 def workspace() -> Workspace:
     """The workspace that the environment names. Raises WorkspaceError or InputError, which the guard shows."""
     opened = Workspace.open()
-    jobs.first_run(opened)
+    jobs.queue_demo(opened)
     jobs.ensure_worker(opened)  # also jobs that were left when the app stopped go on
     return opened
 

@@ -11,8 +11,9 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from genair_engine import verbs
 from genair_engine.errors import OutageError
+from genair_engine.verbs.recommending.recommend import Recommenders
+from genair_engine.verbs.recommending.requests import BatchRequest, BatchResult, RecommendRequest, RecommendResult
 
 MOST_AT_ONCE = 64
 """Requests a batch: bounds the memory of its scores."""
@@ -23,13 +24,13 @@ MOST_WAITING = 1000
 class Batcher:
     """Answers `recommend` requests. recommenders: asked in another thread, also for the first time."""
 
-    def __init__(self, recommenders: Callable[[], verbs.Recommenders]) -> None:
+    def __init__(self, recommenders: Callable[[], Recommenders]) -> None:
         self._recommenders = recommenders
-        self._waiting: dict[str, list[tuple[verbs.RecommendRequest, asyncio.Future[verbs.RecommendResult]]]] = {}
+        self._waiting: dict[str, list[tuple[RecommendRequest, asyncio.Future[RecommendResult]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ranking = ThreadPoolExecutor(1, thread_name_prefix="ranking")
 
-    async def recommend(self, request: verbs.RecommendRequest) -> verbs.RecommendResult:
+    async def recommend(self, request: RecommendRequest) -> RecommendResult:
         """The verb's answer. Raises as the verb, and OutageError where too many wait already."""
         answer = asyncio.get_running_loop().create_future()
         waiting = self._waiting.get(request.run)
@@ -44,7 +45,7 @@ class Batcher:
             waiting.append((request, answer))
         return await answer
 
-    async def batch(self, request: verbs.BatchRequest) -> verbs.BatchResult:
+    async def batch(self, request: BatchRequest) -> BatchResult:
         """Many sessions of one request, in the same thread as all ranking."""
         recommender = await asyncio.to_thread(lambda: self._recommenders().of(request.run))
         return await asyncio.get_running_loop().run_in_executor(self._ranking, recommender.answer_batch, request)
@@ -59,11 +60,9 @@ class Batcher:
         finally:
             del self._waiting[run]
 
-    async def _answer(
-        self, run: str, batch: list[tuple[verbs.RecommendRequest, asyncio.Future[verbs.RecommendResult]]]
-    ) -> None:
+    async def _answer(self, run: str, batch: list[tuple[RecommendRequest, asyncio.Future[RecommendResult]]]) -> None:
         requests = [request for request, _ in batch]
-        answers: list[verbs.RecommendResult | Exception]
+        answers: list[RecommendResult | Exception]
         try:
             recommender = await asyncio.to_thread(lambda: self._recommenders().of(run))
             answers = [*await asyncio.get_running_loop().run_in_executor(self._ranking, recommender.answer_many, requests)]

@@ -55,7 +55,8 @@ class Described(Protocol):
 
 def description(endpoints: Sequence[Described]) -> dict[str, Any]:
     """The document. Shared models are components, once each."""
-    pairs = [(one.request, "validation") for one in endpoints] + [(one.result, "serialization") for one in endpoints]
+    pairs = [(endpoint.request, "validation") for endpoint in endpoints]
+    pairs += [(endpoint.result, "serialization") for endpoint in endpoints]
     refs, document = models_json_schema(pairs, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     schemas = document.get("$defs", {})
     for schema in schemas.values():
@@ -63,13 +64,13 @@ def description(endpoints: Sequence[Described]) -> dict[str, Any]:
             for name in CLI_ONLY:
                 field.pop(name, None)
     paths: dict[str, dict[str, Any]] = {}
-    for one in endpoints:
+    for endpoint in endpoints:
         operation: dict[str, Any] = {
-            "summary": (one.request.__doc__ or one.path).strip(),
+            "summary": (endpoint.request.__doc__ or endpoint.path).strip(),
             "responses": {
                 "200": {
-                    "description": (one.result.__doc__ or "").strip(),
-                    "content": _json(refs[one.result, "serialization"]),
+                    "description": (endpoint.result.__doc__ or "").strip(),
+                    "content": _json(refs[endpoint.result, "serialization"]),
                 }
             }
             | {
@@ -77,15 +78,15 @@ def description(endpoints: Sequence[Described]) -> dict[str, Any]:
                 for status, text in STATUSES.items()
             },
         }
-        if one.method == "POST":
-            operation["requestBody"] = {"required": True, "content": _json(refs[one.request, "validation"])}
+        if endpoint.method == "POST":
+            operation["requestBody"] = {"required": True, "content": _json(refs[endpoint.request, "validation"])}
         else:
-            schema = schemas[one.request.__name__]
+            schema = schemas[endpoint.request.__name__]
             operation["parameters"] = [
                 {"name": name, "in": "query", "required": name in schema.get("required", []), "schema": field}
                 for name, field in schema.get("properties", {}).items()
             ]
-        paths[one.path] = {one.method.lower(): operation}
+        paths[endpoint.path] = {endpoint.method.lower(): operation}
     return {
         "openapi": "3.1.0",
         "info": {"title": "GenAIR Studio", "version": __version__},

@@ -35,8 +35,9 @@ def problem_of(error: Exception) -> Problem:
         case Problem():
             return error
         case ValidationError():
-            fields = [{"field": ".".join(map(str, one["loc"])) or "request", "message": one["msg"]} for one in error.errors()]
-            return Problem(422, "invalid_request", "; ".join(f"{one['field']}: {one['message']}" for one in fields), fields)
+            wrong = [(".".join(map(str, detail["loc"])) or "request", detail["msg"]) for detail in error.errors()]
+            fields = [{"field": name, "message": message} for name, message in wrong]
+            return Problem(422, "invalid_request", "; ".join(f"{name}: {message}" for name, message in wrong), fields)
         case NotFoundError():
             return Problem(404, "not_found", str(error))
         case InputError():

@@ -5,31 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from pydantic import Field
-
+from genair_engine.api.requests import ServeRequest, ServeResult
 from genair_engine.errors import InputError
-from genair_engine.verbs import Progress, Recommenders, Request, Result
-from genair_engine.verbs.base import silent
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.recommending.recommend import Recommenders
 from genair_engine.workspace import Workspace
-
-
-class ServeRequest(Request):
-    """Answer HTTP requests until Ctrl-C (without the app; with GENAIR_API=on the app does so too)."""
-
-    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 lets other machines in")
-    port: int = Field(8600, ge=0, le=65_535, description="port; 0: any that is free")
-    runs: list[str] = Field([], description="runs to load before the first request")
-    keep: int = Field(4, ge=1, le=1000, description="runs in memory at once")
-
-
-class ServeResult(Result):
-    """requests: how many were answered."""
-
-    address: str
-    requests: int
-
-    def lines(self) -> list[str]:
-        return [f"{self.address} has stopped; {self.requests:,} requests were answered."]
 
 
 def serve(workspace: Workspace, request: ServeRequest, progress: Progress = silent) -> ServeResult:

@@ -14,12 +14,10 @@ import numpy as np
 import pandas as pd
 
 from genair_engine.catalog.facets import Facets
+from genair_engine.catalog.popularity import POPULARITY_GROUPS
 from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError
 from genair_engine.types import IntArray, ItemArray
-
-POPULARITY_GROUPS = 5
-"""Quintiles of the training counts, as in the paper's figure 5; group 1 holds the least popular items."""
 
 
 @dataclass(frozen=True, eq=False)

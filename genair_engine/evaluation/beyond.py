@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from genair_engine.catalog.dataset import POPULARITY_GROUPS, Dataset
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.popularity import POPULARITY_GROUPS
 from genair_engine.errors import InputError
 from genair_engine.types import IntArray, ItemArray
 

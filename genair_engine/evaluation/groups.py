@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from genair_engine.catalog.dataset import POPULARITY_GROUPS, Dataset
+from genair_engine.catalog.dataset import Dataset
+from genair_engine.catalog.popularity import POPULARITY_GROUPS
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Part, held_out
 from genair_engine.types import IntArray

@@ -7,11 +7,11 @@ from contextlib import suppress
 from genair_engine.errors import ModelError
 from genair_engine.jobs.queue import submit
 from genair_engine.store import jobs as rows
-from genair_engine.verbs.system.demo import DemoRequest
+from genair_engine.verbs.system.requests import DemoRequest
 from genair_engine.workspace import Workspace
 
 
-def first_run(workspace: Workspace) -> None:
+def queue_demo(workspace: Workspace) -> None:
     """Queues the demo where there is no data set and nobody has ever asked for anything, unless the settings forbid it.
 
     Whoever deletes the demo, or stops it, does not get it again by itself. Without the demo models nothing is queued: whoever

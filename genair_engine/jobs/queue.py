@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from genair_engine.errors import InputError
 from genair_engine.jobs import gpus as machine
-from genair_engine.jobs.kinds import KINDS, kind_of, stored_request
-from genair_engine.jobs.records import JobRecord, JobsRequest, JobsResult, job_record, worker_record
+from genair_engine.jobs.kinds import check, job_kinds, kind_of, stored_request
+from genair_engine.jobs.records import job_record, worker_record
+from genair_engine.jobs.requests import JobRecord, JobsRequest, JobsResult
 from genair_engine.store import jobs as rows
 from genair_engine.store.keys import content_key, new_id
 from genair_engine.store.tables import JobRow, WorkerRow
@@ -42,11 +43,11 @@ def submit(
     estimate: kept with the job; one made on a GPU says what one must have free. gpus: how many, where the request's device
     does not say it; None takes one where the worker has any. Raises InputError or NotFoundError where it cannot run.
     """
-    of = kind_of(kind)
-    if not isinstance(request, of.request):
-        raise InputError(f"A job of kind {kind!r} takes a {of.request.__name__}, not a {type(request).__name__}.")
+    verb, as_job = kind_of(kind)
+    if not isinstance(request, verb.request):
+        raise InputError(f"A job of kind {kind!r} takes a {verb.request.__name__}, not a {type(request).__name__}.")
     request = _anywhere(request)
-    of.check(workspace, request)
+    check(workspace, as_job, request)
     wanted, certain = _gpus(getattr(request, "device", "cpu"), gpus)
     if wanted:
         _refuse_missing_gpus(workspace, wanted, certain)
@@ -54,7 +55,7 @@ def submit(
     row = JobRow(
         id=name,
         kind=kind,
-        title=of.title(request),
+        title=as_job.title(request),
         dataset=getattr(request, "dataset", getattr(request, "name", None)),
         config=request.model_dump(mode="json", exclude_unset=True),
         key=content_key([kind, request.model_dump(mode="json")]),
@@ -75,12 +76,12 @@ def submit(
 
 def jobs(workspace: Workspace, request: JobsRequest, progress: Progress = silent) -> JobsResult:  # noqa: ARG001
     """The newest jobs and all live workers: a handful of queries, whatever their number."""
-    if unknown := set(request.kinds) - set(KINDS):
+    if unknown := set(request.kinds) - job_kinds().keys():
         kind_of(sorted(unknown)[0])
     with workspace.reading() as session:
         workers = rows.live_workers(session)
-        found = rows.newest(session, request.states, request.kinds, request.limit)
-        return JobsResult(jobs=_records(session, found, workers), workers=[worker_record(one) for one in workers])
+        newest = rows.newest(session, request.states, request.kinds, request.limit)
+        return JobsResult(jobs=_records(session, newest, workers), workers=[worker_record(worker) for worker in workers])
 
 
 def job(workspace: Workspace, name: str) -> JobRecord:
@@ -112,8 +113,8 @@ def retry(workspace: Workspace, name: str) -> JobRecord:
     with workspace.reading() as session:
         row = rows.find(session, name)
     if row.state in ("failed", "cancelled"):
-        of = kind_of(row.kind)
-        of.check(workspace, stored_request(of, row.config))
+        verb, as_job = kind_of(row.kind)
+        check(workspace, as_job, stored_request(verb, row.config))
     try:
         with workspace.session() as session:
             state = rows.find(session, name).state
@@ -148,10 +149,10 @@ def _give_back_expired(workspace: Workspace) -> list[str]:
         return rows.give_back_expired(session)
 
 
-def _records(session: Session, found: Sequence[JobRow], workers: Sequence[WorkerRow] | None = None) -> list[JobRecord]:
-    runs = rows.runs_of(session, [row.id for row in found])
-    alive = [worker_record(one) for one in (rows.live_workers(session) if workers is None else workers)]
-    return [job_record(row, runs[row.id], alive) for row in found]
+def _records(session: Session, jobs: Sequence[JobRow], workers: Sequence[WorkerRow] | None = None) -> list[JobRecord]:
+    runs = rows.runs_of(session, [row.id for row in jobs])
+    alive = [worker_record(worker) for worker in (rows.live_workers(session) if workers is None else workers)]
+    return [job_record(row, runs[row.id], alive) for row in jobs]
 
 
 def _anywhere(request: BaseModel) -> BaseModel:
@@ -172,10 +173,10 @@ def _gpus(device: str, wanted: int | None) -> tuple[int | None, int | None]:
         return 0, None
     if device == "auto":
         return wanted, None
-    found = re.fullmatch(r"cuda(?::([0-9]+))?", device)
-    if found is None:
+    named = re.fullmatch(r"cuda(?::([0-9]+))?", device)
+    if named is None:
         raise InputError(f"There is no kind of device {device!r} for a job: give auto, cpu, cuda or cuda:1.")
-    return (wanted or 1), int(found[1]) if found[1] else None
+    return (wanted or 1), int(named[1]) if named[1] else None
 
 
 def _min_free_mb(estimate: dict[str, Any]) -> int:
@@ -187,7 +188,7 @@ def _min_free_mb(estimate: dict[str, Any]) -> int:
 def _refuse_missing_gpus(workspace: Workspace, wanted: int, certain: int | None) -> None:
     """Raises InputError where no live worker, or this machine where none is alive, could ever run it."""
     with workspace.reading() as session:
-        workers = [worker_record(one) for one in rows.live_workers(session)]
+        workers = [worker_record(worker) for worker in rows.live_workers(session)]
     if workspace.settings.ray_address or any(worker.executor == "ray" for worker in workers):
         return  # the cluster knows
     if not workers and workspace.settings.worker == "none":

@@ -22,9 +22,10 @@ from typing import NoReturn
 import psutil
 
 from genair_engine.errors import GenairError, OutageError
-from genair_engine.jobs.kinds import kind_of, stored_request
+from genair_engine.jobs.kinds import earlier_result, kind_of, stored_request
 from genair_engine.settings import load_settings
 from genair_engine.store import jobs as rows
+from genair_engine.verbs.registry import call
 from genair_engine.workspace import Workspace
 
 FINISHED, FAILED, TRY_AGAIN, STOPPED, NOT_MINE = 0, 1, 75, 130, 64
@@ -86,12 +87,12 @@ class Attempt:
         signal.signal(signal.SIGINT, self._ask_to_stop)
         self._watch()
         try:
-            kind = kind_of(row.kind)
-            request = stored_request(kind, row.config)
+            verb, as_job = kind_of(row.kind)
+            request = stored_request(verb, row.config)
             if row.gpu is not None:  # the only one that this process can see
                 request = request.model_copy(update={"device": "cuda"})
-            made = kind.made(self.workspace, self.job) if self.attempt > 1 else None
-            result = made or kind.run(self.workspace, request, self.progress)
+            earlier = earlier_result(self.workspace, as_job, self.job) if self.attempt > 1 else None
+            result = earlier or call(self.workspace, verb.name, request, self.progress)
         except Stopped:
             log.info("Stopped as asked; what was done is kept.")
             return STOPPED

@@ -63,12 +63,21 @@ class AsJob:
 
 
 @dataclass(frozen=True)
+class Http:
+    """How a verb is asked over HTTP: a GET takes its request from the query, a POST from a JSON body."""
+
+    method: Literal["GET", "POST"]
+    path: str
+
+
+@dataclass(frozen=True)
 class Verb:
     """What is declared of a verb, for the terminal, the HTTP API, jobs and pages alike.
 
     run: "module:function" of (workspace, request, progress) → result. role: who may run it, once roles are given. audited:
-    whether an audit log keeps who ran it. job: how it runs as a job, if it may. needs_workspace: False where it must work
-    although no workspace can be opened; it then gets the settings instead.
+    whether an audit log keeps who ran it. job: how it runs as a job, http: how it is asked over HTTP, if it may. terminal:
+    whether the command line has it. needs_workspace: False where it must work although no workspace can be opened; it then
+    gets the settings instead.
     """
 
     name: str
@@ -78,6 +87,8 @@ class Verb:
     role: Role = "read"
     audited: bool = False
     job: AsJob | None = None
+    http: Http | None = None
+    terminal: bool = True
     needs_workspace: bool = True
 
 

@@ -24,11 +24,42 @@ if TYPE_CHECKING:
     from genair_engine.workspace import Workspace
 
 PLACES = [
+    "genair_engine.verbs.system.requests:DEMO_VERB",
+    "genair_engine.verbs.datasets.requests:IMPORT",
+    "genair_engine.verbs.datasets.requests:DATASETS",
+    "genair_engine.verbs.datasets.requests:REPORT",
+    "genair_engine.verbs.datasets.requests:DELETE",
+    "genair_engine.verbs.datasets.search:SEARCH",
+    "genair_engine.verbs.texts.requests:GENERATE",
+    "genair_engine.verbs.texts.requests:REGENERATE",
+    "genair_engine.verbs.texts.requests:EMBED",
+    "genair_engine.verbs.texts.score_requests:SCORE",
+    "genair_engine.verbs.texts.rating_requests:RATE",
+    "genair_engine.verbs.texts.rating_requests:RATINGS",
+    "genair_engine.verbs.texts.rating_requests:PIN",
+    "genair_engine.verbs.texts.prompt_requests:PROMPTS",
+    "genair_engine.verbs.texts.prompt_requests:PROMPT_SAVE",
+    "genair_engine.verbs.texts.prompt_requests:PROMPT_RENDER",
+    "genair_engine.verbs.representations.requests:REPRESENT",
     "genair_engine.verbs.training.requests:TRAIN",
     "genair_engine.verbs.training.requests:EVALUATE",
     "genair_engine.verbs.training.sweep:SWEEP",
     "genair_engine.verbs.evaluation.compare:COMPARE",
+    "genair_engine.verbs.analysis.requests:ANALYSE",
+    "genair_engine.verbs.analysis.requests:PROJECT",
+    "genair_engine.verbs.recommending.requests:RECOMMEND",
+    "genair_engine.verbs.recommending.requests:RECOMMEND_BATCH",
+    "genair_engine.verbs.recommending.explain_requests:EXPLAIN",
+    "genair_engine.verbs.recommending.new_item_requests:NEW_ITEM",
+    "genair_engine.verbs.recommending.audience_requests:AUDIENCE",
     "genair_engine.verbs.evaluation.coldstart:COLDSTART",
+    "genair_engine.verbs.recommending.export_requests:EXPORT",
+    "genair_engine.verbs.recommending.export_requests:INDEX",
+    "genair_engine.api.requests:SERVE",
+    "genair_engine.verbs.recommending.what_if_requests:WHAT_IF",
+    "genair_engine.jobs.requests:JOBS",
+    "genair_engine.jobs.requests:WORKER",
+    "genair_engine.verbs.system.requests:DOCTOR",
 ]
 """Where each verb is declared, in the order in which the terminal lists them."""
 
@@ -64,16 +95,22 @@ def find(name: str) -> Verb:
 
 
 def call(
-    workspace: Workspace | Settings, name: str, request: BaseModel, progress: Progress = silent, actor: str | None = None
+    workspace: Workspace | Settings,
+    name: str,
+    request: BaseModel,
+    progress: Progress = silent,
+    actor: str | None = None,
+    **at_hand: Any,
 ) -> Any:
     """Runs a verb and returns its result.
 
-    actor: who asks, by default whom the settings name (GENAIR_ACTOR). Raises InputError on a request that is not the verb's,
-    what a hook raises, and what the verb raises.
+    actor: who asks, by default whom the settings name (GENAIR_ACTOR). at_hand: what the caller has ready for the verb's
+    function, such as loaded models. Raises InputError on a request that is not the verb's, what a hook raises, and what the
+    verb raises.
     """
     verb = find(name)
     with entered(workspace, verb, request, actor):
-        return resolve(verb.run)(workspace, request, progress)
+        return resolve(verb.run)(workspace, request, progress, **at_hand)
 
 
 @contextmanager
@@ -90,8 +127,8 @@ def entered(workspace: Workspace | Settings, verb: Verb, request: BaseModel, act
 def function(verb: Verb) -> Callable[..., Any]:
     """The verb as a function of Python, which goes through `call`."""
 
-    def run(workspace: Workspace | Settings, request: BaseModel, progress: Progress = silent) -> Any:
-        return call(workspace, verb.name, request, progress)
+    def run(workspace: Workspace | Settings, request: BaseModel, progress: Progress = silent, **at_hand: Any) -> Any:
+        return call(workspace, verb.name, request, progress, **at_hand)
 
     run.__name__ = run.__qualname__ = verb.run.partition(":")[2]
     run.__doc__ = f"The verb `{verb.name}`: {verb.request.__doc__}"

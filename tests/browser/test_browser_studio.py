@@ -122,7 +122,7 @@ def test_from_two_texts_to_a_vote(page: Page, studio: tuple[str, Workspace]) -> 
     settled(page)
     page.get_by_role("button", name="Save as a new version").click()
     expect(page).to_have_url(re.compile("prompt=journey-"))
-    assert verbs.prompts(workspace, verbs.PromptsRequest()).prompts[1].name == "journey"
+    assert verbs.list_prompts(workspace, verbs.PromptsRequest()).prompts[1].name == "journey"
 
     # Vote blind: no name before, all names after.
     page.get_by_role("radio", name="Rate blind").click()

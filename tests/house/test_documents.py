@@ -64,7 +64,7 @@ def test_no_registry_and_no_path_of_one_machine(document: Path) -> None:
 
 @EACH_DOCUMENT
 def test_commands_are_those_of_the_command_line(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = cli._parser()
+    parser = cli.parser(cli.commands())
     for arguments in engine_commands_of(document):
         arguments = [argument for argument in arguments if argument != "…"]
         if arguments == ["VERB"]:
@@ -89,7 +89,7 @@ def test_targets_of_make_exist(document: Path) -> None:
 
 def test_options_in_the_text_exist() -> None:
     """Every `--option` that a document names in passing is some verb's, or of a tool that the line names."""
-    [verbs] = [action for action in cli._parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    [verbs] = [action for action in cli.parser(cli.commands())._actions if isinstance(action, argparse._SubParsersAction)]
     known = {option for verb in verbs.choices.values() for option in verb._option_string_actions}
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for code in inline_code_of(document):

@@ -272,9 +272,7 @@ def test_a_broken_file_fails_the_job_with_what_to_do(shop, drive):
     assert found.attempts == 1 and the_run(shop) is None  # trying again would not help
 
 
-DEFECTIVE = after(
-    "from genair_engine.jobs import kinds\nobject.__setattr__(kinds.KINDS['train'], 'run', lambda *a: {}['key'])"
-)
+DEFECTIVE = after("from genair_engine.verbs.training import fitting\nfitting.train = lambda *asked: {}['key']")
 
 
 def test_a_defect_is_called_one_and_keeps_its_traceback_in_the_log(shop, settings, drive):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from genair_engine import jobs, verbs
-from genair_engine.jobs import first_run
+from genair_engine.jobs import queue_demo
 from genair_engine.settings import REPOSITORY, Settings
 from genair_engine.workspace import Workspace
 
@@ -24,34 +24,34 @@ def fresh(settings):
 
 def test_the_demo_is_queued_once_by_whoever_comes_first(fresh):
     one, other = fresh(), fresh(demo_items=30)
-    first_run(one)
-    first_run(other)
-    first_run(one)
+    queue_demo(one)
+    queue_demo(other)
+    queue_demo(one)
     assert queued(one) == [("demo", verbs.DEMO, {})]
 
 
 def test_its_size_is_a_setting_and_0_is_none(fresh):
-    first_run(fresh(demo_items=0))
+    queue_demo(fresh(demo_items=0))
     assert queued(fresh()) == []
-    first_run(fresh(demo_items=30))
+    queue_demo(fresh(demo_items=30))
     assert queued(fresh()) == [("demo", verbs.DEMO, {"items": 30})]
 
 
 def test_it_does_not_come_back_by_itself(fresh):
     workspace = fresh()
-    first_run(workspace)
+    queue_demo(workspace)
     jobs.cancel(workspace, jobs.jobs(workspace, jobs.JobsRequest()).jobs[0].job)
-    first_run(workspace)
+    queue_demo(workspace)
     assert [job.state for job in jobs.jobs(workspace, jobs.JobsRequest()).jobs] == ["cancelled"]
 
 
 def test_data_of_one_s_own_is_left_alone(shop):
-    first_run(shop)
+    queue_demo(shop)
     assert queued(shop) == []
 
 
 def test_without_the_demo_models_nothing_is_queued(fresh, tmp_path):
-    first_run(fresh(models_dir=tmp_path))
+    queue_demo(fresh(models_dir=tmp_path))
     assert queued(fresh()) == []
 
 

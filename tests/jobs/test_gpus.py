@@ -166,10 +166,10 @@ def test_a_certain_gpu_is_the_only_one_that_the_job_sees(shop, settings, driver,
         jobs.submit(shop, "train", verbs.TrainRequest(**(LONG | {"device": "cuda"})), gpus=3)
     job = submit(shop, device="cuda:1")
     telling = after(
-        "import os\nfrom genair_engine.jobs import kinds\nfrom genair_engine.errors import InputError\n"
+        "import os\nfrom genair_engine.verbs.training import fitting\nfrom genair_engine.errors import InputError\n"
         "def told(workspace, request, progress):\n"
         "    raise InputError(f'{request.device} of {os.environ[\"CUDA_VISIBLE_DEVICES\"]}')\n"
-        "object.__setattr__(kinds.KINDS['train'], 'run', told)"
+        "fitting.train = told"
     )
     worker = drive(shop, executor=telling(settings))
     worker.drive(lambda: state(shop, job) == "failed")

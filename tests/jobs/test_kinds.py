@@ -62,7 +62,7 @@ def test_every_kind_runs_and_its_result_can_be_read_back(workspace, source, driv
     state = verbs.workspace_state(workspace).datasets[0]
     assert [one.representation for one in state.representations] == [made["representation"]]
     kinds = [one.kind for one in jobs.jobs(workspace, jobs.JobsRequest()).jobs]
-    assert sorted(kinds) == sorted(set(jobs.KINDS) - {"demo"})  # which takes minutes: tests/browser/test_browser_tour.py
+    assert sorted(kinds) == sorted(set(jobs.job_kinds()) - {"demo"})  # which takes minutes: tests/browser/test_browser_tour.py
 
 
 def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, source, drive):
@@ -105,5 +105,5 @@ def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, sour
 )
 def test_the_command_line_of_a_request_is_the_request(kind, request_):
     words = shlex.split(jobs.command_line(kind, request_))
-    options = cli._parser().parse_args(words)
+    options = cli.parser(cli.commands()).parse_args(words)
     assert cli._request(type(request_), vars(options)).model_dump() == request_.model_dump()

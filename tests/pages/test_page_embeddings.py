@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.ui import pictures
 from genair_engine import jobs, verbs
-from genair_engine.verbs.analysis.spaces import Space
+from genair_engine.verbs.analysis.requests import Space
 from genair_engine.workspace import Workspace
 from tests.pages.conftest import OpenPage, check, said
 from tests.workspaces import DATASET, HOSTILE_ID, FilledWorkspace

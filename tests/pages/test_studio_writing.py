@@ -131,7 +131,7 @@ def shortened(regenerating: Any) -> Any:
 
 def test_a_template_is_edited_beside_its_prompt_and_saved(filled_copy: Workspace, jobs_app: OpenPage) -> None:
     shown = jobs_app("archetypes", dataset="workshop", item="i1", view="prompt")
-    paper = verbs.prompts(filled_copy, verbs.PromptsRequest()).prompts[0].version
+    paper = verbs.list_prompts(filled_copy, verbs.PromptsRequest()).prompts[0].version
     assert shown.button(key="prompt_save").disabled
     field = f"prompt_{paper}_question"
     shown = check(shown.text_area(key=field).set_value("Who wants this {noun}? <b>Say</b>").run())
@@ -143,7 +143,7 @@ def test_a_template_is_edited_beside_its_prompt_and_saved(filled_copy: Workspace
     assert "cannot name a prompt" in values(shown, "toast")[0]
     shown.text_input(key=f"prompt_name_{paper}").set_value("short")
     shown = check(shown.button(key="prompt_save").click().run())
-    saved = verbs.prompts(filled_copy, verbs.PromptsRequest()).prompts[1]
+    saved = verbs.list_prompts(filled_copy, verbs.PromptsRequest()).prompts[1]
     assert (saved.name, saved.question) == ("short", "Who wants this {noun}?")
     assert shown.query_params["prompt"] == saved.version and shown.selectbox(key="prompt_choice").value == saved.version
 

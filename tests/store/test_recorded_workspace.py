@@ -95,7 +95,7 @@ def test_texts_pins_votes_prompts_and_scores_are_there(recorded: Workspace, answ
     assert pins["pins"] == answers["pins"]["pins"]
     ratings = verbs.ratings(recorded, verbs.RatingsRequest(dataset="shop")).model_dump(mode="json")
     assert ratings.items() >= answers["ratings"].items()
-    versions = {prompt.version for prompt in verbs.prompts(recorded, verbs.PromptsRequest()).prompts}
+    versions = {prompt.version for prompt in verbs.list_prompts(recorded, verbs.PromptsRequest()).prompts}
     assert versions >= {prompt["version"] for prompt in answers["prompts"]["prompts"]}
     scores = verbs.score(recorded, verbs.ScoreRequest(dataset="shop")).model_dump(mode="json")
     for now, then in zip(scores["sets"], answers["scores"]["sets"], strict=True):

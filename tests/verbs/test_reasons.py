@@ -13,7 +13,7 @@ from genair_engine.methods.config import ModelConfig
 from genair_engine.methods.recommender import TableRecommender
 from genair_engine.methods.registry import build_recommender
 from genair_engine.serving.reasons import leave_one_out
-from genair_engine.verbs.recommending.reasons import MOST_EXPLAINED
+from genair_engine.verbs.recommending.explain_requests import MOST_EXPLAINED
 from tests.recommended_shop import TEXTS
 
 KINDS = ["states", "metadata", "texts", "id"]

@@ -81,7 +81,7 @@ def test_a_whole_catalogue_of_texts_is_represented_like_what_a_model_wrote(impor
 def test_other_texts_readers_and_prompts_are_other_sets(imported):
     first = embed(imported, text=TEXTS)
     imported_prompt = verbs.PromptSaveRequest(name="mine", question="Who wants this {noun}?")
-    verbs.prompt_save(imported, imported_prompt)
+    verbs.save_prompt(imported, imported_prompt)
     others = [
         embed(imported, text=TEXTS | {"b01": "Teachers."}),
         embed(imported, text=TEXTS, model="tiny-qwen"),

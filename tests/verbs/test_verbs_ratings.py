@@ -234,14 +234,14 @@ def test_an_encoder_reads_pinned_texts_of_any_model(imported, monkeypatch):
 
 
 def save(workspace, name="mine", **parts):
-    return verbs.prompt_save(workspace, verbs.PromptSaveRequest(name=name, **parts))
+    return verbs.save_prompt(workspace, verbs.PromptSaveRequest(name=name, **parts))
 
 
 def test_prompts_are_versions_that_stay(any_workspace):
     first = save(any_workspace, question="Who would want this {noun}?")
     assert first.new and not save(any_workspace, question="Who would want this {noun}?").new
     second = save(any_workspace, question="For whom is this {noun}?", noun="film")
-    listed = verbs.prompts(any_workspace, verbs.PromptsRequest()).prompts
+    listed = verbs.list_prompts(any_workspace, verbs.PromptsRequest()).prompts
     assert [one.version for one in listed] == [PAPER.version, second.prompt.version, first.prompt.version]
     assert listed[0].created_at is None and listed[0].instruction == PAPER.instruction
     with any_workspace.reading() as session:
@@ -267,11 +267,11 @@ def test_prompts_are_versions_that_stay(any_workspace):
 def test_prompts_that_cannot_be_saved(workspace, name, parts, message):
     with pytest.raises(InputError, match=message):
         save(workspace, name, **parts)
-    assert len(verbs.prompts(workspace, verbs.PromptsRequest()).prompts) == 1
+    assert len(verbs.list_prompts(workspace, verbs.PromptsRequest()).prompts) == 1
 
 
 def render(workspace, item="b01", **options):
-    return verbs.prompt_render(workspace, verbs.PromptRenderRequest(dataset="shop", item=item, **options))
+    return verbs.render_prompt(workspace, verbs.PromptRenderRequest(dataset="shop", item=item, **options))
 
 
 def test_the_preview_is_what_the_model_gets(imported):

@@ -155,7 +155,7 @@ def test_writing_an_item_settles_its_failure(imported):
 
 def test_another_prompt_is_another_set(imported):
     paper = generate(imported, limit=2)
-    saved = verbs.prompt_save(imported, verbs.PromptSaveRequest(name="short", question="Who?", noun="thing")).prompt
+    saved = verbs.save_prompt(imported, verbs.PromptSaveRequest(name="short", question="Who?", noun="thing")).prompt
     made = generate(imported, limit=2, prompt="short")
     assert (made.written, made.prompt_version) == (2, saved.version) and made.archetypes != paper.archetypes
     assert generate(imported, limit=2, prompt=saved.version).archetypes == made.archetypes

@@ -15,7 +15,8 @@ from genair_engine.errors import InputError, ModelError
 from genair_engine.store.archetypes import failures_of_set, find_set
 from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
 from genair_engine.verbs.texts.ready_models import Models
-from genair_engine.verbs.texts.regenerate import RegenerateResult, regenerating
+from genair_engine.verbs.texts.regenerate import regenerating
+from genair_engine.verbs.texts.requests import RegenerateResult
 from tests.openai_server import KEY, OpenAIServer, status
 from tests.verbs_workspaces import SMALL
 

@@ -24,7 +24,7 @@ PARTS = {
 
 def versions() -> dict[str, verbs.SavedPrompt]:
     """All saved versions, the paper's first."""
-    return {one.version: one for one in verbs.prompts(services.workspace(), verbs.PromptsRequest()).prompts}
+    return {one.version: one for one in verbs.list_prompts(services.workspace(), verbs.PromptsRequest()).prompts}
 
 
 def editor(dataset: str, item: verbs.Item) -> None:
@@ -75,7 +75,7 @@ def _key(base: verbs.SavedPrompt, part: str) -> str:
 def _rendered(dataset: str, item: str, base: verbs.SavedPrompt, given: dict[str, str]) -> verbs.PromptRenderResult | None:
     try:
         request = verbs.PromptRenderRequest(dataset=dataset, item=item, prompt=base.version, **given)
-        rendered = verbs.prompt_render(services.workspace(), request)
+        rendered = verbs.render_prompt(services.workspace(), request)
     except GenairError as error:
         st.error(plain(str(error)), title="This template cannot be used", icon=":material/error:")
         return None
@@ -89,7 +89,7 @@ def _rendered(dataset: str, item: str, base: verbs.SavedPrompt, given: dict[str,
 def _save(key: str, base: verbs.SavedPrompt) -> None:
     with services.told_errors():
         given = {part: st.session_state[_key(base, part)] for part in PARTS}
-        made = verbs.prompt_save(services.workspace(), verbs.PromptSaveRequest(name=st.session_state[key].strip(), **given))
+        made = verbs.save_prompt(services.workspace(), verbs.PromptSaveRequest(name=st.session_state[key].strip(), **given))
         state.keep("prompt", made.prompt.version)
         said = f"Saved as {made.prompt.version}." if made.new else f"It is {made.prompt.version} already."
         services.tell(said, ":material/save:")

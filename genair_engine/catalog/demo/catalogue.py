@@ -16,12 +16,9 @@ import pandas as pd
 
 from genair_engine.catalog.demo.items import METADATA, DemoItem, draw_items, sun_hat
 from genair_engine.catalog.demo.people import Events, draw_events
+from genair_engine.catalog.demo.size import ITEMS, SUN_HAT_ID, SUN_HAT_NUMBER, USERS
 
 SEED = 2026
-ITEMS, USERS = 1000, 4000
-SUN_HAT_NUMBER = 25
-"""The case study's item: its number in the paper's table 7, and here its place in the catalogue, from 1."""
-SUN_HAT_ID = f"D{SUN_HAT_NUMBER:04}"
 
 ABOUT = f"""\
 Synthetic: no item, brand, user or interaction of this data set is real.

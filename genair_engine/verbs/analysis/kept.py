@@ -14,7 +14,7 @@ import numpy.typing as npt
 from genair_engine import __version__
 from genair_engine.store import artifacts
 from genair_engine.store.datasets import analyses_folder
-from genair_engine.verbs.analysis.spaces import Space
+from genair_engine.verbs.analysis.requests import Space
 from genair_engine.workspace import Workspace
 
 Arrays = dict[str, npt.NDArray[Any]]

@@ -9,76 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from genair_engine.analysis import projection
 from genair_engine.analysis.alignment import procrustes, stratified_sample, unit_size
-from genair_engine.analysis.projection import Method, Metric, Projected
+from genair_engine.analysis.projection import Projected
 from genair_engine.analysis.spread import contrast
 from genair_engine.errors import InputError
-from genair_engine.store.keys import content_key
 from genair_engine.verbs.analysis import kept
-from genair_engine.verbs.analysis.spaces import STATES, ItemVectors, Space, find_space, load_vectors, share_of
-from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.analysis.requests import ProjectRequest, ProjectResult, Space, SpaceProjection
+from genair_engine.verbs.analysis.spaces import STATES, ItemVectors, find_space, load_vectors, share_of
+from genair_engine.verbs.base import Progress, silent
 from genair_engine.workspace import Workspace
-
-MOST_POINTS = 60_000
-"""Items of a picture that a browser still turns and zooms smoothly."""
-
-
-class ProjectRequest(Request):
-    """Project item vectors onto a plane, for the Embeddings page."""
-
-    spaces: list[str] = positional("runs or representations (ID:prefill for a part), separated by commas", min_length=1)
-    method: Method = Field("pca", description="pca keeps distances, tsne and umap keep neighbours")
-    metric: Metric = Field("cosine", description="what is near, for tsne and umap")
-    perplexity: float = Field(30.0, ge=2, le=500, description="about how many neighbours a point minds, for tsne")
-    neighbours: int = Field(15, ge=2, le=500, description="nearest neighbours that the graph joins, for umap")
-    min_distance: float = Field(0.1, ge=0, lt=1, description="how close points may come, for umap")
-    points: int = Field(
-        MOST_POINTS, ge=10, description="items at most; of a larger catalogue a sample that keeps groups' shares"
-    )
-    seed: int = Field(42, ge=0, le=2**32 - 1, description="seed of tsne, umap and the sample")
-
-    def parameters(self) -> dict[str, Any]:
-        """What this method's picture depends on, beside the vectors."""
-        fields = {"pca": (), "tsne": ("metric", "perplexity"), "umap": ("metric", "neighbours", "min_distance")}[self.method]
-        return self.model_dump(include={"method", "points", "seed", *fields})
-
-    def key(self, space: str) -> str:
-        return content_key(["projection", 1, space, self.parameters()])
-
-
-class SpaceProjection(Record):
-    """points: items that are in the picture, of so many; explained: variance along both axes (pca). computed: just now."""
-
-    space: str
-    dataset: str
-    what: str
-    points: int
-    of: int
-    explained: list[float] | None
-    seconds: float
-    computed: bool
-
-
-class ProjectResult(Result):
-    """parameters: of the method, with the seed."""
-
-    method: str
-    parameters: dict[str, Any]
-    projections: list[SpaceProjection]
-
-    def lines(self) -> list[str]:
-        return [
-            f"{one.space}: {one.points:,} of {one.of:,} items by {self.method}, "
-            + (f"computed in {one.seconds:.1f} s." if one.computed else "already there.")
-            for one in self.projections
-        ]
 
 
 @dataclass(frozen=True, eq=False)

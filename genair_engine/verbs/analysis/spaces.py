@@ -8,7 +8,6 @@ twice: the paper's figure 2. They are brought back from the stored components, w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,25 +20,14 @@ from genair_engine.store import artifacts
 from genair_engine.store import datasets as dataset_rows
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
-from genair_engine.verbs.base import Progress, Record
+from genair_engine.verbs.analysis.requests import AnalyseRequest, Kind, ProjectRequest, Space
+from genair_engine.verbs.base import Progress
 from genair_engine.verbs.training.runs import deviations_of
 from genair_engine.workspace import Workspace
 
 STATES = "states"
 """What stands for prefill and decoding states side by side."""
-Kind = Literal["trained", "fused", "metadata", "prefill", "decoding", "title", "states"]
 FloatArray = npt.NDArray[np.float32]
-
-
-class Space(Record):
-    """A set of item vectors. what: in words; width: columns; deviations: where its run is not as in the paper."""
-
-    space: str
-    dataset: str
-    kind: Kind
-    what: str
-    width: int
-    deviations: list[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +57,12 @@ def find_space(workspace: Workspace, name: str) -> Space:
     """The space of that name. Raises NotFoundError, or InputError for a run that has not finished."""
     with workspace.reading() as session:
         return _find(session, name)[0]
+
+
+def check_spaces(workspace: Workspace, request: AnalyseRequest | ProjectRequest) -> None:
+    """Raises NotFoundError for a space that is not there, InputError for a run that has not finished."""
+    for name in request.spaces:
+        find_space(workspace, name)
 
 
 def load_vectors(workspace: Workspace, name: str) -> ItemVectors:

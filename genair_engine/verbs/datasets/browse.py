@@ -4,58 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
 from sqlalchemy.orm import Session
 
 from genair_engine.archetypes.segments import split_segments
-from genair_engine.catalog.dataset import POPULARITY_GROUPS
 from genair_engine.errors import NotFoundError
 from genair_engine.store import archetypes as archetype_rows
 from genair_engine.store import search as item_search
 from genair_engine.store.datasets import find_dataset, find_item, items_with_ids, popularity_rank
 from genair_engine.store.tables import ArchetypeFailureRow, ArchetypeRow, ArchetypeSetRow, DatasetRow, ItemRow, PinRow
-from genair_engine.verbs.base import Record, Request
+from genair_engine.verbs.base import Progress, Record, silent
+from genair_engine.verbs.datasets.search import Item, ItemList, SearchRequest
 from genair_engine.workspace import Workspace
-
-
-class SearchRequest(Request):
-    """Search a data set's items."""
-
-    dataset: str
-    text: str = ""
-    brand: str | None = None
-    category: str | None = None
-    popularity_group: int | None = Field(None, ge=1, le=POPULARITY_GROUPS)
-    has_archetype_from: str | None = None
-    sort: Literal["relevance", "popularity", "title", "brand"] = "relevance"
-    descending: bool = True
-    limit: int = Field(50, ge=1, le=1000)
-    offset: int = Field(0, ge=0, le=2**31 - 1)
-
-    def filters(self) -> item_search.ItemFilter:
-        return item_search.ItemFilter(self.brand, self.category, self.popularity_group, self.has_archetype_from)
-
-
-class Item(Record):
-    """An item as lists show it. popularity: training interactions; popularity_group: 1 (least) … 5 (most popular)."""
-
-    position: int
-    item: str
-    title: str
-    brand: str
-    categories: str
-    popularity: int
-    popularity_group: int
-
-
-class ItemList(Record):
-    """A page of items, how many match in all, and the values of every facet with their counts."""
-
-    total: int
-    items: list[Item]
-    facets: dict[str, dict[str, int]]
 
 
 class ArchetypeText(Record):
@@ -113,21 +74,22 @@ class ItemDetail(Record):
     pinned: str | None
 
 
-def search(workspace: Workspace, request: SearchRequest) -> ItemList:
+def search(workspace: Workspace, request: SearchRequest, progress: Progress = silent) -> ItemList:  # noqa: ARG001
     """A page of matching items with facet counts. Raises NotFoundError for an unknown data set."""
+    filters = item_search.ItemFilter(request.brand, request.category, request.popularity_group, request.has_archetype_from)
     with workspace.reading() as session:
         row = find_dataset(session, request.dataset)
         page = item_search.search_items(
             session,
             row.id,
             request.text,
-            request.filters(),
+            filters,
             request.sort,
             request.descending,
             request.limit,
             request.offset,
         )
-        facets = item_search.item_facets(session, row.id, request.text, request.filters())
+        facets = item_search.item_facets(session, row.id, request.text, filters)
     return ItemList(
         total=page.total,
         items=[_item(one) for one in page.rows],

@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from pydantic import Field
+from typing import Any
 
 from genair_engine.catalog.readers import read_dataset
 from genair_engine.errors import InputError
 from genair_engine.store.datasets import find_dataset, list_rejections
 from genair_engine.store.jobs import live_of_dataset
-from genair_engine.store.tables import DatasetRow
-from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
-from genair_engine.verbs.datasets.reader_options import FORMATS, given_options, with_reader_options
+from genair_engine.store.tables import DatasetRow, RejectionRow
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.datasets.reader_options import given_options
+from genair_engine.verbs.datasets.requests import (
+    DatasetsRequest,
+    DatasetsResult,
+    DatasetSummary,
+    DeleteRequest,
+    DeleteResult,
+    ImportRequest,
+    ImportResult,
+    Rejected,
+    ReportRequest,
+    ReportResult,
+)
 from genair_engine.workspace import Workspace
 
 SHOWN_REJECTIONS = 5
-
-
-@with_reader_options
-class ImportRequest(Request):
-    """Import a catalogue with its interactions."""
-
-    path: Path = positional("folder of the data set, or one of its files")
-    name: str = Field(description="name of the data set in the workspace")
-    format: str = Field("auto", description=FORMATS)
-
-
-class Rejected(Record):
-    """A record that was left out, and why."""
-
-    file: str
-    line: int | None
-    reason: str
-    record: str
-
-
-class ImportResult(Result):
-    """rejected counts all records left out; rejections shows the first few, the workspace keeps them all."""
-
-    dataset: str
-    format: str
-    users: int
-    items: int
-    interactions: int
-    rejected: int
-    rejections: list[Rejected]
-
-    def lines(self) -> list[str]:
-        shown = [f"  {one.file}{'' if one.line is None else f', line {one.line}'}: {one.reason}" for one in self.rejections]
-        more = self.rejected - len(shown)
-        return [
-            f"Imported {self.dataset} ({self.format}): {self.users:,} users, {self.items:,} items, "
-            f"{self.interactions:,} interactions; {self.rejected:,} records rejected.",
-            *shown,
-            *([f"  … and {more:,} more: `report {self.dataset}` shows them all."] if more > 0 else []),
-        ]
 
 
 def import_dataset(workspace: Workspace, request: ImportRequest, progress: Progress = silent) -> ImportResult:
@@ -67,6 +37,24 @@ def import_dataset(workspace: Workspace, request: ImportRequest, progress: Progr
     row = workspace.save_dataset(result, str(result.dataset.provenance.get("format", request.format)))
     progress(2, 2, "imported")
     return import_result(workspace, row)
+
+
+def check_import(workspace: Workspace, request: ImportRequest) -> None:
+    """Raises InputError where the name is taken, or nothing is at the path."""
+    refuse_taken(workspace, request.name)
+    if not request.path.exists():
+        raise InputError(f"There is no file or folder {request.path}.")
+
+
+def import_of_job(workspace: Workspace, job: str) -> ImportResult | None:
+    """What a job has imported; None where it has imported nothing."""
+    row = next((row for row in workspace.dataset_rows() if row.job_id == job), None)
+    return import_result(workspace, row) if row else None
+
+
+def check_dataset(workspace: Workspace, request: Any) -> None:
+    """Raises NotFoundError where there is no data set of the name in the request's field `dataset`."""
+    workspace.dataset_row(request.dataset)
 
 
 def refuse_taken(workspace: Workspace, name: str) -> None:
@@ -86,38 +74,8 @@ def import_result(workspace: Workspace, row: DatasetRow) -> ImportResult:
         items=row.n_items,
         interactions=row.n_interactions,
         rejected=row.n_rejected,
-        rejections=[Rejected(file=one.file, line=one.line, reason=one.reason, record=one.record) for one in shown],
+        rejections=[_rejected(rejection) for rejection in shown],
     )
-
-
-class DatasetsRequest(Request):
-    """List the data sets of the workspace."""
-
-
-class DatasetSummary(Record):
-    """A data set in numbers."""
-
-    dataset: str
-    format: str
-    users: int
-    items: int
-    interactions: int
-    rejected: int
-    content_hash: str
-
-
-class DatasetsResult(Result):
-    """The data sets of the workspace by name."""
-
-    datasets: list[DatasetSummary]
-
-    def lines(self) -> list[str]:
-        if not self.datasets:
-            return ["The workspace has no data set yet. Import one: python -m genair_engine import PATH --name NAME"]
-        return [
-            f"{one.dataset}: {one.users:,} users, {one.items:,} items, {one.interactions:,} interactions ({one.format})"
-            for one in self.datasets
-        ]
 
 
 def list_datasets(workspace: Workspace, request: DatasetsRequest, progress: Progress = silent) -> DatasetsResult:  # noqa: ARG001
@@ -138,50 +96,16 @@ def list_datasets(workspace: Workspace, request: DatasetsRequest, progress: Prog
     )
 
 
-class ReportRequest(Request):
-    """Show every record that an import left out, and why."""
-
-    dataset: str = positional("data set")
-
-
-class ReportResult(Result):
-    """All rejected records of a data set, in the order of the source."""
-
-    dataset: str
-    rejected: int
-    rejections: list[Rejected]
-
-    def lines(self) -> list[str]:
-        return [f"{self.rejected:,} records of {self.dataset} were rejected."] + [
-            f"{one.file}{'' if one.line is None else f', line {one.line}'}: {one.reason}: {one.record}"
-            for one in self.rejections
-        ]
-
-
 def report(workspace: Workspace, request: ReportRequest, progress: Progress = silent) -> ReportResult:  # noqa: ARG001
     """The import report of a data set. Raises NotFoundError."""
     with workspace.reading() as session:
         row = find_dataset(session, request.dataset)
-        found = [
-            Rejected(file=one.file, line=one.line, reason=one.reason, record=one.record)
-            for one in list_rejections(session, row.id)
-        ]
-    return ReportResult(dataset=row.name, rejected=len(found), rejections=found)
+        rejections = [_rejected(rejection) for rejection in list_rejections(session, row.id)]
+    return ReportResult(dataset=row.name, rejected=len(rejections), rejections=rejections)
 
 
-class DeleteRequest(Request):
-    """Delete a data set with its archetypes, representations and runs."""
-
-    dataset: str = positional("data set")
-
-
-class DeleteResult(Result):
-    """What is gone."""
-
-    deleted: str
-
-    def lines(self) -> list[str]:
-        return [f"Deleted {self.deleted} and everything made from it."]
+def _rejected(row: RejectionRow) -> Rejected:
+    return Rejected(file=row.file, line=row.line, reason=row.reason, record=row.record)
 
 
 def delete_dataset(workspace: Workspace, request: DeleteRequest, progress: Progress = silent) -> DeleteResult:  # noqa: ARG001

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
 
 from genair_engine.archetypes.segments import audience_words, split_segments
 from genair_engine.errors import InputError
-from genair_engine.verbs.base import Progress, Record, Result, positional, silent
-from genair_engine.verbs.recommending.filters import FilteredRequest
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.recommending.audience_requests import AudienceItem, AudienceRequest, AudienceResult
 from genair_engine.verbs.recommending.recommend import load_recommender, positions_of
 from genair_engine.verbs.representations.catalogue_states import texts_made_of
 from genair_engine.verbs.texts.ready_models import Models
@@ -29,65 +28,6 @@ if TYPE_CHECKING:
 
 LONGEST_DESCRIPTION = 1000
 """Characters."""
-
-
-class AudienceRequest(FilteredRequest):
-    """Find items by the audience that their archetypes are about."""
-
-    dataset: str = positional("data set")
-    text: str = Field(description="the audience, in words")
-    representation: str | None = Field(None, description="whose space to search; by default the newest with archetypes")
-    run: str | None = Field(None, description="a trained run: steer its recommendations for a session (see items, weight)")
-    items: list[str] = Field([], description="the session to steer: item ids, oldest first, separated by commas")
-    weight: float = Field(0.5, ge=0, le=1, description="share that the audience has in a steered ranking: 0 none, 1 all")
-    k: int = Field(10, ge=1, le=1000, description="how many items", json_schema_extra={"short": "-k"})
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
-
-    @model_validator(mode="after")
-    def _steered_whole(self) -> AudienceRequest:
-        if (self.run is None) != (not self.items):
-            raise ValueError("steering needs both a run and the items of a session")
-        return self
-
-
-class AudienceItem(Record):
-    """similarity: cosine with the description, in −1 … 1. audience: the entry of its archetype with most of its words.
-
-    score: what the list is ordered by: the similarity, or the blend.
-    """
-
-    item: str
-    position: int
-    title: str
-    similarity: float
-    score: float
-    audience: str
-
-
-class AudienceResult(Result):
-    """Items, best first. space: in words, where descriptions and archetypes were compared. weight: None without a session."""
-
-    dataset: str
-    text: str
-    representation: str
-    space: str
-    run: str | None
-    session: list[str]
-    weight: float | None
-    items: list[AudienceItem]
-
-    def lines(self) -> list[str]:
-        width = max((len(one.item) for one in self.items), default=0)
-        blend = f", blended with {', '.join(self.session)} ({self.run}, weight {self.weight})" if self.run else ""
-        return [
-            f"For {self.text!r}{blend}:",
-            *(
-                f"{rank:3}. {one.item:{width}}  {one.similarity:6.3f}  {one.title[:50]}  "
-                f"[{' '.join(one.audience.split())[:60]}]"
-                for rank, one in enumerate(self.items, start=1)
-            ),
-            f"Compared in: {self.space}.",
-        ]
 
 
 def audience(

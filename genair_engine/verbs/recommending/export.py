@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from pydantic import Field
-
 from genair_engine.errors import InputError, WorkspaceError
 from genair_engine.store import artifacts
-from genair_engine.verbs.base import Progress, Request, Result, positional, silent
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.recommending.export_requests import ExportRequest, ExportResult
 from genair_engine.verbs.training.runs import run_result
 from genair_engine.workspace import Workspace
-
-
-class ExportRequest(Request):
-    """Export a trained run to a folder that recommends without the database."""
-
-    run: str = positional("run")
-    output: Path = Field(description="folder to make; it must not exist")
-
-
-class ExportResult(Result):
-    """megabytes: 10^6 bytes of all files. files: relative to the folder, without the modules of the engine."""
-
-    run: str
-    output: str
-    n_items: int
-    megabytes: float
-    files: list[str]
-
-    def lines(self) -> list[str]:
-        return [
-            f"Run {self.run} with {self.n_items:,} items is in {self.output} ({self.megabytes:,.1f} MB):",
-            f"  {', '.join(self.files)}.",
-            "  README.md there says how to use it: python recommend.py --items id1,id2",
-        ]
 
 
 def export(workspace: Workspace, request: ExportRequest, progress: Progress = silent) -> ExportResult:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from genair_engine.catalog.dataset import POPULARITY_GROUPS, Dataset
+from genair_engine.catalog.popularity import POPULARITY_GROUPS
 from genair_engine.errors import InputError
 from genair_engine.verbs.base import Request
+
+if TYPE_CHECKING:
+    from genair_engine.catalog.dataset import Dataset
+    from genair_engine.types import BoolArray
 
 
 class FilteredRequest(Request):
@@ -25,7 +27,7 @@ class FilteredRequest(Request):
 
     @model_validator(mode="after")
     def _filters_can_pass(self) -> Self:
-        if wrong := [one for one in self.popularity_groups if not 1 <= one <= POPULARITY_GROUPS]:
+        if wrong := [group for group in self.popularity_groups if not 1 <= group <= POPULARITY_GROUPS]:
             raise ValueError(f"there is no popularity group {wrong[0]}: give numbers from 1 to {POPULARITY_GROUPS}")
         if self.price_from is not None and self.price_to is not None and self.price_from > self.price_to:
             raise ValueError(f"no price is from {self.price_from:g} to {self.price_to:g}: give the lower one first")
@@ -37,10 +39,10 @@ class FilteredRequest(Request):
         fields = FilteredRequest.model_fields
         return {name: value for name in fields if (value := getattr(self, name)) not in (None, [])}
 
-    def among(self, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
+    def among(self, dataset: Dataset) -> BoolArray | None:
         """[n_items + 1] bool, the items that pass; None where no filter is set. Raises InputError where none passes."""
         passes = dataset.facets.among(self.category, self.popularity_groups, self.price_from, self.price_to)
         if passes is not None and not passes.any():
-            said = ", ".join(f"{name} {value}" for name, value in self.filters.items())
-            raise InputError(f"No item of {dataset.name!r} passes the filters ({said}): loosen one of them.")
+            filters = ", ".join(f"{name} {value}" for name, value in self.filters.items())
+            raise InputError(f"No item of {dataset.name!r} passes the filters ({filters}): loosen one of them.")
         return passes

@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import Field
 
 from genair_engine.errors import InputError
-from genair_engine.serving.index import PAYS_FROM, IndexFacts
+from genair_engine.serving.index import PAYS_FROM
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
-from genair_engine.verbs.base import Progress, Request, Result, positional, silent
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.recommending.export_requests import IndexRequest, IndexResult
 from genair_engine.workspace import Workspace
-
-
-class IndexRequest(Request):
-    """Make an approximate index of a run's items, for fast recommendations from a large catalogue."""
-
-    run: str = positional("run")
-    recall: float = Field(0.98, gt=0, le=1, description="share of the exact top 10 that the index must find")
-    sessions: int = Field(1000, ge=40, le=100_000, description="test users' histories that it is measured on, at most")
-    anyway: bool = Field(False, description="also for a catalogue so small that exact search is fast enough")
-
-
-class IndexResult(Result):
-    """A run's index, and how good it is."""
-
-    run: str
-    index: IndexFacts
-
-    def lines(self) -> list[str]:
-        made = self.index
-        return [
-            f"Run {self.run}: {made.n_items:,} items in {made.lists:,} clusters, of which a session visits {made.probes:,}.",
-            f"  Recall@10 {made.recall:.4f} on {made.sessions:,} sessions; {made.milliseconds:.2f} ms a session, exact search "
-            f"{made.exact_milliseconds:.2f} ms ({made.threads} threads).",
-            "  It is used from now on; an app or server that has the run in memory uses it after a restart.",
-        ]
 
 
 def index(workspace: Workspace, request: IndexRequest, progress: Progress = silent) -> IndexResult:

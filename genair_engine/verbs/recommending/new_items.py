@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genair_engine.errors import InputError
-from genair_engine.verbs.base import Progress, Record, Result, silent
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.recommending.new_item_requests import (
+    Neighbour,
+    NewItemRequest,
+    NewItemResult,
+    Placement,
+    RealSession,
+    SkippedRun,
+)
 from genair_engine.verbs.recommending.recommend import positions_of
-from genair_engine.verbs.recommending.written_items import NewArchetype, NewItemRequest, SkippedRun, WrittenItem, write_item
+from genair_engine.verbs.recommending.written_items import WrittenItem, write_item
 from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.workspace import Workspace
 
@@ -26,78 +34,6 @@ NEAREST = 5
 """Items of the catalogue that are shown beside the new one."""
 SHOWN = 10
 """Items of a real session that a result holds: its last ones."""
-
-
-class Neighbour(Record):
-    """An item of the catalogue whose vector is near; cosine of the two."""
-
-    item: str
-    title: str
-    cosine: float
-
-
-class RealSession(Record):
-    """A test user's session: its last items, oldest first, of `length`; what the user took next; the new item's rank."""
-
-    user: str
-    rank: int
-    length: int
-    items: list[str]
-    next: str
-
-
-class Placement(Record):
-    """Where the item lands in a run. archetypes: the set in whose way its archetype was written, None where none is read.
-
-    score, rank: after the session, 1 is the best, of `of` items that compete (those of the session do not); None without a
-    session. looked_at: test users' sessions; median_rank and top_10, the share of them in which it is among the first ten,
-    are over these (None where no session was looked at). sessions: those in which it ranks highest.
-    """
-
-    run: str
-    method: str
-    representation: str
-    archetypes: str | None
-    score: float | None
-    rank: int | None
-    of: int
-    nearest: list[Neighbour]
-    looked_at: int
-    median_rank: float | None
-    top_10: float | None
-    sessions: list[RealSession]
-
-
-class NewItemResult(Result):
-    """archetypes: one for each archetype set behind the runs. notes: what to know about how they were made."""
-
-    dataset: str
-    item: str
-    attributes: dict[str, str]
-    session: list[str]
-    archetypes: list[NewArchetype]
-    placements: list[Placement]
-    skipped: list[SkippedRun]
-    notes: list[str]
-
-    def lines(self) -> list[str]:
-        shown = [f"{self.item}: {'; '.join(f'{key} {value}'[:80] for key, value in self.attributes.items())[:200]}"]
-        for text in self.archetypes:
-            shown.append(f"  Archetype ({text.model or 'given'}): {' '.join(text.text.split())[:400]}")
-        for one in self.placements:
-            ranked = f"rank {one.rank:,} of {one.of:,} (score {one.score:.3f}), " if one.rank is not None else ""
-            near = ", ".join(f"{near.item} ({near.cosine:.2f})" for near in one.nearest[:3])
-            shown.append(f"  {one.run}: {ranked}near {near}")
-            if one.median_rank is not None and one.top_10 is not None:
-                shown.append(
-                    f"    In {one.looked_at:,} test users' sessions: median rank {one.median_rank:,.0f}, among the first ten "
-                    f"in {one.top_10:.1%}."
-                )
-            shown += [
-                f"    rank {real.rank:,} for user {real.user}, after {', '.join(real.items[-3:])}" for real in one.sessions
-            ]
-        shown += [f"  Left out: {one.run}: {one.reason}" for one in self.skipped]
-        return [*shown, *(f"  {note}" for note in self.notes)]
 
 
 def new_item(

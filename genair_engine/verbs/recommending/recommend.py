@@ -5,84 +5,27 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store import runs as rows
-from genair_engine.verbs.base import Progress, Record, Result, positional, silent
-from genair_engine.verbs.recommending.filters import FilteredRequest
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.recommending.requests import BatchRequest, BatchResult, RecommendRequest, RecommendResult
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from genair_engine.verbs.recommending.recommender import Recommender
 
 
-class RecommendRequest(FilteredRequest):
-    """Recommend the next items after a session."""
-
-    run: str = positional("run")
-    items: list[str] = Field(min_length=1, description="the session: item ids, oldest first, separated by commas")
-    k: int = Field(10, ge=1, le=1000, description="how many items", json_schema_extra={"short": "-k"})
-    include_seen: bool = Field(False, description="let items of the session be recommended again")
-
-
-class RecommendedItem(Record):
-    """position: the item's index in the catalogue (1…n); score: dot product, comparable within one result only."""
-
-    item: str
-    position: int
-    title: str
-    score: float
-
-
-class RecommendResult(Result):
-    """The best next items after a session, best first. deviations: where the run is not as in the paper (`RunResult`)."""
-
-    run: str
-    dataset: str
-    session: list[str]
-    items: list[RecommendedItem]
-    deviations: list[str]
-
-    def lines(self) -> list[str]:
-        width = max((len(one.item) for one in self.items), default=0)
-        table = [
-            f"{rank:3}. {one.item:{width}}  {one.score:8.3f}  {one.title[:80]}" for rank, one in enumerate(self.items, start=1)
-        ]
-        departures = [f"  Not as in the paper: {'; '.join(self.deviations)}."] if self.deviations else []
-        return [f"After {', '.join(self.session)} ({self.run}):", *table, *departures]
-
-
-class BatchRequest(FilteredRequest):
-    """Recommend the next items after each of many sessions."""
-
-    run: str = Field(description="run")
-    sessions: list[Annotated[list[str], Field(min_length=1)]] = Field(
-        min_length=1, max_length=1000, description="sessions: item ids, oldest first"
-    )
-    k: int = Field(10, ge=1, le=100, description="how many items a session")
-    include_seen: bool = Field(False, description="let items of a session be recommended again after it")
-
-    def requests(self) -> list[RecommendRequest]:
-        """One request a session."""
-        return [
-            RecommendRequest(run=self.run, items=session, k=self.k, include_seen=self.include_seen, **self.filters)
-            for session in self.sessions
-        ]
-
-
-class BatchResult(Record):
-    """One result a session, in their order."""
-
-    results: list[RecommendResult]
-
-
 def recommend(workspace: Workspace, request: RecommendRequest, progress: Progress = silent) -> RecommendResult:  # noqa: ARG001
     """Top-K items. Raises NotFoundError for an unknown run or item, InputError for a run that has not finished."""
     return load_recommender(workspace, request.run).answer(request)
+
+
+def recommend_batch(workspace: Workspace, request: BatchRequest, progress: Progress = silent) -> BatchResult:  # noqa: ARG001
+    """Top-K items of many sessions. Raises as `recommend`, with the number of the first session that is wrong."""
+    return load_recommender(workspace, request.run).answer_batch(request)
 
 
 def load_recommender(workspace: Workspace, run: str) -> Recommender:

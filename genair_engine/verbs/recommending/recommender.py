@@ -23,7 +23,7 @@ from genair_engine.serving.index import ApproximateIndex
 from genair_engine.serving.ranker import Ranker, Recommendation
 from genair_engine.store import artifacts
 from genair_engine.store.tables import RunRow
-from genair_engine.verbs.recommending.recommend import (
+from genair_engine.verbs.recommending.requests import (
     BatchRequest,
     BatchResult,
     RecommendedItem,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import Field
-
 from genair_engine.archetypes.backends import Completion
 from genair_engine.archetypes.segments import split_segments
 from genair_engine.errors import GenairError, InputError
@@ -13,49 +11,15 @@ from genair_engine.methods.config import METHOD_FACTS
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow, RunRow
 from genair_engine.types import States
-from genair_engine.verbs.base import Progress, Record, Request, positional, silent
+from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.datasets.metadata import clean_attributes
+from genair_engine.verbs.recommending.new_item_requests import NewArchetype, NewItemRequest, SkippedRun
 from genair_engine.verbs.representations.unseen import read_item, write_archetype
 from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.workspace import Workspace
 
 LONGEST_ARCHETYPE = 20_000
 """Characters of a given one."""
-
-
-class NewItemRequest(Request):
-    """See where an item that is not in the catalogue would land."""
-
-    dataset: str = positional("data set")
-    attributes: dict[str, str] = Field(description="its metadata: FIELD=VALUE, once for each field")
-    item: str = Field("new item", min_length=1, max_length=500, description="its id, which decides its archetype's seed")
-    archetype: str | None = Field(None, description="its archetype, instead of letting the language models write one")
-    runs: list[str] = Field([], description="GenAIR runs to put it into; by default all finished ones of the data set")
-    items: list[str] = Field([], description="a session to rank it in: item ids, oldest first, separated by commas")
-    sessions: int = Field(5, ge=0, le=100, description="how many real sessions to show, in which it ranks highest")
-    users: int = Field(1000, ge=1, description="test users whose sessions are looked at, drawn at random where there are more")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
-
-
-class NewArchetype(Record):
-    """An archetype of the new item. archetypes: the set in whose way it was written. model: None where it was given."""
-
-    archetypes: str
-    model: str | None
-    text: str
-    opening: str
-    audiences: list[str]
-    closing: str
-    generated_tokens: int
-    finish: str
-    seconds: float
-
-
-class SkippedRun(Record):
-    """A GenAIR run that the item cannot be put into, and why."""
-
-    run: str
-    reason: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,8 @@ an item's archetype is pinned (`verbs.pins`), the pinned one is used.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
 from sqlalchemy.orm import Session
 
 from genair_engine import __version__
@@ -22,10 +21,11 @@ from genair_engine.errors import InputError, OutageError
 from genair_engine.store import artifacts
 from genair_engine.store.archetypes import find_set, states_by, written_positions
 from genair_engine.store.keys import new_id
+from genair_engine.store.runs import representation_of_job as find_representation_of_job
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
 from genair_engine.store.votes import list_pins
 from genair_engine.types import States
-from genair_engine.verbs.base import Progress, Request, Result, positional, silent
+from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.representations.catalogue_states import (
     embedded_states,
     kept_states,
@@ -33,6 +33,7 @@ from genair_engine.verbs.representations.catalogue_states import (
     require_all,
     texts_with_pins,
 )
+from genair_engine.verbs.representations.requests import RepresentRequest, RepresentResult
 from genair_engine.verbs.texts.writing import item_labels
 from genair_engine.workspace import Workspace
 
@@ -52,43 +53,6 @@ class Gathered:
     states: States
     archetypes: ArchetypeSetRow | None
     pinned: dict[int, ArchetypeSetRow] = field(default_factory=dict)
-
-
-class RepresentRequest(Request):
-    """Make the item representation that a recommender is trained on."""
-
-    dataset: str = positional("data set")
-    model: str = Field(description="language model whose states to use, or an encoder such as minilm")
-    archetypes: str | None = Field(
-        None, description="for an encoder: embed the texts of this model (or set) as the decoding part"
-    )
-    parts: Literal["prefill", "decoding", "both"] | None = Field(
-        None, description="which parts to keep; by default both where there are both"
-    )
-    title: bool = Field(False, description="for an encoder: embed the titles alone as one more part")
-    variance: float | None = Field(0.95, gt=0, le=1, description="share of each part's variance that PCA keeps")
-    components: int | None = Field(None, ge=1, description="fixed number of components a part, instead of a variance")
-    ignore_pins: bool = Field(False, description="use the set's own archetypes, also where another one is pinned")
-
-
-class RepresentResult(Result):
-    """dims: columns a part; explained: share of variance they hold. pinned: items with the pinned archetype of another set."""
-
-    dataset: str
-    representation: str
-    model: str
-    archetypes: str | None
-    items: int
-    dims: dict[str, int]
-    explained: dict[str, float]
-    pinned: int
-
-    def lines(self) -> list[str]:
-        pins = f" {self.pinned:,} items have pinned archetypes of other sets." if self.pinned else ""
-        parts = ", ".join(f"{part} {dim} columns ({self.explained[part]:.1%} of variance)" for part, dim in self.dims.items())
-        return [
-            f"Representation {self.representation} of {self.items:,} items of {self.dataset} by {self.model}: {parts}.{pins}"
-        ]
 
 
 def represent(workspace: Workspace, request: RepresentRequest, progress: Progress = silent) -> RepresentResult:
@@ -122,6 +86,13 @@ def represent_result(kept: RepresentationRow, owner: DatasetRow) -> RepresentRes
         explained=kept.explained,
         pinned=len(kept.provenance.get("pinned", {})),
     )
+
+
+def representation_of_job(workspace: Workspace, job: str) -> RepresentResult | None:
+    """What a job has made; None where it has made nothing."""
+    with workspace.reading() as session:
+        rows = find_representation_of_job(session, job)
+    return represent_result(*rows) if rows else None
 
 
 def _generated(

@@ -12,25 +12,23 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from genair_engine.archetypes.demo import SAMPLING
 from genair_engine.archetypes.model_folders import find_model
-from genair_engine.catalog.demo import SUN_HAT_ID, SUN_HAT_NUMBER, demo_catalogue, write_catalogue
-from genair_engine.catalog.demo.catalogue import ITEMS
+from genair_engine.catalog.demo import demo_catalogue, write_catalogue
 from genair_engine.errors import InputError
 from genair_engine.store.runs import list_representations
-from genair_engine.verbs.base import Progress, Request, Result, silent
-from genair_engine.verbs.datasets.imports import ImportRequest, import_dataset
-from genair_engine.verbs.representations.represent import RepresentRequest, represent
-from genair_engine.verbs.texts.generate import GenerateRequest, generate
-from genair_engine.verbs.training.sweep import SweepRequest, SweepResult
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.datasets.imports import import_dataset
+from genair_engine.verbs.datasets.requests import ImportRequest
+from genair_engine.verbs.representations.represent import represent
+from genair_engine.verbs.representations.requests import RepresentRequest
+from genair_engine.verbs.system.requests import DEMO, DemoRequest, DemoResult
+from genair_engine.verbs.texts.generate import generate
+from genair_engine.verbs.texts.requests import GenerateRequest
+from genair_engine.verbs.training.sweep import SweepRequest
+from genair_engine.verbs.training.sweeping import sweep
 from genair_engine.workspace import Workspace
 
-DEMO = "demo"
-"""What its data set is called."""
-SUN_HAT = SUN_HAT_ID
-"""The paper's case-study item in it."""
 LANGUAGE_MODELS = ("demo-llama", "demo-qwen")
 REPRESENTED = "demo-qwen"
 """Whose states the GenAIR run is trained on."""
@@ -42,38 +40,6 @@ SHARES = {"import": 2, "demo-llama": 45, "demo-qwen": 20, "represent": 1, "id": 
 """Roughly how long the steps take, in per cent of the whole."""
 
 
-class DemoRequest(Request):
-    """Build the embedded demo: a synthetic catalogue, archetypes by both demo models, two trained recommenders."""
-
-    items: int = Field(
-        ITEMS, ge=SUN_HAT_NUMBER, le=100_000, description="size of the synthetic catalogue; four times as many users [items]"
-    )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
-
-    @property
-    def dataset(self) -> str:
-        """The name of the data set that it makes."""
-        return DEMO
-
-
-class DemoResult(Result):
-    """archetypes: how many items each language model has written for. results: the trained recommenders."""
-
-    dataset: str
-    archetypes: dict[str, int]
-    representation: str
-    results: SweepResult
-
-    def lines(self) -> list[str]:
-        wrote = ", ".join(f"{model} for {items:,} items" for model, items in self.archetypes.items())
-        return [
-            f"The demo is ready: data set {self.dataset!r} (synthetic), archetypes by {wrote}, item vectors "
-            f"{self.representation}.",
-            *self.results.lines(),
-            "Look at it with `make app`.",
-        ]
-
-
 def check_demo(workspace: Workspace, request: DemoRequest) -> None:  # noqa: ARG001 - a check of a kind of job
     """Raises InputError where another data set has the demo's name, ModelError where a demo model is missing."""
     for model in LANGUAGE_MODELS:
@@ -83,8 +49,6 @@ def check_demo(workspace: Workspace, request: DemoRequest) -> None:  # noqa: ARG
 
 def demo(workspace: Workspace, request: DemoRequest, progress: Progress = silent) -> DemoResult:
     """Make what is missing. Raises as `check_demo`."""
-    from genair_engine.verbs.training.sweeping import sweep  # torch
-
     check_demo(workspace, request)
     tell = _shared(progress)
     if not _is_there(workspace):

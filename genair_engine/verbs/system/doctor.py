@@ -6,54 +6,21 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from typing import Literal
 
 from genair_engine.archetypes.model_folders import list_models
 from genair_engine.errors import GenairError
 from genair_engine.settings import REPOSITORY, Settings
 from genair_engine.store.remote import Remote
-from genair_engine.verbs.base import Progress, Record, Request, Result, silent
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.system.requests import Check, DoctorRequest, DoctorResult
 from genair_engine.workspace import Workspace
 
-State = Literal["ok", "note", "problem"]
 PACKAGES = (
     *("torch", "transformers", "sentence-transformers", "streamlit", "plotly", "umap-learn", "scikit-learn", "faiss-cpu"),
     *("pandas", "sqlalchemy", "alembic", "safetensors"),
 )
 SCARCE_DISK_GB = 5
 SHOWN_MODELS = 8
-
-
-class DoctorRequest(Request):
-    """Check this installation."""
-
-
-class Check(Record):
-    """One thing looked at. state: "ok", "note" (works, but know this) or "problem"; advice: what to do, "" if nothing."""
-
-    name: str
-    state: State
-    found: str
-    advice: str = ""
-
-
-class DoctorResult(Result):
-    """healthy: no check is a problem."""
-
-    healthy: bool
-    checks: list[Check]
-
-    def lines(self) -> list[str]:
-        marks = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
-        return [
-            line
-            for check in self.checks
-            for line in (
-                f"{marks[check.state]} {check.name}: {check.found}",
-                check.advice and f"        {check.advice}",
-            )
-            if line
-        ]
 
 
 def doctor(settings: Settings, request: DoctorRequest, progress: Progress = silent) -> DoctorResult:  # noqa: ARG001

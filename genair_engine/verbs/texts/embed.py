@@ -8,53 +8,27 @@ prompt or another reader make another set, and the same ones go on with the set 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from pydantic import Field
-
-from genair_engine.archetypes.backends import EMBED_SIZE, Sampling
+from genair_engine.archetypes.backends import Sampling
 from genair_engine.archetypes.embedder import Embedder, GivenTexts
 from genair_engine.archetypes.loading import loader
-from genair_engine.archetypes.prompts import PAPER
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.readers.delimited import header, read_delimited
 from genair_engine.catalog.readers.files import Rejection, SourceFile
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.datasets import find_dataset
 from genair_engine.store.keys import content_key
-from genair_engine.verbs.base import Progress, Request, positional, silent
+from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.texts.prompts import find_prompt
+from genair_engine.verbs.texts.requests import EmbedRequest, EmbedResult
 from genair_engine.verbs.texts.text_set import find_or_new_set, writing_to
-from genair_engine.verbs.texts.writing import Task, WritingResult, outcome_of, write
+from genair_engine.verbs.texts.writing import Task, outcome_of, write
 from genair_engine.workspace import Workspace
 
 LONGEST_TEXT = 100_000
 """Characters of one text."""
 Records = list[tuple[int | None, str, str]]
 """Line, item id, text."""
-
-
-class EmbedRequest(Request):
-    """Keep texts that people wrote or edited as archetypes, with the states of a model that reads them."""
-
-    dataset: str = positional("data set")
-    model: str = Field(description="language model (or encoder) that reads them, as for `generate`")
-    texts: Path | None = Field(None, description="CSV file (or .jsonl) with the columns item_id and text")
-    text: dict[str, str] = Field({}, description="a text without a file: item id = text; may be given several times")
-    prompt: str = Field(PAPER.name, description="prompt that the texts answer: a saved name, or a version")
-    batch_size: int = Field(EMBED_SIZE, ge=1, le=4096, description="texts read at once")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
-
-
-class EmbedResult(WritingResult):
-    """archetypes: id of the set. items: texts it now holds; written: how many of them are new. model: what read them."""
-
-    def lines(self) -> list[str]:
-        return [
-            f"{self.model} read {self.written:,} texts for {self.dataset} in {self.seconds:.1f} s; set {self.archetypes} now "
-            f"holds {self.items:,}.",
-            *self.failed_lines(),
-        ]
 
 
 def embed(workspace: Workspace, request: EmbedRequest, progress: Progress = silent) -> EmbedResult:
@@ -76,6 +50,13 @@ def embed(workspace: Workspace, request: EmbedRequest, progress: Progress = sile
         task = Task(missing, prompt, Sampling(), 0, request.batch_size)  # sampling and seed are of no effect
         tally = write(workspace, dataset, model, archetypes, task, progress, f"{embedder.model_id} reads texts")
     return EmbedResult(**outcome_of(dataset, archetypes, embedder.model_id, tally, len(there), "read"))
+
+
+def check_embed(workspace: Workspace, request: EmbedRequest) -> None:
+    """Raises NotFoundError where there is no such data set, InputError where the file of the texts is not there."""
+    workspace.dataset_row(request.dataset)
+    if request.texts is not None and not request.texts.is_file():
+        raise InputError(f"There is no file {request.texts}.")
 
 
 def _texts(dataset: Dataset, request: EmbedRequest) -> dict[int, str]:

@@ -16,8 +16,8 @@ from genair_engine.store.archetypes import list_sets, pace_of_set, reader_of, wr
 from genair_engine.store.datasets import find_dataset
 from genair_engine.store.tables import ArchetypeSetRow
 from genair_engine.verbs.base import Record
-from genair_engine.verbs.texts.generate import GenerateRequest
 from genair_engine.verbs.texts.prompts import find_prompt
+from genair_engine.verbs.texts.requests import GenerateRequest
 from genair_engine.verbs.texts.writing import duration
 from genair_engine.workspace import Workspace
 

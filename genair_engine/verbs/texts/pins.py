@@ -7,50 +7,14 @@ refuses them, and names the pin.
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from pydantic import Field
-
 from genair_engine.errors import InputError
 from genair_engine.store.archetypes import find_set, texts_of_items
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.tables import PinRow, utc_now
 from genair_engine.store.votes import list_pins, pin_item, unpin_item
-from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.texts.rating_requests import Pin, PinRequest, PinResult
 from genair_engine.workspace import Workspace
-
-
-class PinRequest(Request):
-    """Pin the archetype of an item that representations shall use, take the pin off, or list the pins."""
-
-    dataset: str = positional("data set")
-    item: str | None = positional("source id of the item; without one the pins are listed", default=None)
-    archetypes: str | None = Field(None, description="archetype set (or model) whose text of the item to pin")
-    off: bool = Field(False, description="take the item's pin off")
-    who: str | None = Field(None, max_length=100, description="who pins it")
-
-
-class Pin(Record):
-    """An item's pinned archetype: the set's id, model and prompt."""
-
-    item: str
-    archetypes: str
-    model: str
-    prompt_version: str
-    who: str | None
-    created_at: datetime
-
-
-class PinResult(Result):
-    """All pins of the data set by item, after the change."""
-
-    dataset: str
-    pins: list[Pin]
-
-    def lines(self) -> list[str]:
-        return [f"{len(self.pins):,} pinned in {self.dataset}."] + [
-            f"  {pin.item}: {pin.archetypes} by {pin.model}, prompt {pin.prompt_version}" for pin in self.pins
-        ]
 
 
 def pin(

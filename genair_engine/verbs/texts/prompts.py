@@ -7,9 +7,7 @@ the very prompt. Templates belong to the workspace, not to a data set. `find_pro
 from __future__ import annotations
 
 import re
-from datetime import datetime
 
-from pydantic import Field
 from sqlalchemy.orm import Session
 
 from genair_engine.archetypes.prompts import PAPER, PARTS, PromptTemplate, check_template
@@ -17,97 +15,23 @@ from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.prompts import find_template, list_templates
 from genair_engine.store.tables import PromptTemplateRow
-from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.texts.prompt_requests import (
+    PromptRenderRequest,
+    PromptRenderResult,
+    PromptSaveRequest,
+    PromptSaveResult,
+    PromptsRequest,
+    PromptsResult,
+    SavedPrompt,
+)
 from genair_engine.workspace import Workspace
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _LIKE_A_VERSION = re.compile(r".*-[0-9a-f]{8}")
 
 
-class PromptSaveRequest(Request):
-    """Save a prompt template as a new version."""
-
-    name: str = positional("name of the template; another wording under the same name is its next version")
-    instruction: str = Field(PAPER.instruction, description="what comes first; may have {noun}")
-    attribute: str = Field(
-        PAPER.attribute,
-        description="the sentence for each of the item's attributes: {value}, and {key} and {noun} where wanted",
-    )
-    question: str = Field(PAPER.question, description="what comes last; may have {noun}")
-    noun: str = Field(PAPER.noun, description="what the catalogue calls a thing, for {noun}: item, movie, …")
-
-    def template(self) -> PromptTemplate:
-        return PromptTemplate(self.name, self.instruction, self.attribute, self.question, self.noun)
-
-
-class SavedPrompt(Record):
-    """A version of a template. created_at: None for the paper's, which is built in."""
-
-    name: str
-    version: str
-    instruction: str
-    attribute: str
-    question: str
-    noun: str
-    created_at: datetime | None = None
-
-
-class PromptSaveResult(Result):
-    """new: False where the same wording was there under this name."""
-
-    prompt: SavedPrompt
-    new: bool
-
-    def lines(self) -> list[str]:
-        return [f"{'Saved' if self.new else 'There already:'} prompt {self.prompt.version}."]
-
-
-class PromptsRequest(Request):
-    """List the prompt templates, all versions."""
-
-
-class PromptsResult(Result):
-    """The paper's first, then by name, each with its newest version first."""
-
-    prompts: list[SavedPrompt]
-
-    def lines(self) -> list[str]:
-        return [
-            line
-            for one in self.prompts
-            for line in (
-                f"{one.version}  {f'saved {one.created_at:%Y-%m-%d %H:%M} UTC' if one.created_at else 'built in'}",
-                *(f"  {part}: {getattr(one, part)}" for part in PARTS),
-            )
-        ]
-
-
-class PromptRenderRequest(Request):
-    """Show the prompt that an item gets; parts that are given replace the saved template's."""
-
-    dataset: str = positional("data set")
-    item: str = positional("source id of the item")
-    prompt: str = Field(PAPER.name, description="name of a saved template (its newest version), or a version")
-    instruction: str | None = Field(None, description="instead of the template's")
-    attribute: str | None = Field(None, description="instead of the template's")
-    question: str | None = Field(None, description="instead of the template's")
-    noun: str | None = Field(None, description="instead of the template's")
-
-
-class PromptRenderResult(Result):
-    """text: the user message; a model's chat template is put around it. version: of the template as it was rendered."""
-
-    dataset: str
-    item: str
-    version: str
-    text: str
-    characters: int
-
-    def lines(self) -> list[str]:
-        return [self.text]
-
-
-def prompt_save(
+def save_prompt(
     workspace: Workspace,
     request: PromptSaveRequest,
     progress: Progress = silent,  # noqa: ARG001 - done in a moment
@@ -138,7 +62,7 @@ def prompt_save(
     return PromptSaveResult(prompt=_saved(row), new=found is None)
 
 
-def prompts(
+def list_prompts(
     workspace: Workspace,
     request: PromptsRequest,  # noqa: ARG001 - nothing to choose
     progress: Progress = silent,  # noqa: ARG001 - done in a moment
@@ -148,7 +72,7 @@ def prompts(
         return PromptsResult(prompts=[_saved(PAPER), *(_saved(row) for row in list_templates(session))])
 
 
-def prompt_render(
+def render_prompt(
     workspace: Workspace,
     request: PromptRenderRequest,
     progress: Progress = silent,  # noqa: ARG001 - done in a moment

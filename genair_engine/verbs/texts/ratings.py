@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Literal
-
-from pydantic import Field
 
 from genair_engine.archetypes.ratings import CONFIDENCE, Ballot, WinRate, counting, thumbs, win_rates
 from genair_engine.errors import InputError
@@ -18,118 +15,19 @@ from genair_engine.store.archetypes import find_set, list_sets, texts_of_item
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.tables import ArchetypeSetRow, VoteRow
 from genair_engine.store.votes import list_votes, unrated_item
-from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.texts.rating_requests import (
+    Rate,
+    RateRequest,
+    RateResult,
+    RatingsRequest,
+    RatingsResult,
+    Thumbs,
+    Vote,
+)
 from genair_engine.workspace import Workspace
 
 SHOWN_VOTES = 200
-LONGEST_REASON = 2000
-
-
-class RateRequest(Request):
-    """Vote on the archetypes that were written for an item; without winner and thumbs it is a tie."""
-
-    dataset: str = positional("data set")
-    item: str = positional("source id of the item")
-    sets: list[str] = Field(min_length=1, max_length=8, description="archetype sets that were shown beside each other")
-    winner: str | None = Field(None, description="the set whose archetype is the best of them")
-    up: list[str] = Field(default_factory=list, description="sets whose archetypes get a thumb up")
-    down: list[str] = Field(default_factory=list, description="sets whose archetypes get a thumb down")
-    blind: bool = Field(False, description="the models' names were hidden")
-    reason: str = Field("", max_length=LONGEST_REASON, description="why, in words")
-    who: str | None = Field(
-        None, max_length=100, description="who votes; of one person the newest vote on the same texts counts"
-    )
-
-
-class RateResult(Result):
-    """votes: on this item, this one included."""
-
-    dataset: str
-    item: str
-    vote: int
-    votes: int
-
-    def lines(self) -> list[str]:
-        return [f"Vote {self.vote} on item {self.item} of {self.dataset} is kept; the item has {self.votes:,}."]
-
-
-class RatingsRequest(Request):
-    """Show how often each model's archetypes were preferred."""
-
-    dataset: str = positional("data set")
-    item: str | None = Field(None, description="only votes on this item (source id)")
-    by: Literal["set", "model"] = Field("set", description="tell sets of one model apart, or count all of them together")
-
-
-class Rate(WinRate):
-    """How often a model was preferred to another, in blind votes or in others. against None: to all others, a vote a trial."""
-
-    blind: bool
-
-
-class Thumbs(Record):
-    """Thumbs of one model, with Wilson's 95 % interval of the share that is up."""
-
-    model: str
-    blind: bool
-    up: int
-    down: int
-    rate: float | None
-    low: float | None
-    high: float | None
-
-
-class Vote(Record):
-    """A vote as it was cast; sets are named by their ids."""
-
-    vote: int
-    item: str
-    sets: list[str]
-    winner: str | None
-    up: list[str]
-    down: list[str]
-    blind: bool
-    reason: str
-    who: str | None
-    created_at: datetime
-
-
-class RatingsResult(Result):
-    """rates: each model against all others (a vote counts once), then every pair in both directions; by set, those of
-    one model that differ in prompt, sampling or seed are told apart by the set's id. votes: how many were cast; counted:
-    without those that the same person has replaced. recent: the newest 200.
-    """
-
-    dataset: str
-    confidence: float
-    votes: int
-    counted: int
-    rates: list[Rate]
-    thumbs: list[Thumbs]
-    recent: list[Vote]
-
-    def lines(self) -> list[str]:
-        head = f"{self.votes:,} votes on archetypes of {self.dataset}"
-        lines = [head + (f", {self.counted:,} of them count." if self.counted != self.votes else ".")]
-        for blind in (True, False):
-            rates = [one for one in self.rates if one.blind == blind]
-            if rates:
-                lines.append("blind:" if blind else "names shown:")
-                lines += [
-                    f"  {one.model} against {one.against or 'all others'}: {_share(one)} "
-                    f"({one.wins} won, {one.losses} lost, {one.ties} tied)"
-                    for one in rates
-                ]
-            lines += [
-                f"  {one.model}: thumbs up {_share(one)} ({one.up} up, {one.down} down)"
-                for one in self.thumbs
-                if one.blind == blind
-            ]
-        return lines
-
-
-def _share(one: Rate | Thumbs) -> str:
-    return "undecided" if one.rate is None else f"{one.rate:.0%} (95 % interval {one.low:.0%} … {one.high:.0%})"
 
 
 def rate(

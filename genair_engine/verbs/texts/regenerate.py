@@ -11,18 +11,16 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 
-from pydantic import Field
-
 from genair_engine.archetypes.backends import Completion, Failure, LanguageModel, Sampling, Streaming
 from genair_engine.archetypes.model_folders import list_models
-from genair_engine.archetypes.prompts import PAPER, PromptTemplate
+from genair_engine.archetypes.prompts import PromptTemplate
 from genair_engine.cluster import language_model
 from genair_engine.errors import InputError, ModelError
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, ItemRow
-from genair_engine.verbs.base import Progress, Request, Result, positional, silent
-from genair_engine.verbs.texts.generate import GenerateRequest
+from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.texts.prompts import find_prompt
+from genair_engine.verbs.texts.requests import GenerateRequest, RegenerateRequest, RegenerateResult
 from genair_engine.verbs.texts.text_set import find_or_new_set, free_to_write
 from genair_engine.verbs.texts.writing import item_seed, save
 from genair_engine.workspace import Workspace
@@ -30,44 +28,6 @@ from genair_engine.workspace import Workspace
 MOST_VERSIONS = 1000
 """Seeds that are tried for one that is free."""
 FIRST_SEED: int = GenerateRequest.model_fields["seed"].default
-
-
-class RegenerateRequest(Request):
-    """Let a language model write one item's archetype anew; the versions that are there stay."""
-
-    dataset: str = positional("data set")
-    item: str = positional("source id of the item")
-    model: str = Field(description="language model: a folder, a name in models_cache (demo-llama, demo-qwen) or a hub id")
-    prompt: str = Field(PAPER.name, description="prompt template: a saved name (its newest version), or a version")
-    sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
-    reader: str | None = Field(None, description="for openai:MODEL: the model on this machine that reads the text")
-    seed: int | None = Field(
-        None, ge=0, le=2**31 - 1, description="as of `generate`; by default the first from 42 on that gives a new version"
-    )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
-
-
-class RegenerateResult(Result):
-    """The new version. archetypes: the set that it is in."""
-
-    dataset: str
-    item: str
-    archetypes: str
-    model: str
-    prompt_version: str
-    seed: int
-    text: str
-    finish: str
-    tokens: int
-    seconds: float
-
-    def lines(self) -> list[str]:
-        how = f"{self.tokens:,} tokens in {self.seconds:.1f} s, seed {self.seed}, prompt {self.prompt_version}"
-        return [
-            self.text,
-            "",
-            f"{self.model} wrote this for item {self.item} of {self.dataset} ({how}): set {self.archetypes}.",
-        ]
 
 
 def writers(workspace: Workspace) -> list[str]:

@@ -8,11 +8,9 @@ by `verbs.scored_items`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 from sqlalchemy.orm import Session
 
 from genair_engine.archetypes.scorecard import MEASURES, Measure, mean_and_interval
@@ -25,69 +23,11 @@ from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.keys import new_id
 from genair_engine.store.scorecards import keep_scorecard, scorecards_of, state_of_set
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, ScorecardRow, utc_now
-from genair_engine.verbs.base import Progress, Record, Request, Result, positional, silent
+from genair_engine.verbs.base import Progress, silent
+from genair_engine.verbs.texts.score_requests import ScoreRequest, ScoreResult, SetScores, Summary
 from genair_engine.verbs.texts.scored_items import Scores, arrays_of, learned_vocabulary, scores_of_item
 from genair_engine.verbs.texts.text_set import states_of
 from genair_engine.workspace import Workspace
-
-
-class ScoreRequest(Request):
-    """Measure what language models wrote: grounding, audiences, specificity, novelty, diversity, agreement with behaviour."""
-
-    dataset: str = positional("data set")
-    archetypes: list[str] | None = Field(None, description="archetype sets, or models; by default all of the data set")
-    item: str | None = Field(None, description="show the scores of this item, too (source id)")
-    common: bool = Field(False, description="means over the items that all of these sets have a text of, only")
-
-
-class Summary(Record):
-    """Mean with its 95 % interval over n values (behaviour: the AUC over n pairs); None where there is none."""
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-
-class SetScores(Record):
-    """A set's scorecard. items: texts it holds; measured: those that the scores are of. measures: name → summary.
-
-    item: the chosen item's scores by measure, None where it has none; {} without an item.
-    """
-
-    archetypes: str
-    model: str
-    prompt_version: str
-    items: int
-    measured: int
-    scored_at: datetime
-    measures: dict[str, Summary]
-    item: dict[str, float | None]
-
-
-class ScoreResult(Result):
-    """sets: oldest first. measures are named and defined in `verbs.MEASURES`. notes: what to mind when comparing."""
-
-    dataset: str
-    item: str | None
-    sets: list[SetScores]
-    notes: list[str]
-
-    def lines(self) -> list[str]:
-        names = list(MEASURES)
-        head = ["model (set)", "texts", *(MEASURES[name].title for name in names)]
-        rows = []
-        for one in self.sets:
-            rows.append(
-                [f"{one.model} ({one.archetypes})", f"{one.measured:,}", *(_cell(one.measures[name]) for name in names)]
-            )
-            if one.item:
-                rows.append([f"  item {self.item}", "", *(_number(one.item.get(name)) for name in names)])
-        widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-        table = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
-        ]
-        return [*table, "Means with their 95 % intervals.", *self.notes]
 
 
 def score(workspace: Workspace, request: ScoreRequest, progress: Progress = silent) -> ScoreResult:
@@ -207,13 +147,3 @@ def _notes(request: ScoreRequest, has_text: Sequence[npt.NDArray[np.bool_]], sha
             "to all texts of a set, and behaviour agreement is of the whole set."
         ]
     return ["The sets hold texts of different items: compare them with --common, or finish them first."]
-
-
-def _cell(one: Summary) -> str:
-    if one.low is None or one.high is None:
-        return _number(one.mean)
-    return f"{_number(one.mean)} ({one.low:.3f}–{one.high:.3f})"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

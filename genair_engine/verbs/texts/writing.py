@@ -25,7 +25,8 @@ from genair_engine.store import artifacts
 from genair_engine.store.archetypes import settle_failures
 from genair_engine.store.keys import new_id
 from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
-from genair_engine.verbs.base import Progress, Record, Result
+from genair_engine.verbs.base import Progress
+from genair_engine.verbs.texts.requests import FailedItem
 from genair_engine.workspace import Workspace
 
 SAVE_EVERY = 256
@@ -34,37 +35,6 @@ SAVE_SECONDS = 10.0
 """Finished items wait for so long at most: that much is written again after an interruption, and progress is as fresh."""
 NAMED_FAILURES = 5
 """Failed items that a result names."""
-
-
-class FailedItem(Record):
-    """An item that no text could be written of. item: its source id."""
-
-    item: str
-    reason: str
-
-
-class WritingResult(Result):
-    """What a call added to a set. archetypes: id of the set. model: what wrote the texts, or read them. items: texts it now
-    holds; written: how many of them are new; failed: how many were tried in vain, the first few of which are in failures."""
-
-    dataset: str
-    archetypes: str
-    model: str
-    prompt_version: str
-    items: int
-    written: int
-    failed: int
-    failures: list[FailedItem]
-    seconds: float
-
-    def failed_lines(self) -> list[str]:
-        """What a terminal shows of the items that failed."""
-        if not self.failed:
-            return []
-        head = f"{self.failed:,} {'item' if self.failed == 1 else 'items'} failed; the same command tries again:"
-        more = self.failed - len(self.failures)
-        rest = [f"  … and {more:,} more."] if more else []
-        return [head, *(f"  {failure.reason}" for failure in self.failures), *rest]
 
 
 @dataclass(frozen=True)

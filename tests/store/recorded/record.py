@@ -61,7 +61,7 @@ def import_catalogue(workspace: Workspace) -> None:
 
 def write_texts(workspace: Workspace) -> dict[str, str]:
     """Two sets of the demo model, the second with a failure, and an edited text; pinned, voted on, and scored."""
-    prompt = verbs.prompt_save(workspace, verbs.PromptSaveRequest(name="short", question="Who buys this {noun}?")).prompt
+    prompt = verbs.save_prompt(workspace, verbs.PromptSaveRequest(name="short", question="Who buys this {noun}?")).prompt
     common: dict[str, Any] = {"dataset": DATASET, "model": "demo-llama", "device": "cpu"}
     short = {"sampling": Sampling(max_new_tokens=5)}
     first = verbs.generate(workspace, verbs.GenerateRequest(**common, **short)).archetypes
@@ -139,7 +139,7 @@ def asked(workspace: Workspace, runs: dict[str, str]) -> dict[str, Any]:
         "failed_texts": [failure.model_dump(mode="json") for failure in verbs.failed_archetypes(workspace, DATASET)],
         "pins": verbs.pin(workspace, verbs.PinRequest(dataset=DATASET)).model_dump(mode="json"),
         "ratings": verbs.ratings(workspace, verbs.RatingsRequest(dataset=DATASET)).model_dump(mode="json"),
-        "prompts": verbs.prompts(workspace, verbs.PromptsRequest()).model_dump(mode="json"),
+        "prompts": verbs.list_prompts(workspace, verbs.PromptsRequest()).model_dump(mode="json"),
         "scores": verbs.score(workspace, verbs.ScoreRequest(dataset=DATASET)).model_dump(mode="json"),
         "jobs": queue.jobs(workspace, queue.JobsRequest()).model_dump(mode="json")["jobs"],
     }
