@@ -65,7 +65,7 @@ def tsne(vectors: npt.NDArray[np.floating], tell: Tell, *, perplexity: float, me
         verbose=2,
         n_jobs=-1,
     )
-    heard = _Listener(r"Iteration (\d+):", lambda found: tell(int(found[1]), TSNE_ITERATIONS, f"t-SNE, iteration {found[1]}"))
+    heard = _Listener(r"Iteration (\d+):", lambda match: tell(int(match[1]), TSNE_ITERATIONS, f"t-SNE, iteration {match[1]}"))
     tell(0, TSNE_ITERATIONS, "t-SNE looks for neighbours")
     with contextlib.redirect_stdout(heard):  # there is no callback
         points = model.fit_transform(rows)
@@ -89,7 +89,7 @@ def umap(
     start = pca(rows).points
     largest = float(np.abs(start).max())
     heard = _Listener(
-        r"(\d+)/(\d+)", lambda found: tell(int(found[1]), int(found[2]), f"UMAP, epoch {found[1]} of {found[2]}")
+        r"(\d+)/(\d+)", lambda match: tell(int(match[1]), int(match[2]), f"UMAP, epoch {match[1]} of {match[2]}")
     )
     model = UMAP(
         n_neighbors=wanted,
@@ -108,10 +108,10 @@ def umap(
 
 
 class _Listener(io.TextIOBase):
-    """A stream that looks for a pattern in what a library prints while it works, and calls `found` with each match."""
+    """A stream that looks for a pattern in what a library prints while it works, and calls `on_match` with each match."""
 
-    def __init__(self, pattern: str, found: Callable[[Any], None]) -> None:
-        self.pattern, self.found = re.compile(pattern), found
+    def __init__(self, pattern: str, on_match: Callable[[Any], None]) -> None:
+        self.pattern, self.on_match = re.compile(pattern), on_match
 
     def writable(self) -> bool:
         return True
@@ -119,7 +119,7 @@ class _Listener(io.TextIOBase):
     def write(self, text: str) -> int:
         match = self.pattern.search(text)
         if match:
-            self.found(match)
+            self.on_match(match)
         return len(text)
 
 

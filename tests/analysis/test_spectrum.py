@@ -62,10 +62,10 @@ def test_it_is_at_most_the_log_of_the_rank_and_falls_with_the_order(n, d, rank, 
     shares = spectrum(gram(vectors_of(n, d, seed, rank)))
     assert len(shares) <= min(n, d, rank)
     assert shares.sum() == pytest.approx(1)
-    found = [float(entropy(shares, order)) for order in ORDERS]
-    assert found[0] <= np.log(min(n, d, rank)) + 1e-9
-    assert all(later <= earlier + 1e-9 for earlier, later in itertools.pairwise(found))
-    assert found[-1] >= -1e-9
+    entropies = [float(entropy(shares, order)) for order in ORDERS]
+    assert entropies[0] <= np.log(min(n, d, rank)) + 1e-9
+    assert all(later <= earlier + 1e-9 for earlier, later in itertools.pairwise(entropies))
+    assert entropies[-1] >= -1e-9
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -107,10 +107,10 @@ def test_without_any_direction_there_is_nothing_to_measure():
 def test_a_weighted_resample_is_the_resample(n, d):
     vectors = vectors_of(n, d, seed=7)
     rows = np.random.default_rng(8).integers(n, size=n)
-    (found,) = resampled_spectra(vectors, 1, np.random.default_rng(8))
+    (resampled,) = resampled_spectra(vectors, 1, np.random.default_rng(8))
     expected = spectrum(gram(vectors[rows]))
-    np.testing.assert_allclose(found, expected[: len(found)], atol=1e-9)
-    assert entropy(found) == pytest.approx(float(entropy(expected)), abs=1e-9)
+    np.testing.assert_allclose(resampled, expected[: len(resampled)], atol=1e-9)
+    assert entropy(resampled) == pytest.approx(float(entropy(expected)), abs=1e-9)
 
 
 def test_the_band_covers_as_often_as_it_says():
@@ -121,7 +121,7 @@ def test_the_band_covers_as_often_as_it_says():
     covered = 0
     for _ in range(200):
         vectors = random.normal(size=(60, 4)) * np.sqrt(strengths)
-        resampled = np.array([float(entropy(one)) for one in resampled_spectra(vectors, 80, random)])
+        resampled = np.array([float(entropy(shares)) for shares in resampled_spectra(vectors, 80, random)])
         low, high = band(entropy_of(vectors), resampled, 0.9)
         assert low < entropy_of(vectors) < high
         covered += low <= large <= high

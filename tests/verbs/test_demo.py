@@ -27,31 +27,31 @@ class Interrupted(Exception):
 
 
 def test_interrupted_at_any_step_it_goes_on_and_makes_nothing_twice(workspace):
-    said = []
+    reports = []
     for stop in ("imported", "demo-qwen writes", "sasrec id", "sasrec genair"):
 
         def progress(done, total, what, stop=stop):
-            said.append((done, total))
+            reports.append((done, total))
             if what.startswith(stop) and done:
                 raise Interrupted
 
         with pytest.raises(Interrupted):
             verbs.demo(workspace, SMALL, progress)
-    made = verbs.demo(workspace, SMALL, lambda done, total, what: said.append((done, total)))
-    assert all(0 <= done <= total == 100 for done, total in said) and said[-1] == (100, 100)
+    result = verbs.demo(workspace, SMALL, lambda done, total, what: reports.append((done, total)))
+    assert all(0 <= done <= total == 100 for done, total in reports) and reports[-1] == (100, 100)
 
     (dataset,) = verbs.workspace_state(workspace).datasets
     assert (dataset.dataset, dataset.items, dataset.users) == (verbs.DEMO, 25, 100)
     assert dataset.about.startswith("Synthetic")
-    assert [(one.model, one.items) for one in dataset.archetype_sets] == [("demo-llama", 25), ("demo-qwen", 25)]
+    assert [(texts.model, texts.items) for texts in dataset.archetype_sets] == [("demo-llama", 25), ("demo-qwen", 25)]
     assert len(dataset.representations) == 1
     runs = verbs.runs_of(workspace, verbs.DEMO)
     assert {run.config["method"] for run in runs} == {"id", "genair"} and dataset.runs == {"done": 2}
-    assert made.archetypes == {"demo-llama": 25, "demo-qwen": 25}
-    table = {(row.backbone, row.method) for row in made.results.rows}
+    assert result.archetypes == {"demo-llama": 25, "demo-qwen": 25}
+    table = {(row.backbone, row.method) for row in result.results.rows}
     assert table >= {("sasrec", "id"), ("sasrec", "genair"), ("", "popularity")}
     assert verbs.known_items(workspace, verbs.DEMO, [verbs.SUN_HAT])[verbs.SUN_HAT].title.startswith("Zutano Baby UPF 30+")
-    assert any("demo-qwen for 25 items" in line for line in made.lines())
+    assert any("demo-qwen for 25 items" in line for line in result.lines())
 
 
 def test_another_data_set_of_that_name_is_not_taken_for_the_demo(workspace, tmp_path):

@@ -35,14 +35,14 @@ def files(workspace):
 
 def test_spaces_are_runs_representations_and_their_parts(trained):
     workspace, representation, run = trained
-    found = {one.space: one for one in verbs.spaces(workspace, "shop")}
-    assert list(found) == [run, representation, *(f"{representation}:{part}" for part in ("prefill", "decoding", "states"))]
-    assert [one.kind for one in found.values()] == ["trained", "fused", "prefill", "decoding", "states"]
-    assert found[run].width == 8 and found[run].what == "sasrec with genair, loss ce, seed 42"
+    listed = {space.space: space for space in verbs.spaces(workspace, "shop")}
+    assert list(listed) == [run, representation, *(f"{representation}:{part}" for part in ("prefill", "decoding", "states"))]
+    assert [space.kind for space in listed.values()] == ["trained", "fused", "prefill", "decoding", "states"]
+    assert listed[run].width == 8 and listed[run].what == "sasrec with genair, loss ce, seed 42"
     whole = vectors_of(workspace, representation)
     prefill, decoding = (load_vectors(workspace, f"{representation}:{part}").vectors for part in ("prefill", "decoding"))
     np.testing.assert_array_equal(np.hstack([prefill, decoding]), whole)
-    assert prefill.shape[1] == found[f"{representation}:prefill"].width
+    assert prefill.shape[1] == listed[f"{representation}:prefill"].width
     loaded = load_vectors(workspace, run)
     assert loaded.vectors.shape == (12, 8) and np.array_equal(loaded.items, np.arange(1, 13))
 
@@ -63,22 +63,22 @@ def test_states_are_brought_back_to_the_space_that_both_come_from(trained):
 def test_the_numbers_are_those_of_the_vectors(trained):
     workspace, representation, run = trained
     result = verbs.analyse(workspace, verbs.AnalyseRequest(spaces=[representation, run], orders=[1, 2], resamples=30))
-    assert [one.space for one in result.spaces] == [representation, run]
+    assert [space.space for space in result.spaces] == [representation, run]
     dataset, whole = workspace.load_dataset("shop"), vectors_of(workspace, representation)
-    found = result.spaces[0]
-    assert [group.group for group in found.groups] == [0, 1, 2, 3, 4, 5]
-    for group in found.groups:
+    measured = result.spaces[0]
+    assert [group.group for group in measured.groups] == [0, 1, 2, 3, 4, 5]
+    for group in measured.groups:
         members = slice(None) if group.group == 0 else dataset.popularity_group[1:] == group.group
         rows, taken = whole[members], dataset.popularity[1:][members]
         shares = spectrum(gram(rows))
         assert (group.items, group.least, group.most) == (len(rows), taken.min(), taken.max())
-        assert [one.value for one in group.entropies] == pytest.approx([float(entropy(shares, order)) for order in (1, 2)])
+        assert [band.value for band in group.entropies] == pytest.approx([float(entropy(shares, order)) for order in (1, 2)])
         assert group.effective_rank == pytest.approx(np.exp(float(entropy(shares))))
         assert group.cosine == pytest.approx(mean_cosine(rows))
-        for one in group.entropies:
-            assert one.low <= one.value <= one.high <= group.bound + (one.high - one.low)
-    said = "\n".join(result.lines())
-    assert "1 of 5" in said and "not centred, as in the paper" in said and "95% bands from 30 resamples" in said
+        for band in group.entropies:
+            assert band.low <= band.value <= band.high <= group.bound + (band.high - band.low)
+    lines = "\n".join(result.lines())
+    assert "1 of 5" in lines and "not centred, as in the paper" in lines and "95% bands from 30 resamples" in lines
 
 
 def test_what_was_measured_is_not_measured_again(trained):
@@ -99,18 +99,18 @@ def test_what_was_measured_is_not_measured_again(trained):
 def test_centring_takes_the_mean_of_all_items_away(trained):
     workspace, _, run = trained
     vectors = load_vectors(workspace, run).vectors
-    found = verbs.analyse(workspace, verbs.AnalyseRequest(spaces=[run], resamples=0, centre=True)).spaces[0].groups[0]
+    group = verbs.analyse(workspace, verbs.AnalyseRequest(spaces=[run], resamples=0, centre=True)).spaces[0].groups[0]
     expected = float(entropy(spectrum(gram(vectors - vectors.mean(axis=0)))))
-    assert found.entropies[0].value == pytest.approx(expected, abs=1e-5)
-    assert found.entropies[0].low is None
+    assert group.entropies[0].value == pytest.approx(expected, abs=1e-5)
+    assert group.entropies[0].low is None
 
 
 def test_groups_too_small_to_measure_are_said_to_be(tiny):
     vectors = np.zeros((12, 3), dtype=np.float32)
     vectors[0] = 1.0
-    found = measure(tiny, vectors[:4], np.array([1, 2, 3, 12]), 0, seed=1)
-    assert "shares.0" in found
-    assert not {f"shares.{group}" for group in range(1, 6) if found["facts"][group, 0] < 2} & found.keys()
+    measured = measure(tiny, vectors[:4], np.array([1, 2, 3, 12]), 0, seed=1)
+    assert "shares.0" in measured
+    assert not {f"shares.{group}" for group in range(1, 6) if measured["facts"][group, 0] < 2} & measured.keys()
 
 
 def test_names_that_are_no_space(trained):
@@ -136,5 +136,5 @@ def test_the_command_prints_one_json_object(trained, capsys):
     _, representation, run = trained
     assert cli.main(["analyse", f"{run},{representation}:decoding", "--orders", "1,2", "--resamples", "3", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert [one["space"] for one in printed["spaces"]] == [run, f"{representation}:decoding"]
-    assert [one["order"] for one in printed["spaces"][0]["groups"][0]["entropies"]] == [1.0, 2.0]
+    assert [space["space"] for space in printed["spaces"]] == [run, f"{representation}:decoding"]
+    assert [band["order"] for band in printed["spaces"][0]["groups"][0]["entropies"]] == [1.0, 2.0]

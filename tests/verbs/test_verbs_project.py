@@ -35,18 +35,18 @@ def test_pca_is_the_leading_plane_and_is_kept(run):
     workspace, name = run
     assert picture(workspace, name) is None
     request = verbs.ProjectRequest(spaces=[name])
-    (made,) = verbs.project(workspace, request).projections
-    assert made.computed and (made.points, made.of) == (12, 12)
+    (first,) = verbs.project(workspace, request).projections
+    assert first.computed and (first.points, first.of) == (12, 12)
     vectors = load_vectors(workspace, name).vectors
     mean, sums, axes = principal_axes(vectors)
-    found = picture(workspace, name)
+    stored = picture(workspace, name)
     expected = (vectors - mean) @ axes[:2].T
     expected /= np.sqrt(np.square(expected).sum(axis=1).mean())
-    np.testing.assert_allclose(found.points, expected, atol=1e-4)
-    assert found.explained == pytest.approx((sums[:2] / sums.sum()).tolist(), abs=1e-5)
-    assert np.array_equal(found.items, np.arange(1, 13))
+    np.testing.assert_allclose(stored.points, expected, atol=1e-4)
+    assert stored.explained == pytest.approx((sums[:2] / sums.sum()).tolist(), abs=1e-5)
+    assert np.array_equal(stored.items, np.arange(1, 13))
     (again,) = verbs.project(workspace, request).projections
-    assert not again.computed and again.seconds == made.seconds
+    assert not again.computed and again.seconds == first.seconds
 
 
 @pytest.mark.parametrize("method", ["tsne", "umap"])
@@ -116,10 +116,10 @@ def test_several_spaces_are_turned_onto_the_first(represented):
     alone = [picture(workspace, name) for name in names]
     turned = verbs.aligned(alone)
     np.testing.assert_array_equal(turned[0].points, alone[0].points)
-    assert turned[0].agreement is None and all(0 <= one.agreement <= 1 + 1e-9 for one in turned[1:])
+    assert turned[0].agreement is None and all(0 <= projected.agreement <= 1 + 1e-9 for projected in turned[1:])
     for before, after in zip(alone, turned, strict=True):
         assert np.square(after.points).sum(axis=1).mean() == pytest.approx(1)
-        gaps = [np.linalg.norm(one.points[:, None] - one.points, axis=-1) for one in (before, after)]
+        gaps = [np.linalg.norm(projected.points[:, None] - projected.points, axis=-1) for projected in (before, after)]
         np.testing.assert_allclose(*gaps, atol=1e-9)
         assert np.square(after.points - turned[0].points).sum() <= np.square(before.points - turned[0].points).sum() + 1e-9
     assert verbs.aligned([]) == []
@@ -127,18 +127,18 @@ def test_several_spaces_are_turned_onto_the_first(represented):
 
 def test_states_hold_every_item_twice_and_say_how_they_differ(represented):
     workspace, representation = represented
-    (made,) = verbs.project(workspace, verbs.ProjectRequest(spaces=[f"{representation}:states"])).projections
-    assert (made.points, made.of) == (12, 12)
-    found = picture(workspace, f"{representation}:states")
-    assert np.array_equal(found.items, np.tile(np.arange(1, 13), 2))
+    (first,) = verbs.project(workspace, verbs.ProjectRequest(spaces=[f"{representation}:states"])).projections
+    assert (first.points, first.of) == (12, 12)
+    stored = picture(workspace, f"{representation}:states")
+    assert np.array_equal(stored.items, np.tile(np.arange(1, 13), 2))
     loaded = load_vectors(workspace, f"{representation}:states").vectors
     prefill, decoding = loaded[:12], loaded[12:]
     centres = np.stack([prefill.mean(axis=0), decoding.mean(axis=0)])
     nearest = np.linalg.norm(loaded[:, None] - centres, axis=-1).argmin(axis=1)
     units = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (prefill, decoding)]
     cosines = units[0] @ units[1].T
-    own, same, others = found.contrast
-    assert own == pytest.approx((nearest == found.part).mean())
+    own, same, others = stored.contrast
+    assert own == pytest.approx((nearest == stored.part).mean())
     assert same == pytest.approx(np.diag(cosines).mean(), abs=1e-5)
     assert others == pytest.approx(cosines[~np.eye(12, dtype=bool)].mean(), abs=1e-5)
 
@@ -147,13 +147,13 @@ def test_of_a_larger_catalogue_a_sample_is_shown(represented):
     workspace, representation = represented
     for name in (representation, f"{representation}:states"):
         verbs.project(workspace, verbs.ProjectRequest(spaces=[name], points=10))
-    found, both = (picture(workspace, name, points=10) for name in (representation, f"{representation}:states"))
-    assert (len(found.items), found.of) == (10, 12)
-    np.testing.assert_array_equal(both.items, np.tile(found.items, 2))
-    groups = workspace.load_dataset("shop").popularity_group[found.items]
+    sample, both = (picture(workspace, name, points=10) for name in (representation, f"{representation}:states"))
+    assert (len(sample.items), sample.of) == (10, 12)
+    np.testing.assert_array_equal(both.items, np.tile(sample.items, 2))
+    groups = workspace.load_dataset("shop").popularity_group[sample.items]
     assert len(np.unique(groups)) == 5
-    other = verbs.stored_picture(workspace, verbs.ProjectRequest(spaces=[representation]), found.space)
+    other = verbs.stored_picture(workspace, verbs.ProjectRequest(spaces=[representation]), sample.space)
     verbs.project(workspace, verbs.ProjectRequest(spaces=[representation]))
     other = picture(workspace, representation)
     with pytest.raises(InputError, match="same items"):
-        verbs.aligned([other, found])
+        verbs.aligned([other, sample])
