@@ -47,7 +47,9 @@ def choose_spaces(dataset: verbs.DatasetState, known: dict[str, verbs.Space]) ->
 def choose_groups(dataset: str) -> list[int]:
     """The popularity groups that are drawn (`?groups=1,5`): by default the least and the most popular one."""
     numbers = range(1, len(popularity.NAMES) + 1)
-    asked = [int(one) for one in state.recall("groups", dataset).split(",") if one.isdecimal() and int(one) in numbers]
+    asked = [
+        int(number) for number in state.recall("groups", dataset).split(",") if number.isdecimal() and int(number) in numbers
+    ]
     key = "groups_pills"
     st.session_state[key] = sorted(set(asked)) or [1, 5]
 
@@ -64,17 +66,17 @@ def drawn(wanted: Sequence[verbs.Space], method: str, many: bool) -> list[verbs.
     """The pictures of these spaces that are there, computed where that takes a moment; the others are offered as a job."""
     workspace = services.workspace()
     asked = verbs.ProjectRequest(spaces=[space.space for space in wanted], method=method)
-    found = [verbs.stored_picture(workspace, asked, space) for space in wanted]
-    missing = [space for space, picture in zip(wanted, found, strict=True) if picture is None]
+    known = [verbs.stored_picture(workspace, asked, space) for space in wanted]
+    missing = [space for space, picture in zip(wanted, known, strict=True) if picture is None]
     if missing and method == "pca" and not many:
         with st.spinner(f"Projecting {count(len(missing), 'space')}…"):
             for space in missing:
-                one = verbs.ProjectRequest(spaces=[space.space], method=method)
+                request = verbs.ProjectRequest(spaces=[space.space], method=method)
                 try:
-                    verbs.project(workspace, one)
+                    verbs.project(workspace, request)
                 except GenairError as error:
                     st.error(plain(f"{space.space}: {error}"), icon=":material/error:")
-        found = [verbs.stored_picture(workspace, asked, space) for space in wanted]
+        known = [verbs.stored_picture(workspace, asked, space) for space in wanted]
     elif missing:
         names = [space.space for space in missing]
         spaces.offer(
@@ -83,7 +85,7 @@ def drawn(wanted: Sequence[verbs.Space], method: str, many: bool) -> list[verbs.
             plain(f"There is no {METHODS[method]} picture of {', '.join(names)} yet."),
             f"Compute {count(len(missing), f'{METHODS[method]} picture')}",
         )
-    return verbs.aligned([picture for picture in found if picture is not None])
+    return verbs.aligned([picture for picture in known if picture is not None])
 
 
 def planes(
@@ -98,33 +100,33 @@ def planes(
     """Everything on which items can be selected: a selection draws this part of the page anew, and nothing else."""
     name, many = dataset.dataset, dataset.items > AT_ONCE
     section("Items in the plane", "The same items in every panel. What lies in one small place is hard to tell apart.")
-    found = drawn(wanted, method, many)
-    if found:
+    projected = drawn(wanted, method, many)
+    if projected:
         colouring = pictures.by_group if colour == "group" else pictures.by_category
-        panels(name, facts, found, colouring(facts, groups), method)
+        panels(name, facts, projected, colouring(facts, groups), method)
     spaces.deviations(wanted)
 
     both = {space.space: space for space in known.values() if space.kind == "states"}
     if both:
         section("Prefill against decoding", "The vectors of what the model read, beside those of the archetype that it wrote.")
-        of = both[state.choice("Representation", list(both), "states", name, shown=lambda one: spaces.label(both[one]))]
+        of = both[state.choice("Representation", list(both), "states", name, shown=lambda space: spaces.label(both[space]))]
         for picture in drawn([of], method, many):
             states(name, facts, picture, method)
 
 
-def panels(dataset: str, facts: pd.DataFrame, found: list[verbs.Picture], colours: pictures.Colours, method: str) -> None:
+def panels(dataset: str, facts: pd.DataFrame, shown: list[verbs.Picture], colours: pictures.Colours, method: str) -> None:
     """The panels side by side, what to see in them, and what is selected in any of them."""
     chosen = selection.selected(dataset, facts)
-    size = pictures.extent(found, colours)
-    grid = st.grid(len(found), min_column_width=300)
-    for place, picture in enumerate(found):
+    size = pictures.extent(shown, colours)
+    grid = st.grid(len(shown), min_column_width=300)
+    for place, picture in enumerate(shown):
         title = f"({'abc'[place]}) {picture.space.what}\n{picture.space.space}"
         figure = pictures.panel(picture, facts, colours, title, chosen, size)
         alt = f"{METHODS[method]} picture of {picture.space.what}, points coloured by {', '.join(colours.names)}"
         with grid.cell():
             selection.chart(figure, f"panel_{place}", f"{dataset}-{picture.space.space}-{method}", alt, dataset, facts)
-    st.caption(plain(pictures.caption(found, method)))
-    selection.download(pictures.table(found, facts), f"{dataset}-{method}.csv")
+    st.caption(plain(pictures.caption(shown, method)))
+    selection.download(pictures.table(shown, facts), f"{dataset}-{method}.csv")
     selection.show(dataset, facts, chosen)
 
 
@@ -155,8 +157,8 @@ def spreads(dataset: str, chosen: list[verbs.Space]) -> None:
     options = {"resamples": RESAMPLES} | ({"centre": True} if centre else {})
     request = verbs.AnalyseRequest(spaces=[space.space for space in chosen], **options)
     asked = request.model_copy(update={"orders": [float(order)]})
-    found = [verbs.stored_spread(workspace, asked, space) for space in chosen]
-    missing = [space.space for space, one in zip(chosen, found, strict=True) if one is None]
+    known = [verbs.stored_spread(workspace, asked, space) for space in chosen]
+    missing = [space.space for space, measured in zip(chosen, known, strict=True) if measured is None]
     if missing:
         spaces.offer(
             "analyse",
@@ -164,10 +166,10 @@ def spreads(dataset: str, chosen: list[verbs.Space]) -> None:
             plain(f"The spread of {', '.join(missing)} has not been measured yet."),
             f"Measure {count(len(missing), 'space')}",
         )
-    there = [one for one in found if one is not None]
+    there = [measured for measured in known if measured is not None]
     if not there:
         return
-    names = spaces.short([space for space, one in zip(chosen, found, strict=True) if one is not None])
+    names = spaces.short([space for space, measured in zip(chosen, known, strict=True) if measured is not None])
     st.plotly_chart(
         spread.bars(there, names, float(order)),
         key="entropy_bars",

@@ -18,15 +18,15 @@ ENDED = ("done", "failed", "cancelled")
 
 def live(watch: ui.Watch) -> None:
     """Workers and live jobs."""
-    found = watch.look()
+    result = watch.look()
     st.subheader("Now", anchor=False)
-    ui.workers(found.workers)
-    for job in ui.running_first(found.jobs)[:SHOWN_LIVE]:
+    ui.workers(result.workers)
+    for job in ui.running_first(result.jobs)[:SHOWN_LIVE]:
         ui.card(job)
-    if not found.jobs:
+    if not result.jobs:
         st.caption("Nothing runs and nothing waits.")
-    if len(found.jobs) > SHOWN_LIVE:
-        st.caption(f"And {count(len(found.jobs) - SHOWN_LIVE, 'more job')}.")
+    if len(result.jobs) > SHOWN_LIVE:
+        st.caption(f"And {count(len(result.jobs) - SHOWN_LIVE, 'more job')}.")
 
 
 guards.heading("Jobs", "Long work runs here, apart from the pages: close the browser or restart the app, and it goes on.")
@@ -45,8 +45,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     kinds = st.pills("Kind", list(jobs.job_kinds()), selection_mode="multi", key="job_kinds")
 shown = st.session_state.setdefault("ended_shown", SHOWN_ENDED)
 request = jobs.JobsRequest(states=states or [*ENDED], kinds=kinds, limit=max(SORTED, shown + 1))
-found = jobs.jobs(services.workspace(), request).jobs
-ended = [job for job in found if job.job not in watch.live]  # what ended since is drawn above, for one more look
+records = jobs.jobs(services.workspace(), request).jobs
+ended = [job for job in records if job.job not in watch.live]  # what ended since is drawn above, for one more look
 ended.sort(key=lambda job: job.finished_at or job.created_at, reverse=True)
 for job in ended[:shown]:
     ui.card(job)

@@ -20,14 +20,14 @@ def found_or_installed(find: Callable[[], Found | None], package: str) -> Found 
 
     One process at a time: dpkg refuses a second one.
     """
-    found = find()
+    programs = find()
     wanted = os.environ.get("CI") or os.environ.get("GENAIR_TEST_INSTALL")
-    if found is not None or not wanted or os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return found
+    if programs is not None or not wanted or os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return programs
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     with FileLock(Path(tempfile.gettempdir()) / "genair-tests-apt.lock"):
-        if (found := find()) is None:
+        if (programs := find()) is None:
             for arguments in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", package]):
                 subprocess.run(["apt-get", *arguments], env=environment, capture_output=True)
-            found = find()
-    return found
+            programs = find()
+    return programs

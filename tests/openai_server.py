@@ -151,11 +151,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
-        said = ""
+        sent = ""
         for part in [*parts, text]:
-            if part.startswith(said) and text.startswith(part) and part != said:
-                self.event({"choices": [{"delta": {"content": part[len(said) :]}, "finish_reason": None}]})
-                said = part
+            if part.startswith(sent) and text.startswith(part) and part != sent:
+                self.event({"choices": [{"delta": {"content": part[len(sent) :]}, "finish_reason": None}]})
+                sent = part
         self.wfile.write(b": keep-alive\n\n")
         if done:
             self.event({"choices": [{"delta": {}, "finish_reason": finish}]})

@@ -33,7 +33,7 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def running_server(found: Path) -> Iterator[int]:
+def running_server(binaries: Path) -> Iterator[int]:
     """Runs a server for the block, with the programs of that folder; its port. User `genair`, database `postgres`."""
     identity = _server_identity()
     folder = Path(tempfile.mkdtemp(prefix="genair-postgres-"))
@@ -41,12 +41,12 @@ def running_server(found: Path) -> Iterator[int]:
         if identity:
             os.chown(folder, identity["user"], identity["group"])
         data = folder / "data"
-        initdb = [found / "initdb", "-D", data, "-U", "genair", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        initdb = [binaries / "initdb", "-D", data, "-U", "genair", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **identity)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        command = [found / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1", "-F"]
+        command = [binaries / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1", "-F"]
         if shutil.which("setpriv"):
             command = ["setpriv", "--pdeathsig", "QUIT", *command]
         with (folder / "log").open("w") as log:

@@ -39,14 +39,14 @@ def ray_address() -> Iterator[str]:
     if importlib.util.find_spec("ray") is None:
         pytest.skip("NO RAY: pip install -r requirements-ray.txt runs these tests")
     folder = tempfile.mkdtemp(prefix="ray-")  # short: Unix sockets lie in it, whose paths may have 107 characters
-    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryFile("w+") as said:
+    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryFile("w+") as output:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "tests.ray_cluster", folder],
             cwd=REPOSITORY,
             env=os.environ | ENVIRONMENT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=output,
             text=True,
             start_new_session=True,
         )
@@ -60,8 +60,8 @@ def ray_address() -> Iterator[str]:
         try:
             address = next((line.split()[1] for line in keeper.stdout if line.startswith("address ")), None)
             if address is None:
-                said.seek(0)
-                pytest.fail(f"The cluster did not start:\n{said.read()[-4000:]}")
+                output.seek(0)
+                pytest.fail(f"The cluster did not start:\n{output.read()[-4000:]}")
             yield address
         finally:
             ray.shutdown()

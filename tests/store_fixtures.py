@@ -21,10 +21,10 @@ from tests.postgres import programs, running_server
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of a running PostgreSQL server (its database is `postgres`)."""
-    found = found_or_installed(programs, "postgresql")
-    if found is None:
+    folder = found_or_installed(programs, "postgresql")
+    if folder is None:
         pytest.skip("NO POSTGRESQL: `apt-get install postgresql` (or GENAIR_TEST_INSTALL=1 as root) runs these tests")
-    with running_server(found) as port:
+    with running_server(folder) as port:
         yield f"postgresql+psycopg://genair@127.0.0.1:{port}/postgres"
 
 

@@ -23,4 +23,4 @@ def test_holes_between_what_is_in_use_are_given_back():
     kept = resident()
     give_back_freed(torch.device("cpu"))
     assert kept > full - 100 > resident()
-    assert all(one.sum() == 15_000 for one in held)
+    assert all(mask.sum() == 15_000 for mask in held)

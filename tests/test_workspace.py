@@ -49,16 +49,16 @@ def test_round_trip(store_workspace: Workspace, tiny: Dataset) -> None:
     row = store_workspace.save_dataset(ReadResult(full, REJECTED), "test")
     assert (row.n_users, row.n_items, row.n_interactions, row.n_rejected) == (10, 12, 35, 2)
 
-    found = Workspace.open(store_workspace.settings).load_dataset("tiny")
-    pd.testing.assert_frame_equal(found.items, full.items)
-    assert list(found.items["attributes"][3].items()) == list(attributes.items())
+    loaded = Workspace.open(store_workspace.settings).load_dataset("tiny")
+    pd.testing.assert_frame_equal(loaded.items, full.items)
+    assert list(loaded.items["attributes"][3].items()) == list(attributes.items())
     for name in ("users", "triples", "links"):
-        pd.testing.assert_frame_equal(getattr(found, name), getattr(full, name))
-    np.testing.assert_array_equal(found.sequences.items, full.sequences.items)
-    np.testing.assert_array_equal(found.sequences.offsets, full.sequences.offsets)
-    assert found.sequences.items.dtype == np.int32
-    assert (found.user_ids, found.provenance) == (full.user_ids, full.provenance)
-    assert content_hash(found) == row.content_hash
+        pd.testing.assert_frame_equal(getattr(loaded, name), getattr(full, name))
+    np.testing.assert_array_equal(loaded.sequences.items, full.sequences.items)
+    np.testing.assert_array_equal(loaded.sequences.offsets, full.sequences.offsets)
+    assert loaded.sequences.items.dtype == np.int32
+    assert (loaded.user_ids, loaded.provenance) == (full.user_ids, full.provenance)
+    assert content_hash(loaded) == row.content_hash
     assert store_workspace.load_dataset("tiny") is store_workspace.load_dataset("tiny")
 
 
@@ -148,8 +148,8 @@ def test_a_commit_whose_answer_is_lost_keeps_the_files(
 
     @contextmanager
     def lost() -> Iterator[Session]:
-        with session() as one:
-            yield one
+        with session() as opened:
+            yield opened
         raise OutageError("the connection died")
 
     with monkeypatch.context() as patched, pytest.raises(OutageError):

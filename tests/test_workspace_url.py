@@ -82,9 +82,9 @@ def test_a_data_set_imported_here_is_loaded_and_deleted_there(machines: Machines
     assert objects(a) == [
         f"{row.folder}/{name}" for name in ("negatives.safetensors", "sequences.safetensors", "users.parquet")
     ]
-    found = b.load_dataset("tiny")
-    assert content_hash(found) == content_hash(tiny)
-    pd.testing.assert_frame_equal(found.users, tiny.users)
+    loaded = b.load_dataset("tiny")
+    assert content_hash(loaded) == content_hash(tiny)
+    pd.testing.assert_frame_equal(loaded.users, tiny.users)
     np.testing.assert_array_equal(b.negatives("tiny"), a.negatives("tiny"))
     assert b.path(row.folder) != a.path(row.folder)
 
@@ -99,20 +99,21 @@ def test_two_machines_make_what_one_makes(on_sqlite: Machines, tiny: Dataset, tm
     a, b = on_sqlite
     alone = opened(tmp_path / "alone", tmp_path, models_dir)
     generate = {"dataset": "tiny", "model": "tiny-llama", "sampling": SHORT, "device": "cpu"}
-    made = {}
+    representations = {}
     for first, second in ((alone, alone), (a, b)):
         first.save_dataset(ReadResult(tiny, []), "test")
         verbs.generate(first, verbs.GenerateRequest(**generate, limit=5))
         assert verbs.generate(second, verbs.GenerateRequest(**generate)).written == tiny.n_items - 5
         verbs.score(first, verbs.ScoreRequest(dataset="tiny"))
-        made[first] = verbs.represent(first, verbs.RepresentRequest(dataset="tiny", model="tiny-llama")).representation
+        request = verbs.RepresentRequest(dataset="tiny", model="tiny-llama")
+        representations[first] = verbs.represent(first, request).representation
 
     (there,), (here,) = (verbs.item_scores(machine, "tiny", "b01") for machine in (b, alone))
     assert (there.scores, there.text, there.stale) == (here.scores, here.text, False)
 
-    request = verbs.TrainRequest(dataset="tiny", representation=made[alone], **SMALL)
+    request = verbs.TrainRequest(dataset="tiny", representation=representations[alone], **SMALL)
     whole = verbs.train(alone, request)
-    request = verbs.TrainRequest(dataset="tiny", representation=made[a], **SMALL)
+    request = verbs.TrainRequest(dataset="tiny", representation=representations[a], **SMALL)
     seen: list[int] = []
     for machine, epoch in ((a, 1), (b, 2)):
         with pytest.raises(KeyboardInterrupt):
@@ -158,8 +159,8 @@ def test_an_upload_that_fails_stops_a_run_which_goes_on_elsewhere(
     with pytest.raises(WorkspaceError, match="the server is gone"):
         verbs.train(a, request)
     with b.reading() as session:
-        found = session.scalars(select(RunRow).where(RunRow.id != whole.run)).all()
-    assert [(run.state, run.epochs_done) for run in found] == [("stopped", 1)]
+        runs = session.scalars(select(RunRow).where(RunRow.id != whole.run)).all()
+    assert [(run.state, run.epochs_done) for run in runs] == [("stopped", 1)]
     seen: list[int] = []
     assert verbs.train(b, request, stop_after(0, seen)).metrics == whole.metrics
     assert seen == [2, 3]
@@ -175,7 +176,7 @@ def test_a_bucket_that_is_gone_leaves_no_row(on_sqlite: Machines, tiny: Dataset,
     message = r"s3://bucket-.*/studio/.* does not exist\. Is the bucket"
     with pytest.raises(WorkspaceError, match=message):
         a.save_dataset(ReadResult(replace(tiny, name="second"), []), "test")
-    assert [one.name for one in a.dataset_rows()] == ["tiny"]
+    assert [dataset.name for dataset in a.dataset_rows()] == ["tiny"]
     assert [path.name for path in (a.folder / "datasets").iterdir()] == [Path(row.folder).name]
     with pytest.raises(WorkspaceError, match=message):
         verbs.generate(a, generate.model_copy(update={"limit": 4}))
@@ -244,5 +245,5 @@ def test_doctor_asks_the_url(on_sqlite: Machines) -> None:
     a, _ = on_sqlite
     for url, state in ((a.settings.url, "ok"), ("s3://no-such-bucket", "problem")):
         settings = a.settings.model_copy(update={"workspace": url})
-        (check,) = (one for one in verbs.doctor(settings, verbs.DoctorRequest()).checks if one.name == "Artifacts")
+        (check,) = (check for check in verbs.doctor(settings, verbs.DoctorRequest()).checks if check.name == "Artifacts")
         assert check.state == state and url in check.found

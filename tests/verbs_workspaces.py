@@ -24,5 +24,5 @@ def imported(workspace, source) -> Workspace:
 def represented(imported) -> tuple[Workspace, str]:
     """The same with a representation of both parts, and its id."""
     verbs.generate(imported, verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, device="cpu"))
-    made = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="tiny-llama"))
-    return imported, made.representation
+    result = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="tiny-llama"))
+    return imported, result.representation

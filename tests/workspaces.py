@@ -47,9 +47,9 @@ def filled_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fille
     sampling = Sampling(greedy=True, max_new_tokens=40)
     for model, limit in (("demo-llama", None), ("demo-qwen", 4)):
         verbs.generate(workspace, verbs.GenerateRequest(dataset=DATASET, model=model, limit=limit, sampling=sampling))
-    made = verbs.represent(workspace, verbs.RepresentRequest(dataset=DATASET, model="demo-llama"))
+    represented = verbs.represent(workspace, verbs.RepresentRequest(dataset=DATASET, model="demo-llama"))
     config = {"dim": 16, "layers": 1, "epochs": 2, "max_len": 20, "device": "cpu"}
-    ways = ({"method": "id"}, {"representation": made.representation})
+    ways = ({"method": "id"}, {"representation": represented.representation})
     without, run = (verbs.train(workspace, verbs.TrainRequest(dataset=DATASET, **way, **config)).run for way in ways)
     workspace.close()
     yield FilledWorkspace(folder / "workspace", run, without)

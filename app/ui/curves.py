@@ -25,25 +25,25 @@ VALIDATION = "NDCG@10"
 def table(epochs: Mapping[str, Sequence[verbs.Epoch]]) -> pd.DataFrame:
     """A row an epoch of every run: losses, validation metrics, seconds."""
     rows = [
-        {"run": run, "epoch": one.epoch}
-        | {f"loss_{name}": value for name, value in one.losses.items()}
-        | {f"valid_{name}": value for name, value in one.valid.items()}
-        | {"seconds": one.seconds}
+        {"run": run, "epoch": epoch.epoch}
+        | {f"loss_{name}": value for name, value in epoch.losses.items()}
+        | {f"valid_{name}": value for name, value in epoch.valid.items()}
+        | {"seconds": epoch.seconds}
         for run, all_of_it in epochs.items()
-        for one in all_of_it
+        for epoch in all_of_it
     ]
     return pd.DataFrame(rows)
 
 
 def loss(epochs: Mapping[str, Sequence[verbs.Epoch]], names: Mapping[str, str]) -> go.Figure:
     """Training loss by epoch. names: what a run is called in the legend."""
-    lines = {run: [one.losses["total"] for one in all_of_it] for run, all_of_it in epochs.items()}
+    lines = {run: [epoch.losses["total"] for epoch in all_of_it] for run, all_of_it in epochs.items()}
     return _figure("Training loss", "loss (mean over the epoch's steps)", epochs, lines, names, {})
 
 
 def validation(epochs: Mapping[str, Sequence[verbs.Epoch]], names: Mapping[str, str], best: Mapping[str, int]) -> go.Figure:
     """Validation NDCG@10 by epoch, the best epoch marked. best: by run, 0 where there is none yet."""
-    lines = {run: [one.valid[VALIDATION] for one in all_of_it] for run, all_of_it in epochs.items()}
+    lines = {run: [epoch.valid[VALIDATION] for epoch in all_of_it] for run, all_of_it in epochs.items()}
     return _figure(f"Validation {VALIDATION}", f"{VALIDATION}, validation items", epochs, lines, names, best)
 
 
@@ -55,14 +55,14 @@ def _figure(
     names: Mapping[str, str],
     best: Mapping[str, int],
 ) -> go.Figure:
-    longest = max((one.epoch for all_of_it in epochs.values() for one in all_of_it), default=1)
+    longest = max((epoch.epoch for all_of_it in epochs.values() for epoch in all_of_it), default=1)
     colours = DARK if st.context.theme.type == "dark" else LIGHT
     figure = go.Figure()
     for place, (run, values) in enumerate(lines.items()):
-        marked = [10 if one.epoch == best.get(run) else 4 for one in epochs[run]]
-        symbols = ["star" if one.epoch == best.get(run) else "circle" for one in epochs[run]]
+        marked = [10 if epoch.epoch == best.get(run) else 4 for epoch in epochs[run]]
+        symbols = ["star" if epoch.epoch == best.get(run) else "circle" for epoch in epochs[run]]
         figure.add_scatter(
-            x=[one.epoch for one in epochs[run]],
+            x=[epoch.epoch for epoch in epochs[run]],
             y=list(values),
             name=names[run],
             mode="lines+markers",

@@ -55,21 +55,21 @@ class Watch:
         drawn, self._drawn = self._drawn, None
         if drawn is not None:
             return drawn
-        found = self._ask()
-        if self._live(found) != self.live:
+        result = self._ask()
+        if self._live(result) != self.live:
             st.rerun()
-        return found
+        return result
 
     def _ask(self) -> jobs.JobsResult:
-        found = jobs.jobs(services.workspace(), self._request)
-        if not found.workers and any(one.live for one in found.jobs):
+        result = jobs.jobs(services.workspace(), self._request)
+        if not result.workers and any(job.live for job in result.jobs):
             jobs.ensure_worker(services.workspace())
-        mine = [one for one in found.jobs if self._dataset in (None, one.dataset)]
-        return found.model_copy(update={"jobs": mine})
+        mine = [job for job in result.jobs if self._dataset in (None, job.dataset)]
+        return result.model_copy(update={"jobs": mine})
 
     @staticmethod
-    def _live(found: jobs.JobsResult) -> set[str]:
-        return {one.job for one in found.jobs if one.live}
+    def _live(result: jobs.JobsResult) -> set[str]:
+        return {job.job for job in result.jobs if job.live}
 
 
 def going_on() -> Watch:
@@ -79,31 +79,31 @@ def going_on() -> Watch:
 
 def now(watch: Watch) -> None:
     """What runs and waits, in short; nothing where nothing does. A part of a fragment that looks again every so often."""
-    found = running_first(watch.look().jobs)
-    if not found:
+    unfinished = running_first(watch.look().jobs)
+    if not unfinished:
         return
     st.subheader("Now", anchor=False)
-    for job in found[:SHOWN_NOW]:
+    for job in unfinished[:SHOWN_NOW]:
         with st.container(border=True, gap="xsmall", key=f"now_{job.job}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 badge(job)
                 st.text(job.title, width="stretch")
             progress(job)
-    if len(found) > SHOWN_NOW:
-        st.caption(f"And {count(len(found) - SHOWN_NOW, 'more job')}.")
+    if len(unfinished) > SHOWN_NOW:
+        st.caption(f"And {count(len(unfinished) - SHOWN_NOW, 'more job')}.")
     st.page_link(navigation.JOBS, label="All jobs", icon=":material/work_history:")
 
 
-def running_first(found: Sequence[jobs.JobRecord]) -> list[jobs.JobRecord]:
+def running_first(records: Sequence[jobs.JobRecord]) -> list[jobs.JobRecord]:
     """What runs, then what waits, each in the order in which it was submitted."""
-    return sorted(found, key=lambda one: (one.state != "running", one.created_at))
+    return sorted(records, key=lambda job: (job.state != "running", job.created_at))
 
 
 def badge(job: jobs.JobRecord) -> None:
     """The state, by icon, colour and word."""
     icon, colour = _BADGES[job.state]
-    said = "stopping" if job.state == "running" and job.cancel_requested else job.state
-    st.badge(said, icon=f":material/{icon}:", color=colour)
+    word = "stopping" if job.state == "running" and job.cancel_requested else job.state
+    st.badge(word, icon=f":material/{icon}:", color=colour)
 
 
 def follow(name: str) -> None:
@@ -143,14 +143,16 @@ def header(title: str, job: jobs.JobRecord | None) -> Iterator[None]:
         yield
 
 
-def outcome(job: jobs.JobRecord | None, error: str | None, said: Sequence[str], unlike_the_paper: Sequence[str]) -> None:
+def outcome(
+    job: jobs.JobRecord | None, error: str | None, small_print: Sequence[str], unlike_the_paper: Sequence[str]
+) -> None:
     """Why it failed, the small print with a link to the job, and what is not as in the paper."""
     if error:
         st.error(plain(error), icon=":material/error:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if job:
             st.page_link(navigation.JOBS, label=plain(job.job), query_params={"job": job.job}, width="content")
-        st.caption(plain(" · ".join(said)))
+        st.caption(plain(" · ".join(small_print)))
     if unlike_the_paper:
         st.caption(plain(f"Not as in the paper: {'; '.join(unlike_the_paper)}."))
 
@@ -188,26 +190,26 @@ def progress(job: jobs.JobRecord) -> None:
 
 def facts(job: jobs.JobRecord) -> list[str]:
     """Times, attempts, use of the machine: the small print of a job."""
-    said = []
+    parts = []
     if job.started_at is None or job.state == "queued":
-        said.append(f"submitted {ago(job.created_at)}")
+        parts.append(f"submitted {ago(job.created_at)}")
     elif job.finished_at is None:
-        said.append(f"started {ago(job.started_at)}")
+        parts.append(f"started {ago(job.started_at)}")
         left = remaining(job)
         if left is not None:
-            said.append(f"about {duration(left)} left")
+            parts.append(f"about {duration(left)} left")
     else:
-        said.append(f"ended {ago(job.finished_at)} after {duration(job.finished_at - job.started_at)}")
+        parts.append(f"ended {ago(job.finished_at)} after {duration(job.finished_at - job.started_at)}")
     if job.attempts > 1:
-        said.append(f"attempt {job.attempts} of at most {job.max_attempts}")
+        parts.append(f"attempt {job.attempts} of at most {job.max_attempts}")
     if job.usage:
-        said.append(f"CPU {job.usage.get('cpu_percent', 0):.0f}% (100% is one core)")
-        said.append(f"memory {job.usage.get('memory_mb', 0):,.0f} MB")
+        parts.append(f"CPU {job.usage.get('cpu_percent', 0):.0f}% (100% is one core)")
+        parts.append(f"memory {job.usage.get('memory_mb', 0):,.0f} MB")
     if job.devices:
-        said.append("GPU " + ", ".join(map(str, job.devices)))
+        parts.append("GPU " + ", ".join(map(str, job.devices)))
     if job.runs:
-        said.append("run " + ", ".join(job.runs[:3]) + (f" and {len(job.runs) - 3} more" if len(job.runs) > 3 else ""))
-    return said
+        parts.append("run " + ", ".join(job.runs[:3]) + (f" and {len(job.runs) - 3} more" if len(job.runs) > 3 else ""))
+    return parts
 
 
 def remaining(job: jobs.JobRecord) -> timedelta | None:
@@ -252,18 +254,22 @@ def show_log(job: jobs.JobRecord) -> None:
         )
 
 
-def workers(found: list[jobs.WorkerRecord]) -> None:
+def workers(records: list[jobs.WorkerRecord]) -> None:
     """A line a worker: where it is, what it can use, when it was last heard of."""
-    if not found:
+    if not records:
         st.caption("No worker is alive. The app starts one on this machine with the next job, unless GENAIR\\_WORKER is none.")
-    for one in found:
+    for worker in records:
         gpus = ", ".join(
             f"GPU {gpu.index} {gpu.name}: {gpu.free_mb:,} of {gpu.total_mb:,} MB free, {gpu.utilization}% busy"
-            for gpu in one.gpus
+            for gpu in worker.gpus
         )
-        at_a_time = count(one.slots, "job") + " at a time"
-        what = "the Ray cluster" if one.executor == "ray" else gpus or "no GPU, trains on the CPU"
-        st.caption(plain(f"Worker on {one.host} (process {one.pid}): {at_a_time}, {what}; heartbeat {ago(one.heartbeat_at)}."))
+        at_a_time = count(worker.slots, "job") + " at a time"
+        what = "the Ray cluster" if worker.executor == "ray" else gpus or "no GPU, trains on the CPU"
+        st.caption(
+            plain(
+                f"Worker on {worker.host} (process {worker.pid}): {at_a_time}, {what}; heartbeat {ago(worker.heartbeat_at)}."
+            )
+        )
 
 
 def ago(moment: datetime) -> str:

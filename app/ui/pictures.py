@@ -100,24 +100,32 @@ def extent(pictures: Sequence[verbs.Picture], colours: Colours) -> float:
     return 1.05 * max(float(points.max(initial=0.1)) for points in drawn)
 
 
-def caption(found: Sequence[verbs.Picture], method: str) -> str:
+def caption(shown: Sequence[verbs.Picture], method: str) -> str:
     """How the panels came about and how to read them."""
-    first = found[0]
-    said = [f"Every point is an item: {len(first.items):,} of {first.of:,} are placed, those of the chosen groups are drawn."]
+    first = shown[0]
+    sentences = [
+        f"Every point is an item: {len(first.items):,} of {first.of:,} are placed, those of the chosen groups are drawn."
+    ]
     if len(first.items) < first.of:
-        said.append("The catalogue is larger than a browser shows smoothly: this is a sample that keeps the groups' shares.")
-    said.append("Each panel is scaled so that all its items together lie at a root-mean-square distance of 1 from the centre.")
-    if len(found) > 1:
-        agree = ", ".join(f"{picture.agreement:.2f} for ({'abc'[place]})" for place, picture in enumerate(found) if place)
-        said.append(f"Panels are turned and mirrored onto (a) (Procrustes); agreement of the layouts, 1 at most: {agree}.")
+        sentences.append(
+            "The catalogue is larger than a browser shows smoothly: this is a sample that keeps the groups' shares."
+        )
+    sentences.append(
+        "Each panel is scaled so that all its items together lie at a root-mean-square distance of 1 from the centre."
+    )
+    if len(shown) > 1:
+        agree = ", ".join(f"{picture.agreement:.2f} for ({'abc'[place]})" for place, picture in enumerate(shown) if place)
+        sentences.append(
+            f"Panels are turned and mirrored onto (a) (Procrustes); agreement of the layouts, 1 at most: {agree}."
+        )
     if method == "pca":
-        shares = ", ".join(f"{sum(picture.explained or []):.0%}" for picture in found)
-        said.append(
+        shares = ", ".join(f"{sum(picture.explained or []):.0%}" for picture in shown)
+        sentences.append(
             f"The two axes hold {shares} of the variance: what lies apart here is apart, what lies together may not be."
         )
     else:
-        said.append("Neighbours are kept where they can be; sizes of clusters and gaps between them mean little.")
-    return " ".join(said)
+        sentences.append("Neighbours are kept where they can be; sizes of clusters and gaps between them mean little.")
+    return " ".join(sentences)
 
 
 def table(pictures: Sequence[verbs.Picture], facts: pd.DataFrame) -> pd.DataFrame:

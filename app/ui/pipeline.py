@@ -28,18 +28,19 @@ def stages(state: verbs.DatasetState) -> list[Stage]:
     """The five stages in order."""
     rejected = [f"{count(state.rejected, 'record')} rejected"] if state.rejected else []
     imported = [count(state.items, "item"), count(state.users, "user"), count(state.interactions, "interaction"), *rejected]
-    fullest = {one.model: one.items for one in sorted(state.archetype_sets, key=lambda one: one.items)}
+    fullest = {texts.model: texts.items for texts in sorted(state.archetype_sets, key=lambda texts: texts.items)}
     written = {
-        one.model: fullest[one.model] for one in state.archetype_sets
+        texts.model: fullest[texts.model] for texts in state.archetype_sets
     }  # single items that were written anew: Archetypes
     archetypes = [f"{model}: {items:,} of {state.items:,}" for model, items in written.items()]
     representations = [
-        f"{one.model}: {' + '.join(f'{part} {width}' for part, width in one.dims.items())}" for one in state.representations
+        f"{representation.model}: {' + '.join(f'{part} {width}' for part, width in representation.dims.items())}"
+        for representation in state.representations
     ]
     ready = [f"{count(state.ready_runs, 'trained model')} to recommend with"] if state.ready_runs else []
     return [
         Stage("Imported", True, imported),
-        Stage("Archetypes", any(one.items for one in state.archetype_sets), archetypes),
+        Stage("Archetypes", any(texts.items for texts in state.archetype_sets), archetypes),
         Stage("Representations", bool(representations), representations),
         Stage("Runs", bool(state.ready_runs), _runs(state)),
         Stage("Ready", bool(ready), ready),
@@ -74,10 +75,10 @@ def next_step(state: verbs.DatasetState) -> None:
     if not steps:
         return
     going_on = jobs.JobsRequest(states=[*LIVE], limit=MOST_LIVE)
-    found = [one for one in jobs.jobs(services.workspace(), going_on).jobs if one.dataset == state.dataset]
-    if any(one.kind == "demo" for one in found):
+    live_jobs = [job for job in jobs.jobs(services.workspace(), going_on).jobs if job.dataset == state.dataset]
+    if any(job.kind == "demo" for job in live_jobs):
         return  # it does all the steps
-    live = [(one.kind, one.config) for one in found]
+    live = [(job.kind, job.config) for job in live_jobs]
     st.caption(f"Next: {what}")
     with st.container(horizontal=True):
         for step in steps:
@@ -104,7 +105,7 @@ def next_steps(state: verbs.DatasetState) -> tuple[str, list[Step]]:
         newest = state.representations[-1].representation
         request = verbs.TrainRequest(dataset=name, representation=newest, epochs=20)
         return "train a recommender on the item vectors.", [Step("Train GenAIR", "train", request)]
-    if not any(one.items for one in state.archetype_sets):
+    if not any(texts.items for texts in state.archetype_sets):
         return (
             "let a language model write archetypes. The demo models need no download.",
             [
@@ -112,7 +113,7 @@ def next_steps(state: verbs.DatasetState) -> tuple[str, list[Step]]:
                 for model in ("demo-llama", "demo-qwen")
             ],
         )
-    writer = max(state.archetype_sets, key=lambda one: one.items)
+    writer = max(state.archetype_sets, key=lambda texts: texts.items)
     if writer.items == state.items:
         request = verbs.RepresentRequest(dataset=name, model="minilm", archetypes=writer.model)
         return "turn metadata and archetypes into item vectors.", [Step("Make item vectors", "represent", request)]

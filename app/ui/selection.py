@@ -90,8 +90,8 @@ def show(dataset: str, facts: pd.DataFrame, positions: list[int]) -> None:
         return
     chosen = facts.iloc[[position - 1 for position in positions]]
     session = chosen.nlargest(LONGEST_SESSION, "popularity")["item"].tolist()
-    found = verbs.known_items(services.workspace(), dataset, chosen["item"].head(IN_TABLE).tolist())
-    shown = sorted(found.values(), key=lambda item: -item.popularity)
+    details = verbs.known_items(services.workspace(), dataset, chosen["item"].head(IN_TABLE).tolist())
+    shown = sorted(details.values(), key=lambda item: -item.popularity)
     with st.container(border=True, key="selected_items"):
         if len(shown) == 1:
             st.subheader(plain(title_of(shown[0].title, shown[0].item)), anchor=False)

@@ -23,8 +23,8 @@ def suggested(ready: Sequence[verbs.RunResult], spaces: Mapping[str, verbs.Space
     """
     runs = [run for run in ready if run.run in spaces]
     chosen = [run.run for run in comparable(runs, FIRST_METHODS)]
-    made = [name for name, space in spaces.items() if space.kind not in ("trained", "states")]
-    return list(dict.fromkeys([*chosen, *made, *(run.run for run in runs)]))[:PANELS]
+    represented = [name for name, space in spaces.items() if space.kind not in ("trained", "states")]
+    return list(dict.fromkeys([*chosen, *represented, *(run.run for run in runs)]))[:PANELS]
 
 
 def comparable(runs: Sequence[verbs.RunResult], methods: Sequence[Sequence[str]]) -> list[verbs.RunResult]:
@@ -49,8 +49,10 @@ def label(space: verbs.Space) -> str:
 
 def short(spaces: Sequence[verbs.Space]) -> list[str]:
     """Names for legends, as short as they can be told apart: what it is, with the id where two are the same."""
-    said = [one_line(space.what, 48) for space in spaces]
-    return [f"{name} ({space.space[-8:]})" if said.count(name) > 1 else name for name, space in zip(said, spaces, strict=True)]
+    names = [one_line(space.what, 48) for space in spaces]
+    return [
+        f"{name} ({space.space[-8:]})" if names.count(name) > 1 else name for name, space in zip(names, spaces, strict=True)
+    ]
 
 
 def deviations(spaces: Sequence[verbs.Space]) -> None:
@@ -63,8 +65,8 @@ def deviations(spaces: Sequence[verbs.Space]) -> None:
 def offer(kind: str, request: verbs.AnalyseRequest | verbs.ProjectRequest, what: str, button: str) -> None:
     """What is missing, with the button that computes it; while a job does, and if it failed, the job."""
     config = request.model_dump(mode="json", exclude_unset=True)
-    found = jobs.jobs(services.workspace(), jobs.JobsRequest(kinds=[kind], limit=50)).jobs
-    job = next((one for one in found if one.config == config), None)
+    known = jobs.jobs(services.workspace(), jobs.JobsRequest(kinds=[kind], limit=50)).jobs
+    job = next((record for record in known if record.config == config), None)
     if job is not None and job.state != "done":
         ui.follow(job.job)
         return

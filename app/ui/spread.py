@@ -28,12 +28,12 @@ def bars(spreads: Sequence[verbs.SpaceSpread], names: Sequence[str], order: floa
     palette = curves.DARK if st.context.theme.type == "dark" else curves.LIGHT
     figure = go.Figure()
     for place, (spread, name) in enumerate(zip(spreads, names, strict=True)):
-        found = {group.group: group.entropies[0] for group in spread.groups if group.group and group.entropies}
-        values = [found[group].value for group in found]
-        above = [(found[group].high or found[group].value) - found[group].value for group in found]
-        below = [found[group].value - (found[group].low or found[group].value) for group in found]
+        entropies = {group.group: group.entropies[0] for group in spread.groups if group.group and group.entropies}
+        values = [entropies[group].value for group in entropies]
+        above = [(entropies[group].high or entropies[group].value) - entropies[group].value for group in entropies]
+        below = [entropies[group].value - (entropies[group].low or entropies[group].value) for group in entropies]
         figure.add_bar(
-            x=[popularity.name(group) for group in found],
+            x=[popularity.name(group) for group in entropies],
             y=values,
             name=tagless(name),
             marker={"color": palette[place % curves.MOST], "pattern": STRIPES[place % 3]},
@@ -103,27 +103,29 @@ def columns() -> dict[str, object]:
 
 def in_words(spreads: Sequence[verbs.SpaceSpread], names: Sequence[str]) -> list[str]:
     """What the figures say, sentence by sentence: the spaces against each other, then rare against popular items in each."""
-    said = [_widest(spreads, names, group) for group in (LEAST, MOST)] if len(spreads) > 1 else []
-    said += [_rare_against_popular(spread, name) for spread, name in zip(spreads, names, strict=True)]
+    sentences = [_widest(spreads, names, group) for group in (LEAST, MOST)] if len(spreads) > 1 else []
+    sentences += [_rare_against_popular(spread, name) for spread, name in zip(spreads, names, strict=True)]
     widths = {spread.width for spread in spreads}
     if len(widths) > 1:
-        said.append("Their vectors have different numbers of columns, which alone allows them different entropies.")
+        sentences.append("Their vectors have different numbers of columns, which alone allows them different entropies.")
     if any(spread.kind == "trained" for spread in spreads):
-        said.append("The bands tell how much depends on which items a group holds; another training seed may differ as well.")
-    return [sentence for sentence in said if sentence]
+        sentences.append(
+            "The bands tell how much depends on which items a group holds; another training seed may differ as well."
+        )
+    return [sentence for sentence in sentences if sentence]
 
 
 def apart(own: float, same: float, others: float, names: tuple[str, str]) -> str:
     """What the three numbers of `verbs.Picture.contrast` say."""
     kinds = f"{names[0].capitalize()} and {names[1]}"
     if own >= 0.95:
-        said = f"{kinds} fill two regions of their own."
+        verdict = f"{kinds} fill two regions of their own."
     elif own >= 0.75:
-        said = f"{kinds} differ on the whole and overlap in part."
+        verdict = f"{kinds} differ on the whole and overlap in part."
     else:
-        said = f"{kinds} cannot be told apart by their means."
+        verdict = f"{kinds} cannot be told apart by their means."
     nearer = "closer to each other than" if same > others else "no closer to each other than"
-    return f"{said} An item's two vectors are {nearer} vectors of different items ({same:.3f} against {others:.3f})."
+    return f"{verdict} An item's two vectors are {nearer} vectors of different items ({same:.3f} against {others:.3f})."
 
 
 def ties(spread: verbs.SpaceSpread) -> str:
@@ -134,12 +136,12 @@ def ties(spread: verbs.SpaceSpread) -> str:
         for lower, upper in itertools.pairwise(groups)
         if lower.most == upper.least
     ]
-    said = "Groups are fifths of the items by training interactions, of equal size."
+    note = "Groups are fifths of the items by training interactions, of equal size."
     if cut:
-        said += f" Items taken equally often are on both sides of a cut, in the catalogue's order: groups {', '.join(cut)}."
+        note += f" Items taken equally often are on both sides of a cut, in the catalogue's order: groups {', '.join(cut)}."
     if groups and groups[0].least == 0:
-        said += " Items that training never saw are in the least popular group."
-    return said
+        note += " Items that training never saw are in the least popular group."
+    return note
 
 
 def _times(count: int) -> str:
@@ -147,10 +149,10 @@ def _times(count: int) -> str:
 
 
 def _rare_against_popular(spread: verbs.SpaceSpread, name: str) -> str:
-    found = [_group(spread, group) for group in (LEAST, MOST)]
-    if None in found:
+    pair = [_group(spread, group) for group in (LEAST, MOST)]
+    if None in pair:
         return f"{name}: too few items in its groups to compare."
-    rare, popular = (group for group in found if group is not None)
+    rare, popular = (group for group in pair if group is not None)
     told = (
         f"{name}: rare items spread over about {_rank(rare)} directions of equal strength, popular ones over {_rank(popular)}"
     )
@@ -160,13 +162,15 @@ def _rare_against_popular(spread: verbs.SpaceSpread, name: str) -> str:
 
 
 def _widest(spreads: Sequence[verbs.SpaceSpread], names: Sequence[str], group: int) -> str:
-    found = [(one, name) for spread, name in zip(spreads, names, strict=True) if (one := _group(spread, group)) is not None]
-    if len(found) < 2:
+    measured = [
+        (entropy, name) for spread, name in zip(spreads, names, strict=True) if (entropy := _group(spread, group)) is not None
+    ]
+    if len(measured) < 2:
         return ""
-    found.sort(key=lambda pair: -_entropy(pair[0]))
-    (first, name), (second, next_name) = found[:2]
+    measured.sort(key=lambda pair: -_entropy(pair[0]))
+    (first, name), (second, next_name) = measured[:2]
     if _overlap(first, second):
-        unclear = [other for one, other in found[1:] if _overlap(first, one)]
+        unclear = [other for entropy, other in measured[1:] if _overlap(first, entropy)]
         return f"In {NAMES[group]} {_listed([name, *unclear])} cannot be told apart: their bands overlap."
     return (
         f"In {NAMES[group]} {name} spreads most widely, over {_rank(first)} directions against {_rank(second)} of {next_name}."
@@ -174,16 +178,16 @@ def _widest(spreads: Sequence[verbs.SpaceSpread], names: Sequence[str], group: i
 
 
 def _group(spread: verbs.SpaceSpread, group: int) -> verbs.GroupSpread | None:
-    return next((one for one in spread.groups if one.group == group and one.entropies), None)
+    return next((measured for measured in spread.groups if measured.group == group and measured.entropies), None)
 
 
 def _entropy(group: verbs.GroupSpread) -> float:
     return group.entropies[0].value
 
 
-def _overlap(one: verbs.GroupSpread, other: verbs.GroupSpread) -> bool:
+def _overlap(measured: verbs.GroupSpread, other: verbs.GroupSpread) -> bool:
     """Whether the bands of their entropies have a value in common; without bands nothing is certain."""
-    first, second = one.entropies[0], other.entropies[0]
+    first, second = measured.entropies[0], other.entropies[0]
     if first.low is None or first.high is None or second.low is None or second.high is None:
         return True
     return first.low <= second.high and second.low <= first.high

@@ -29,7 +29,7 @@ class Stop:
 def stops(dataset: verbs.DatasetState) -> list[Stop]:
     """The ways into a dataset; into the demo, with a story."""
     demo = dataset.dataset == verbs.DEMO
-    written = any(one.items for one in dataset.archetype_sets)
+    written = any(archetypes.items for archetypes in dataset.archetype_sets)
     return [
         Stop(
             "Compare archetypes",
@@ -72,9 +72,9 @@ def stops(dataset: verbs.DatasetState) -> list[Stop]:
 def cards(dataset: verbs.DatasetState) -> None:
     """The stops as cards side by side."""
     st.subheader("Guided tour" if dataset.dataset == verbs.DEMO else "Ways in", anchor=False)
-    found = stops(dataset)
+    offered = stops(dataset)
     with st.container(key="tour"):
-        for column, stop in zip(st.columns(len(found)), found, strict=True):
+        for column, stop in zip(st.columns(len(offered)), offered, strict=True):
             with column.container(border=True, height="stretch"):
                 st.markdown(f"**{stop.title}**")
                 st.caption(stop.purpose)

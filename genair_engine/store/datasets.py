@@ -187,11 +187,11 @@ def popularity_rank(session: Session, item: ItemRow) -> int:
 
 def folders_of(session: Session, dataset: DatasetRow) -> list[str]:
     """The artifact folders of a dataset and of everything made from it."""
-    made = (
+    folders = (
         session.scalars(select(table.folder).where(table.dataset_id == dataset.id))
         for table in (ArchetypeSetRow, RepresentationRow, RunRow)
     )
-    return [dataset.folder, analyses_folder(dataset), *itertools.chain.from_iterable(made)]
+    return [dataset.folder, analyses_folder(dataset), *itertools.chain.from_iterable(folders)]
 
 
 def analyses_folder(dataset: DatasetRow) -> str:

@@ -84,14 +84,14 @@ def clock(session: Session) -> datetime:
 def add(session: Session, row: JobRow) -> JobRow:
     """Queues a job, or returns the one that is queued or running with the same key."""
     live = select(JobRow).where(JobRow.key == row.key, JobRow.state.in_(LIVE))
-    while (found := session.scalars(live).first()) is None:
+    while (queued := session.scalars(live).first()) is None:
         try:
             with session.begin_nested():
                 session.add(row)
             return row
         except IntegrityError:  # another process was faster: its row is there now, unless that job has ended already
             continue
-    return found
+    return queued
 
 
 def find(session: Session, name: str) -> JobRow:
@@ -120,11 +120,11 @@ def live_of_dataset(session: Session, dataset: str) -> Sequence[str]:
 
 def runs_of(session: Session, jobs: Collection[str]) -> dict[str, list[str]]:
     """The runs that jobs trained, oldest first."""
-    found: dict[str, list[str]] = {job: [] for job in jobs}
+    runs: dict[str, list[str]] = {job: [] for job in jobs}
     query = select(RunRow.job_id, RunRow.id).where(RunRow.job_id.in_(jobs)).order_by(RunRow.created_at, RunRow.id)
     for job, run in session.execute(query):
-        found[str(job)].append(run)
-    return found
+        runs[str(job)].append(run)
+    return runs
 
 
 def claim(session: Session, worker: str, lease: timedelta, offer: Offer) -> JobRow | None:
@@ -187,7 +187,7 @@ def give_back(session: Session, job: str, attempt: int, reason: str, *, counted:
     last = JobRow.attempts >= JobRow.max_attempts if counted else false()
     state = case((JobRow.cancel_requested, "cancelled"), (last, "failed"), else_="queued")
     ended = or_(JobRow.cancel_requested, last)
-    found = session.execute(
+    new_state = session.execute(
         _mine(job, attempt)
         .values(
             state=state,
@@ -200,9 +200,9 @@ def give_back(session: Session, job: str, attempt: int, reason: str, *, counted:
         )
         .returning(JobRow.state)
     ).scalar_one_or_none()
-    if found is not None:
+    if new_state is not None:
         _stop_runs(session, job)
-    return found
+    return new_state
 
 
 def say_alive(session: Session, worker: WorkerRow) -> None:
@@ -219,8 +219,8 @@ def devices_in_use(session: Session, host: str) -> set[int]:
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(func.hashtext(host))))
     query = select(JobRow.devices).join(WorkerRow, WorkerRow.id == JobRow.worker_id)
-    found = session.scalars(query.where(JobRow.state == "running", WorkerRow.host == host)).all()
-    return {device for devices in found for device in devices}
+    given = session.scalars(query.where(JobRow.state == "running", WorkerRow.host == host)).all()
+    return {device for devices in given for device in devices}
 
 
 def give_back_expired(session: Session, held: Collection[str] = ()) -> list[str]:

@@ -48,9 +48,9 @@ class Remote:
 
         Local files that the remote does not have stay.
         """
-        found = self._listing(relative)
-        self._each(lambda name: self._download(name, found[name]), found)
-        return bool(found)
+        listing = self._listing(relative)
+        self._each(lambda name: self._download(name, listing[name]), listing)
+        return bool(listing)
 
     def publish(self, relative: str) -> None:
         """Makes the local files of that path the remote ones; returns when they are there."""
@@ -113,8 +113,8 @@ class Remote:
         root = self._at("")
         with self._speaking(relative):
             self._files.invalidate_cache()
-            found = self._files.find(self._at(relative), detail=True)
-            infos = {name.removeprefix(root): info or self._files.info(name) for name, info in found.items()}
+            files = self._files.find(self._at(relative), detail=True)
+            infos = {name.removeprefix(root): info or self._files.info(name) for name, info in files.items()}
         return {name: info for name, info in infos.items() if info["type"] == "file" and _is_artifact(name)}
 
     def _local(self, relative: str) -> Iterator[str]:
@@ -186,10 +186,10 @@ def _is_artifact(name: str) -> bool:
 def _state(path: Path) -> str:
     """Size and time of a local file; empty where there is none."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return ""
-    return f"{found.st_size} {found.st_mtime_ns}"
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 def _version(info: Mapping[str, Any]) -> str:

@@ -12,10 +12,10 @@ from genair_engine.store.tables import ArchetypeRow, ScorecardRow
 
 def state_of_set(session: Session, set_id: str) -> tuple[int, int]:
     """The number of texts in a set and the id of the newest (0 for none): while both stay the same, so does what it holds."""
-    found = session.execute(
+    row = session.execute(
         select(func.count(), func.coalesce(func.max(ArchetypeRow.id), 0)).where(ArchetypeRow.set_id == set_id)
     ).one()
-    return found[0], found[1]
+    return row[0], row[1]
 
 
 def scorecards_of(session: Session, set_ids: Sequence[str], version: int) -> dict[str, ScorecardRow]:

@@ -98,8 +98,8 @@ def search_items(
         return column.desc() if descending else column.asc(), ItemRow.popularity.desc(), ItemRow.position.asc()
 
     # Sorting positions first and fetching the page's rows afterwards keeps descriptions out of the sort.
-    found = query.with_only_columns(ItemRow.position, key.label("sort_key"), maintain_column_froms=True)
-    page = found.order_by(*order(key)).limit(limit).offset(offset).subquery("page")
+    positions = query.with_only_columns(ItemRow.position, key.label("sort_key"), maintain_column_froms=True)
+    page = positions.order_by(*order(key)).limit(limit).offset(offset).subquery("page")
     full = select(ItemRow).join(page, ItemRow.position == page.c.position).where(ItemRow.dataset_id == dataset_id)
     rows = session.scalars(full.order_by(*order(page.c.sort_key))).all()
     return ItemPage(total, rows)
@@ -130,7 +130,7 @@ def _count_values(
         items = kept.subquery("kept")
         query = query.join(items, items.c.position == position)
     query = query.group_by(value).order_by(literal_column("n").desc(), value).limit(limit)
-    return {found: n for found, n in session.execute(query)}
+    return {facet_value: n for facet_value, n in session.execute(query)}
 
 
 def _conditions(dataset_id: int, filters: ItemFilter) -> list[ColumnElement[bool]]:

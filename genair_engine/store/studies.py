@@ -64,11 +64,11 @@ def prefix(dataset: str, dataset_id: int) -> str:
 
 def delete(engine: Engine, url: str, lock: Path, start: str) -> None:
     """Removes the studies whose names start so, with their trials."""
-    found = [name for name in names(engine) if name.startswith(start)]
-    if not found:
+    chosen = [name for name in names(engine) if name.startswith(start)]
+    if not chosen:
         return
     with opened(engine, url, lock) as storage:
-        for name in found:
+        for name in chosen:
             storage.delete_study(storage.get_study_id_from_name(name))
 
 

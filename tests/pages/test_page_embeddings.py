@@ -23,8 +23,8 @@ RESAMPLES = 200
 
 def charts(shown: AppTest) -> dict[str, dict[str, Any]]:
     """Charts by the bold part of their title."""
-    found = [json.loads(one.proto.spec) for one in shown.get("plotly_chart")]
-    return {one["layout"]["title"]["text"].split("<br>")[0].strip("</b>"): one for one in found}
+    figures = [json.loads(chart.proto.spec) for chart in shown.get("plotly_chart")]
+    return {figure["layout"]["title"]["text"].split("<br>")[0].strip("</b>"): figure for figure in figures}
 
 
 def points(chart: dict[str, Any]) -> int:
@@ -32,11 +32,11 @@ def points(chart: dict[str, Any]) -> int:
 
 
 def button(shown: AppTest, label: str) -> Any:
-    return next(one for one in shown.button if one.label == label)
+    return next(button for button in shown.button if button.label == label)
 
 
 def links(shown: AppTest) -> set[str]:
-    return {one.proto.label for one in shown.get("page_link")}
+    return {link.proto.label for link in shown.get("page_link")}
 
 
 def test_without_data_it_says_what_to_do(empty_app: OpenPage) -> None:
@@ -46,20 +46,20 @@ def test_without_data_it_says_what_to_do(empty_app: OpenPage) -> None:
 def test_a_dataset_without_vectors_offers_the_next_step(app: OpenPage) -> None:
     shown = app("embeddings", dataset="untouched")
     assert "No item vectors yet" in said(shown)
-    assert any("Write 64" in one.label for one in shown.button)
+    assert any("Write 64" in button.label for button in shown.button)
 
 
 def test_three_panels_of_the_least_and_most_popular_items(jobs_app: OpenPage, filled_workspace: FilledWorkspace) -> None:
     shown = jobs_app("embeddings", dataset=DATASET)
-    found = charts(shown)
-    assert len(found) == 4  # three panels, and prefill beside decoding
+    drawn = charts(shown)
+    assert len(drawn) == 4  # three panels, and prefill beside decoding
     assert shown.query_params["a"] in (filled_workspace.id_run, [filled_workspace.id_run])
     for letter, what in zip("abc", ("sasrec with id", "sasrec with genair", "prefill + decoding"), strict=True):
-        chart = next(chart for title, chart in found.items() if title.startswith(f"({letter}) {what}"))
+        chart = next(chart for title, chart in drawn.items() if title.startswith(f"({letter}) {what}"))
         assert [trace["name"] for trace in chart["data"]] == ["1 · least popular", "5 · most popular"]
         assert points(chart) == 7  # fifths of 18 items: 4, 4, 3, 4, 3
-    assert [trace["name"] for trace in found["PCA of both"]["data"]] == ["prefill states", "decoding states"]
-    assert points(found["PCA of both"]) == 36
+    assert [trace["name"] for trace in drawn["PCA of both"]["data"]] == ["prefill states", "decoding states"]
+    assert points(drawn["PCA of both"]) == 36
     assert "18 of 18 are placed" in said(shown) and "agreement of the layouts" in said(shown)
     assert "Click a point for its item" in said(shown)
     assert button(shown, "Measure 3 spaces")
@@ -108,13 +108,14 @@ def test_a_slow_picture_is_a_job(jobs_app: OpenPage, filled_copy: Workspace, fil
     assert (job.kind, job.state) == ("project", "queued")
     assert job.config == {"spaces": [filled_workspace.run], "method": "umap"}
     assert "Waits" in said(shown)
-    assert [one.label for one in shown.button].count("Compute 1 UMAP picture") == 1  # of the states, which nobody asked for
+    labels = [button.label for button in shown.button]
+    assert labels.count("Compute 1 UMAP picture") == 1  # of the states, which nobody asked for
 
 
 def test_the_spread_in_bars_words_and_numbers(
     jobs_app: OpenPage, filled_copy: Workspace, filled_workspace: FilledWorkspace
 ) -> None:
-    names = [one.space for one in verbs.spaces(filled_copy, DATASET) if one.space != filled_workspace.id_run][:2]
+    names = [space.space for space in verbs.spaces(filled_copy, DATASET) if space.space != filled_workspace.id_run][:2]
     verbs.analyse(filled_copy, verbs.AnalyseRequest(spaces=names, resamples=RESAMPLES))
     heights = []
     for order in ("1", "2"):

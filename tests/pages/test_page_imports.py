@@ -12,13 +12,13 @@ ALLOWED = {"genair_engine", "genair_engine.verbs", "genair_engine.jobs", "genair
 
 
 def engine_imports(path: Path) -> set[str]:
-    found = set()
+    imported = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return {name for name in found if name.split(".")[0] in ("genair_engine", "torch", "sqlalchemy", "transformers")}
+            imported.add(node.module)
+    return {name for name in imported if name.split(".")[0] in ("genair_engine", "torch", "sqlalchemy", "transformers")}
 
 
 @pytest.mark.parametrize("path", sorted([*ROOT.glob("pages/*.py"), *ROOT.glob("app/**/*.py")]), ids=lambda path: path.name)

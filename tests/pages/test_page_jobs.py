@@ -50,8 +50,8 @@ def everything(shown: Any) -> str:
 
 
 def test_without_jobs_the_page_says_so(empty_app: OpenPage) -> None:
-    said = everything(empty_app("jobs"))
-    assert "Nothing runs and nothing waits." in said and "No job has ended yet." in said and "No worker is alive." in said
+    shown = everything(empty_app("jobs"))
+    assert "Nothing runs and nothing waits." in shown and "No job has ended yet." in shown and "No worker is alive." in shown
 
 
 def test_a_running_job_shows_progress_and_can_be_cancelled(empty_app: OpenPage, workspace: Workspace) -> None:
@@ -91,7 +91,7 @@ def test_a_link_shows_one_job(empty_app: OpenPage, workspace: Workspace) -> None
     make(workspace, "linked", "done", finished_at=utc_now(), started_at=utc_now(), attempts=2)
     shown = empty_app("jobs", job="linked")
     assert "attempt 2 of at most 3" in everything(shown) and "Train other" not in everything(shown)
-    next(one for one in shown.button if one.label == "All jobs").click().run()
+    next(button for button in shown.button if button.label == "All jobs").click().run()
     assert "Train other" in everything(shown) and "job" not in shown.query_params
 
 
@@ -99,22 +99,22 @@ def test_filters_and_more(empty_app: OpenPage, workspace: Workspace) -> None:
     for number in range(12):
         make(workspace, f"job{number:02}", "done" if number else "cancelled", finished_at=utc_now())
     shown = empty_app("jobs")
-    assert len([one for one in shown.text if one.value.startswith("Train job")]) == 10
-    next(one for one in shown.button if "more" in one.label).click().run()
-    assert len([one for one in shown.text if one.value.startswith("Train job")]) == 12
+    assert len([text for text in shown.text if text.value.startswith("Train job")]) == 10
+    next(button for button in shown.button if "more" in button.label).click().run()
+    assert len([text for text in shown.text if text.value.startswith("Train job")]) == 12
     shown.get("button_group")[0].set_value(["cancelled"]).run()
-    assert [one.value for one in shown.text if one.value.startswith("Train job")] == ["Train job00"]
+    assert [text.value for text in shown.text if text.value.startswith("Train job")] == ["Train job00"]
 
 
 def test_home_shows_what_runs_and_starts_the_next_step(jobs_app: OpenPage, filled_copy: Workspace) -> None:
     shown = jobs_app("home")
     assert "Now" not in [element.value for element in shown.subheader]
-    next(one for one in shown.button if "demo-qwen" in one.label.replace("\\", "")).click().run()
+    next(button for button in shown.button if "demo-qwen" in button.label.replace("\\", "")).click().run()
     queued = jobs.jobs(filled_copy, jobs.JobsRequest()).jobs
-    assert [(one.kind, one.state, one.config["model"]) for one in queued] == [("generate", "queued", "demo-qwen")]
+    assert [(job.kind, job.state, job.config["model"]) for job in queued] == [("generate", "queued", "demo-qwen")]
     assert "Now" in [element.value for element in shown.subheader]
     assert "Write archetypes of untouched with demo-qwen, first 64 items" in everything(shown)
-    steps = {one.label.replace("\\", ""): one.disabled for one in shown.button if one.label.startswith("Write")}
+    steps = {button.label.replace("\\", ""): button.disabled for button in shown.button if button.label.startswith("Write")}
     assert steps == {"Write 64 with demo-llama": False, "Write 64 with demo-qwen": True}
 
 
@@ -127,16 +127,16 @@ def test_a_job_that_ends_or_begins_again_while_the_page_is_drawn_is_shown_once(
     make(workspace, "ends", "running", **RUNS)
     workers = ui.workers
 
-    def ends_now(found: list[jobs.WorkerRecord]) -> None:
+    def ends_now(records: list[jobs.WorkerRecord]) -> None:
         with workspace.session() as session:
             row = session.get(JobRow, "ends")
             assert row is not None
             row.state, row.worker_id, row.lease_until, row.finished_at = "cancelled", None, None, utc_now()
-        workers(found)
+        workers(records)
 
     monkeypatch.setattr(ui, "workers", ends_now)
     shown = empty_app("jobs")
-    assert [one.value for one in shown.text if one.value.startswith("Train")] == ["Train ends"]
+    assert [text.value for text in shown.text if text.value.startswith("Train")] == ["Train ends"]
 
 
 def test_a_page_is_drawn_anew_when_a_job_begins_or_ends(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ def test_an_outage_during_a_click_is_told(empty_app: OpenPage, workspace: Worksp
     monkeypatch.setattr(jobs, "cancel", away)
     shown = empty_app("jobs")
     shown.button(key="cancel_waits").click().run()
-    assert not shown.exception and [one.value for one in shown.toast] == ["The database is away\\."]
+    assert not shown.exception and [toast.value for toast in shown.toast] == ["The database is away\\."]
 
 
 def test_only_what_runs_has_time_left(workspace: Workspace) -> None:
@@ -213,13 +213,13 @@ def test_a_card_links_to_its_job_and_says_what_is_not_as_in_the_paper(empty_app:
     make(workspace, "queued", "queued", config={"dataset": "shop", "preset": "studio"})
     make(workspace, "old", "cancelled", config={"dataset": "shop", "shortcut": True, "forgotten": 1}, finished_at=utc_now())
     shown = empty_app("jobs")
-    studio, old = (one.value for one in shown.caption if "Not as in the paper" in one.value)
+    studio, old = (caption.value for caption in shown.caption if "Not as in the paper" in caption.value)
     assert studio.count(";") == 3 and "shortcut" in studio and "shortcut" in old
-    assert [one.proto.query_string for one in shown.get("page_link")] == ["job=queued", "job=old"]
+    assert [link.proto.query_string for link in shown.get("page_link")] == ["job=queued", "job=old"]
 
 
 def test_what_ended_last_comes_first(empty_app: OpenPage, workspace: Workspace) -> None:
     for name, minutes in (("first", 9), ("last", 1), ("second", 5)):
         make(workspace, name, "done", finished_at=utc_now() - timedelta(minutes=minutes))
-    titles = [one.value for one in empty_app("jobs").text if one.value.startswith("Train")]
+    titles = [text.value for text in empty_app("jobs").text if text.value.startswith("Train")]
     assert titles == ["Train last", "Train second", "Train first"]

@@ -9,7 +9,7 @@ from genair_engine.verbs.system.overview import ArchetypeSetState, Representatio
 
 def state(written: int | None = None, represented: bool = False) -> verbs.DatasetState:
     sets = [] if written is None else [ArchetypeSetState(archetypes="a1", model="demo-qwen", items=written)]
-    made = [RepresentationState(representation="minilm-1", model="minilm", archetypes_by=None, dims={"prefill": 4})]
+    representations = [RepresentationState(representation="minilm-1", model="minilm", archetypes_by=None, dims={"prefill": 4})]
     return verbs.DatasetState(
         dataset="shop",
         users=5,
@@ -18,7 +18,7 @@ def state(written: int | None = None, represented: bool = False) -> verbs.Datase
         about="",
         rejected=0,
         archetype_sets=sets,
-        representations=made if represented else [],
+        representations=representations if represented else [],
         runs={},
         best=None,
     )
@@ -35,5 +35,5 @@ def state(written: int | None = None, represented: bool = False) -> verbs.Datase
     ],
 )
 def test_first_missing_stage(dataset, commands):
-    what, found = next_steps(dataset)
-    assert [jobs.command_line(step.kind, step.request) for step in found] == commands and what.endswith(".")
+    what, steps = next_steps(dataset)
+    assert [jobs.command_line(step.kind, step.request) for step in steps] == commands and what.endswith(".")

@@ -30,8 +30,8 @@ def spreads(
     return verbs.SpaceSpread(**facts, groups=groups)
 
 
-def words(found: list[verbs.SpaceSpread], names: list[str]) -> str:
-    return " ".join(spread.in_words(found, names))
+def words(spreads: list[verbs.SpaceSpread], names: list[str]) -> str:
+    return " ".join(spread.in_words(spreads, names))
 
 
 NARROW = spreads("narrow", g1=(1.0, 0.9, 1.1), g5=(2.0, 1.9, 2.1))
@@ -39,20 +39,22 @@ WIDE = spreads("wide", g1=(1.8, 1.7, 1.9), g5=(1.9, 1.8, 2.05))
 
 
 def test_one_space_compares_rare_with_popular_items() -> None:
-    said = words([NARROW], ["A"])
-    assert said.startswith(
+    sentences = words([NARROW], ["A"])
+    assert sentences.startswith(
         "A: rare items spread over about 3 directions of equal strength, popular ones over 7: rare items are "
     )
-    assert "more concentrated" in said
+    assert "more concentrated" in sentences
     assert "less concentrated" in words([spreads("x", g1=(2.0, 1.9, 2.1), g5=(1.0, 0.9, 1.1))], ["A"])
-    assert "In the least popular fifth" not in said and "another training seed" in said
+    assert "In the least popular fifth" not in sentences and "another training seed" in sentences
 
 
 def test_where_bands_overlap_there_is_no_difference() -> None:
-    said = words([NARROW, WIDE], ["A", "B"])
-    assert "B: rare items spread over about 6" in said and "the bands overlap, so that no difference is certain" in said
-    assert "In the least popular fifth B spreads most widely, over 6 directions against 3 of A." in said
-    assert "In the most popular fifth A and B cannot be told apart" in said
+    sentences = words([NARROW, WIDE], ["A", "B"])
+    assert (
+        "B: rare items spread over about 6" in sentences and "the bands overlap, so that no difference is certain" in sentences
+    )
+    assert "In the least popular fifth B spreads most widely, over 6 directions against 3 of A." in sentences
+    assert "In the most popular fifth A and B cannot be told apart" in sentences
 
 
 def test_without_bands_nothing_is_certain() -> None:

@@ -86,9 +86,9 @@ def as_schema_0005_left_it(url: str) -> None:
         numbers = dict.fromkeys(("n_users", "n_items", "n_interactions", "n_rejected"), 0)
         texts = {"name": "shop", "format": "", "content_hash": "", "folder": ""}
         insert(connection, "datasets", id=1, provenance={}, created_at=NOON, **numbers, **texts)
-        made = {"dims": {}, "explained": {}, "provenance": {}, "created_at": NOON}
+        filled = {"dims": {}, "explained": {}, "provenance": {}, "created_at": NOON}
         texts = dict.fromkeys(("model", "revision", "parts", "folder"), "")
-        insert(connection, "representations", id="e1", dataset_id=1, **made, **texts)
+        insert(connection, "representations", id="e1", dataset_id=1, **filled, **texts)
         for seed, (name, (stored, _)) in enumerate(CASES.items()):
             insert(
                 connection,

@@ -41,8 +41,10 @@ def test_the_data_set_has_its_sets_and_representations(recorded: Workspace, answ
     now, then = state.model_dump(mode="json"), answers["dataset"]
     for name in ("users", "items", "interactions", "rejected", "archetype_sets"):
         assert now[name] == then[name]
-    of_then = [(made["representation"], made["model"], made["dims"]) for made in then["representations"]]
-    assert [(made.representation, made.model, made.dims) for made in state.representations] == of_then
+    made_of = ("representation", "model", "dims")
+    assert [{name: vectors[name] for name in made_of} for vectors in now["representations"]] == [
+        {name: vectors[name] for name in made_of} for vectors in then["representations"]
+    ]
 
 
 def test_every_run_is_listed_with_its_metrics(recorded: Workspace, answers: dict[str, Any]) -> None:

@@ -186,9 +186,9 @@ def test_names_that_lead_out_of_the_folder_are_not_fetched(
     root = b._at("")
 
     def hostile(path: str, detail: bool) -> dict[str, object]:
-        found = find(path, detail=detail)
-        (info,) = found.values()
-        return found | {
+        listing = find(path, detail=detail)
+        (info,) = listing.values()
+        return listing | {
             f"{root}{name}": info for name in ("run/../../evil", "/run/evil", "run//evil", "run/.evil", "run/lock")
         }
 

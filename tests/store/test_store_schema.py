@@ -207,9 +207,9 @@ def test_times_are_utc_on_both_backends(store_workspace: Workspace) -> None:
     row = dict.fromkeys(("n_users", "n_items", "n_interactions", "n_rejected"), 0)
     with store_workspace.session() as session:
         session.add(DatasetRow(name="d", format="x", content_hash="", provenance={}, folder="", created_at=noon, **row))
-    (found,) = store_workspace.dataset_rows()
-    assert found.created_at == noon
-    assert found.created_at.tzinfo is UTC
+    (dataset,) = store_workspace.dataset_rows()
+    assert dataset.created_at == noon
+    assert dataset.created_at.tzinfo is UTC
 
 
 def test_wrong_sql_keeps_its_traceback(store_workspace: Workspace) -> None:
