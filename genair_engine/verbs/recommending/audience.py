@@ -42,9 +42,9 @@ def audience(
         recommender = load_recommender(workspace, request.run)
         if recommender.dataset != request.dataset:
             raise InputError(f"Run {request.run!r} belongs to data set {recommender.dataset!r}, not to {request.dataset!r}.")
-    found = find_audience(workspace, space, request, recommender)
+    result = find_audience(workspace, space, request, recommender)
     progress(2, 2, "found")
-    return found
+    return result
 
 
 def load_audience_space(
@@ -80,7 +80,7 @@ def find_audience(
         score = steer(scores, similarity, request.weight, competing)
     best = top_places(score, competing, request.k)
     with workspace.reading() as session:
-        texts = texts_made_of(session, dataset, space.row, {int(one) + 1 for one in best})
+        texts = texts_made_of(session, dataset, space.row, {int(place) + 1 for place in best})
     chosen = dataset.items.iloc[best]
     return AudienceResult(
         dataset=dataset.name,

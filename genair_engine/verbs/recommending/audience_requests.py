@@ -54,14 +54,14 @@ class AudienceResult(Result):
     items: list[AudienceItem]
 
     def lines(self) -> list[str]:
-        width = max((len(one.item) for one in self.items), default=0)
+        width = max((len(item.item) for item in self.items), default=0)
         blend = f", blended with {', '.join(self.session)} ({self.run}, weight {self.weight})" if self.run else ""
         return [
             f"For {self.text!r}{blend}:",
             *(
-                f"{rank:3}. {one.item:{width}}  {one.similarity:6.3f}  {one.title[:50]}  "
-                f"[{' '.join(one.audience.split())[:60]}]"
-                for rank, one in enumerate(self.items, start=1)
+                f"{rank:3}. {item.item:{width}}  {item.similarity:6.3f}  {item.title[:50]}  "
+                f"[{' '.join(item.audience.split())[:60]}]"
+                for rank, item in enumerate(self.items, start=1)
             ),
             f"Compared in: {self.space}.",
         ]

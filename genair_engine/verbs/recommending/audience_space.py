@@ -71,13 +71,13 @@ def load(workspace: Workspace, dataset: str, representation: str | None, models:
     owner, catalogue = workspace.dataset_row(dataset), workspace.load_dataset(dataset)
     with workspace.reading() as session:
         if representation is None:
-            made = [one for one in rows.list_representations(session, owner.id) if PART in one.dims]
-            if not made:
+            with_archetypes = [row for row in rows.list_representations(session, owner.id) if PART in row.dims]
+            if not with_archetypes:
                 raise InputError(
                     f"{dataset!r} has no representation with archetypes (a decoding part): generate archetypes and represent "
                     "them."
                 )
-            row = made[-1]
+            row = with_archetypes[-1]
         else:
             row = rows.find_representation(session, owner, representation)
         archetypes = session.get(ArchetypeSetRow, row.archetype_set_id) if row.archetype_set_id else None
@@ -105,12 +105,12 @@ def read_descriptions(models: Models, row: RepresentationRow, archetypes: Archet
 def some_audiences(texts: dict[int, str]) -> list[str]:
     """Names of audiences in archetypes, each once, at most `CENTRE_OF`, from items drawn at random (always the same)."""
     order = np.random.default_rng(CENTRE_SEED).permutation(np.array(sorted(texts), dtype=np.int64))
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for position in order.tolist():
-        found |= dict.fromkeys(filter(None, map(audience_name, split_segments(texts[position]).audiences)))
-        if len(found) >= CENTRE_OF:
+        names |= dict.fromkeys(filter(None, map(audience_name, split_segments(texts[position]).audiences)))
+        if len(names) >= CENTRE_OF:
             break
-    return list(found)[:CENTRE_OF]
+    return list(names)[:CENTRE_OF]
 
 
 def unit(rows: FloatArray) -> FloatArray:

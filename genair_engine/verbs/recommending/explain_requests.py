@@ -89,12 +89,12 @@ class ExplainResult(ListMeasures, Result):
 
     def lines(self) -> list[str]:
         shown = []
-        for number, one in enumerate(self.reasons, start=1):
-            pushed = sorted(one.contributions, key=lambda each: -(each.value or 0.0))[:3]
+        for number, reason in enumerate(self.reasons, start=1):
+            pushed = sorted(reason.contributions, key=lambda each: -(each.value or 0.0))[:3]
             pushes = ", ".join(f"{each.item} {each.value:+.3f}" for each in pushed if each.value is not None)
-            shared = [f"{each.audience} (as {each.item})" for each in one.shared[:2]]
+            shared = [f"{each.audience} (as {each.item})" for each in reason.shared[:2]]
             shown += [
-                f"{number:3}. {one.item}  {one.score:8.3f}  Q{one.popularity_group}  {one.title[:70]}",
+                f"{number:3}. {reason.item}  {reason.score:8.3f}  Q{reason.popularity_group}  {reason.title[:70]}",
                 *([f"     pushed by: {pushes}"] if pushes else []),
                 *([f"     same audience: {', '.join(shared)}"] if shared else []),
             ]

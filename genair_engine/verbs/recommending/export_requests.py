@@ -50,11 +50,12 @@ class IndexResult(Result):
     index: IndexFacts
 
     def lines(self) -> list[str]:
-        made = self.index
+        index = self.index
         return [
-            f"Run {self.run}: {made.n_items:,} items in {made.lists:,} clusters, of which a session visits {made.probes:,}.",
-            f"  Recall@10 {made.recall:.4f} on {made.sessions:,} sessions; {made.milliseconds:.2f} ms a session, exact search "
-            f"{made.exact_milliseconds:.2f} ms ({made.threads} threads).",
+            f"Run {self.run}: {index.n_items:,} items in {index.lists:,} clusters, of which a session visits "
+            f"{index.probes:,}.",
+            f"  Recall@10 {index.recall:.4f} on {index.sessions:,} sessions; {index.milliseconds:.2f} ms a session, exact "
+            f"search {index.exact_milliseconds:.2f} ms ({index.threads} threads).",
             "  It is used from now on; an app or server that has the run in memory uses it after a restart.",
         ]
 

@@ -34,10 +34,10 @@ def index(workspace: Workspace, request: IndexRequest, progress: Progress = sile
     users = dataset.split.users
     chosen = np.random.default_rng(0).permutation(users)[: request.sessions]
     sessions = [dataset.sequences[int(user)][:-1].tolist() for user in chosen]
-    made = build_index(recommender, sessions, request.recall, lambda what: progress(1, 2, what))
+    built = build_index(recommender, sessions, request.recall, lambda what: progress(1, 2, what))
     with workspace.reading() as session:
         artifact = index_of(rows.find_run(session, request.run)[0])
-    artifacts.save_arrays(workspace.path(artifact), *made.arrays())
+    artifacts.save_arrays(workspace.path(artifact), *built.arrays())
     workspace.publish(artifact)
     progress(2, 2, "indexed")
-    return IndexResult(run=request.run, index=made.facts)
+    return IndexResult(run=request.run, index=built.facts)

@@ -98,19 +98,22 @@ class NewItemResult(Result):
         shown = [f"{self.item}: {'; '.join(f'{key} {value}'[:80] for key, value in self.attributes.items())[:200]}"]
         for text in self.archetypes:
             shown.append(f"  Archetype ({text.model or 'given'}): {' '.join(text.text.split())[:400]}")
-        for one in self.placements:
-            ranked = f"rank {one.rank:,} of {one.of:,} (score {one.score:.3f}), " if one.rank is not None else ""
-            near = ", ".join(f"{near.item} ({near.cosine:.2f})" for near in one.nearest[:3])
-            shown.append(f"  {one.run}: {ranked}near {near}")
-            if one.median_rank is not None and one.top_10 is not None:
+        for placement in self.placements:
+            ranked = ""
+            if placement.rank is not None:
+                ranked = f"rank {placement.rank:,} of {placement.of:,} (score {placement.score:.3f}), "
+            near = ", ".join(f"{near.item} ({near.cosine:.2f})" for near in placement.nearest[:3])
+            shown.append(f"  {placement.run}: {ranked}near {near}")
+            if placement.median_rank is not None and placement.top_10 is not None:
                 shown.append(
-                    f"    In {one.looked_at:,} test users' sessions: median rank {one.median_rank:,.0f}, among the first ten "
-                    f"in {one.top_10:.1%}."
+                    f"    In {placement.looked_at:,} test users' sessions: median rank {placement.median_rank:,.0f}, among "
+                    f"the first ten in {placement.top_10:.1%}."
                 )
             shown += [
-                f"    rank {real.rank:,} for user {real.user}, after {', '.join(real.items[-3:])}" for real in one.sessions
+                f"    rank {real.rank:,} for user {real.user}, after {', '.join(real.items[-3:])}"
+                for real in placement.sessions
             ]
-        shown += [f"  Left out: {one.run}: {one.reason}" for one in self.skipped]
+        shown += [f"  Left out: {skipped.run}: {skipped.reason}" for skipped in self.skipped]
         return [*shown, *(f"  {note}" for note in self.notes)]
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def explain(workspace: Workspace, request: ExplainRequest, progress: Progress = silent) -> ExplainResult:  # noqa: ARG001
     """The top K with reasons. Raises NotFoundError for an unknown run or item, InputError for a run that has not finished."""
     recommender = load_recommender(workspace, request.run)
-    best = [one.item for one in recommender.answer(RecommendRequest(**request.model_dump())).items]
+    best = [item.item for item in recommender.answer(RecommendRequest(**request.model_dump())).items]
     return explain_items(workspace, recommender, request.items, best)
 
 
@@ -70,8 +70,10 @@ def explain_items(
             popularity=int(dataset.popularity[position]),
             popularity_group=int(dataset.popularity_group[position]),
             contributions=[
-                Contribution(place=place, item=one, value=None if len(taken) == 1 else float(without[place - 1, column]))
-                for place, one in enumerate(session, start=1)
+                Contribution(
+                    place=place, item=item_taken, value=None if len(taken) == 1 else float(without[place - 1, column])
+                )
+                for place, item_taken in enumerate(session, start=1)
             ],
             shared=_shared(audiences, int(position), taken.tolist(), session),
         )
@@ -107,13 +109,14 @@ def _audiences(
     """The archetypes that a run was trained on, else the data set's fullest set, and the audiences named in it, by item."""
     with workspace.reading() as session:
         row, owner = run_rows.find_run(session, run)
-        made = session.get(RepresentationRow, row.representation_id) if row.representation_id else None
-        own = session.get(ArchetypeSetRow, made.archetype_set_id) if made and made.archetype_set_id else None
+        representation = session.get(RepresentationRow, row.representation_id) if row.representation_id else None
+        made_of = representation.archetype_set_id if representation else None
+        own = session.get(ArchetypeSetRow, made_of) if made_of else None
         chosen = own or archetype_rows.fullest_set(session, owner.id)
         if chosen is None:
             return None, {}
-        if own and made:
-            texts = texts_made_of(session, dataset, made, set(positions))
+        if own and representation:
+            texts = texts_made_of(session, dataset, representation, set(positions))
         else:
             texts = archetype_rows.texts_of_items(session, chosen.id, sorted(set(positions)))
     named = {}
@@ -127,11 +130,15 @@ def _shared(
     audiences: dict[int, list[tuple[str, frozenset[str]]]], position: int, session: Sequence[int], ids: Sequence[str]
 ) -> list[SharedAudience]:
     """The result's audiences that items of the session have too: for each audience and item the nearest name."""
-    found = []
+    shared_audiences = []
     for name, words in audiences.get(position, []):
-        for place, one in enumerate(session, start=1):
-            near = max(((overlap(words, other), said) for said, other in audiences.get(one, [])), default=(0.0, ""))
-            if one != position and near[0] >= SAME_AUDIENCE:
+        for place, taken in enumerate(session, start=1):
+            near = max(
+                ((overlap(words, other), other_name) for other_name, other in audiences.get(taken, [])), default=(0.0, "")
+            )
+            if taken != position and near[0] >= SAME_AUDIENCE:
                 item = ids[place - 1]
-                found.append(SharedAudience(audience=name, place=place, item=item, of_item=near[1], overlap=near[0]))
-    return sorted(found, key=lambda each: (-each.overlap, -each.place))
+                shared_audiences.append(
+                    SharedAudience(audience=name, place=place, item=item, of_item=near[1], overlap=near[0])
+                )
+    return sorted(shared_audiences, key=lambda each: (-each.overlap, -each.place))

@@ -39,11 +39,11 @@ def positions_of(dataset: Dataset, item_ids: list[str]) -> list[int]:
     """Item indices 1…n of source ids. Raises NotFoundError for the first that does not exist."""
     if not item_ids:
         raise InputError("The session is empty: give at least one item id.")
-    found = dataset.position_of.reindex(item_ids)
-    if found.isna().any():
-        unknown = item_ids[int(found.isna().to_numpy().argmax())]
+    positions = dataset.position_of.reindex(item_ids)
+    if positions.isna().any():
+        unknown = item_ids[int(positions.isna().to_numpy().argmax())]
         raise NotFoundError(f"item in {dataset.name!r}", unknown, hint="Look items up on the Items page.")
-    return [int(position) for position in found]
+    return [int(position) for position in positions]
 
 
 class Recommenders:

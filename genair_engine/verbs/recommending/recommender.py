@@ -92,16 +92,18 @@ class Recommender(Ranker):
         for asked in alike.values():
             first, most = requests[next(iter(asked))], max(requests[place].k for place in asked)
             lists = self.ranked(list(asked.values()), most, first.include_seen, first.among(self.catalogue))
-            for place, found in zip(asked, lists, strict=True):  # a shorter list is the beginning of a longer one
-                answers[place] = self._result(requests[place], found[: requests[place].k])
+            for place, ranked in zip(asked, lists, strict=True):  # a shorter list is the beginning of a longer one
+                answers[place] = self._result(requests[place], ranked[: requests[place].k])
         return [answers[place] for place in range(len(requests))]
 
-    def _result(self, request: RecommendRequest, found: Sequence[Recommendation]) -> RecommendResult:
+    def _result(self, request: RecommendRequest, ranked: Sequence[Recommendation]) -> RecommendResult:
         return RecommendResult(
             run=self.run,
             dataset=self.dataset,
             session=request.items,
-            items=[RecommendedItem(item=one.item, position=one.position, title=one.title, score=one.score) for one in found],
+            items=[
+                RecommendedItem(item=item.item, position=item.position, title=item.title, score=item.score) for item in ranked
+            ],
             deviations=self.deviations,
         )
 

@@ -38,9 +38,10 @@ class RecommendResult(Result):
     deviations: list[str]
 
     def lines(self) -> list[str]:
-        width = max((len(one.item) for one in self.items), default=0)
+        width = max((len(item.item) for item in self.items), default=0)
         table = [
-            f"{rank:3}. {one.item:{width}}  {one.score:8.3f}  {one.title[:80]}" for rank, one in enumerate(self.items, start=1)
+            f"{rank:3}. {item.item:{width}}  {item.score:8.3f}  {item.title[:80]}"
+            for rank, item in enumerate(self.items, start=1)
         ]
         departures = [f"  Not as in the paper: {'; '.join(self.deviations)}."] if self.deviations else []
         return [f"After {', '.join(self.session)} ({self.run}):", *table, *departures]

@@ -61,8 +61,9 @@ class WhatIfResult(Result):
             f"Item {self.item}: {self.changed:,} of {self.sessions:,} sessions get another top {self.k}; it enters "
             f"{self.entered:,} and leaves {self.left:,} of them.{ranks} Cosine of its vectors: {self.cosine:.3f}.",
             *(
-                f"  {one.user}: rank {one.rank_before or '–'} → {one.rank_after or '–'} after {', '.join(one.session)}"
-                for one in self.examples
+                f"  {example.user}: rank {example.rank_before or '–'} → {example.rank_after or '–'} after "
+                f"{', '.join(example.session)}"
+                for example in self.examples
             ),
         ]
 
