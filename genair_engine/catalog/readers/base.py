@@ -7,7 +7,7 @@ Dataset of them. So a preview cannot differ from what is then read.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
@@ -53,10 +53,15 @@ Given = TypeVar("Given", bound=ReaderOptions)
 
 
 class Reader(ABC, Generic[Given]):
-    """A format of data sets. name: as `--format` takes it. reads: its files, in words."""
+    """A format of data sets.
+
+    name: as `--format` takes it. reads: its files, in words. example: a smallest data set of it (file name → text), which the
+    contract tests read.
+    """
 
     name: ClassVar[str]
     reads: ClassVar[str]
+    example: ClassVar[Mapping[str, str]]
     Options: ClassVar[type[ReaderOptions]] = ReaderOptions
 
     @abstractmethod

@@ -126,6 +126,18 @@ def find_stem(path: Path, suffixes: Sequence[str]) -> tuple[Path, str] | None:
     return (folder, stems.pop()) if stems else None
 
 
+def named_files(path: Path, suffixes: Sequence[str], format: str, expected: str) -> dict[str, Path]:
+    """Suffix → the file NAME + suffix, there or not, of the one NAME that `path` (a folder, or one of the files) stands for.
+
+    format, expected: what the error says. Raises InputError where no such file, or files of several NAMEs are there.
+    """
+    located = find_stem(path, suffixes)
+    if located is None:
+        raise InputError(f"{path.name}: no {format} here; expected {expected}.")
+    folder, stem = located
+    return {suffix: folder / (stem + suffix) for suffix in suffixes}
+
+
 def shorten(record: str) -> str:
     """A record as a rejection shows it."""
     return record[:MAX_RECORD_CHARACTERS]

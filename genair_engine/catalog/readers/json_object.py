@@ -124,6 +124,8 @@ class _Walker:
                 if not (is_cut and self._more()):
                     raise
             else:
-                if end < len(self.text) or not self._more():
+                # "0" is the beginning of "0.5" and of "0e5": a number may be cut where it reads as one.
+                is_cut = end == len(self.text) or (self.text[end] in ".eE" and end >= len(self.text) - _NEAR)
+                if not (is_cut and self._more()):
                     self.at = end
                     return value

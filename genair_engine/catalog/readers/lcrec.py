@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from genair_engine.catalog.readers.base import Detection, Reader, ReaderOptions, detect_by_suffix
-from genair_engine.catalog.readers.files import Rejection, SourceFile, find_stem, shorten
+from genair_engine.catalog.readers.files import Rejection, SourceFile, named_files, shorten
 from genair_engine.catalog.readers.json_object import entries
 from genair_engine.catalog.readers.meanings import item_meanings
 from genair_engine.catalog.readers.source import Source, SourceTable
@@ -31,19 +32,20 @@ class LCRec(Reader[ReaderOptions]):
 
     name = "lcrec"
     reads = "NAME.inter.json and NAME.item.json"
+    example: ClassVar = {
+        "shop.inter.json": '{"ann": ["b1", "b2"], "bob": ["b2"]}',
+        "shop.item.json": '{"b1": {"title": "Beaker"}, "b2": {"title": "Caliper"}}',
+    }
 
     def detect(self, path: Path) -> Detection:
         return detect_by_suffix(path, SUFFIXES)
 
     def open(self, path: Path, options: ReaderOptions) -> Source:  # noqa: ARG002
-        located = find_stem(path, SUFFIXES)
-        if located is None:
-            raise InputError(f"{path.name}: no LC-Rec pair here; expected {self.reads}.")
-        folder, stem = located
-        for suffix in SUFFIXES:
-            if not (folder / (stem + suffix)).is_file():
-                raise InputError(f"{stem}{suffix} is missing: an LC-Rec pair is {self.reads}, side by side in {folder}.")
-        inter, item = (SourceFile(folder / (stem + suffix)) for suffix in SUFFIXES)
+        files = named_files(path, SUFFIXES, "LC-Rec pair", self.reads)
+        for file in files.values():
+            if not file.is_file():
+                raise InputError(f"{file.name} is missing: an LC-Rec pair is {self.reads}, side by side in {file.parent}.")
+        inter, item = map(SourceFile, files.values())
         rules = {
             "tie_rule": "the order in a user's list is time",
             "duplicate_rule": "repeated items in a list are kept; of repeated user or item keys the first is kept",

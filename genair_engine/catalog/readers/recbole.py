@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from genair_engine.catalog.readers.base import Detection, Reader, ReaderOptions, detect_by_suffix
-from genair_engine.catalog.readers.files import Rejection, SourceFile, find_stem
+from genair_engine.catalog.readers.files import Rejection, SourceFile, named_files
 from genair_engine.catalog.readers.meanings import Meaning, item_meanings, require_columns
 from genair_engine.catalog.readers.source import DUPLICATE_RULE, TIE_RULE, Holds, Source, SourceTable
 from genair_engine.catalog.readers.text_table import TextTable
@@ -43,18 +44,18 @@ class RecBole(Reader[ReaderOptions]):
 
     name = "recbole"
     reads = "NAME.inter (and NAME.item, .user, .kg, .link)"
+    example: ClassVar = {
+        "shop.inter": "user_id:token\titem_id:token\ttimestamp:float\nann\tb2\t2\nann\tb1\t1\nbob\tb2\t5\n",
+        "shop.item": "item_id:token\ttitle:token_seq\nb1\tBeaker\nb2\tCaliper\n",
+    }
 
     def detect(self, path: Path) -> Detection:
         return detect_by_suffix(path, list(HOLDS))
 
     def open(self, path: Path, options: ReaderOptions) -> Source:  # noqa: ARG002
-        located = find_stem(path, list(HOLDS))
-        if located is None:
-            raise InputError(f"{path.name}: no RecBole atomic files here; expected {self.reads}.")
-        folder, stem = located
-        if not (folder / f"{stem}.inter").is_file():
-            raise InputError(f"{stem}.inter is missing in {folder}: atomic files are {self.reads}.")
-        files = {suffix: folder / (stem + suffix) for suffix in HOLDS}
+        files = named_files(path, list(HOLDS), "RecBole atomic files", self.reads)
+        if not files[".inter"].is_file():
+            raise InputError(f"{files['.inter'].name} is missing in {files['.inter'].parent}: atomic files are {self.reads}.")
         tables = [_table(SourceFile(path), suffix) for suffix, path in files.items() if path.is_file()]
         return Source(tables, {"tie_rule": TIE_RULE, "duplicate_rule": DUPLICATE_RULE})
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -96,6 +97,10 @@ class Tables(Reader[TableOptions]):
 
     name = "tables"
     reads = "interactions.csv or .parquet (or ratings, reviews, events) and, if there is one, items.csv or .parquet"
+    example: ClassVar = {
+        "interactions.csv": "user_id,item_id,timestamp\nann,b2,2\nann,b1,1\nbob,b2,5\n",
+        "items.csv": "item_id,title\nb1,Beaker\nb2,Caliper\n",
+    }
     Options = TableOptions
 
     def detect(self, path: Path) -> Detection:
