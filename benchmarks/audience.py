@@ -46,12 +46,12 @@ def main() -> None:
 def measure(workspace: Workspace, space: audience_space.AudienceSpace, way: str, centre: np.ndarray) -> None:
     with workspace.reading() as session:
         texts = texts_of_set(session, space.archetypes.id)
-    named = [[audience_name(entry) for entry in split_segments(texts[one + 1]).audiences] for one in range(len(space.items))]
+    named = [[audience_name(entry) for entry in split_segments(texts[row + 1]).audiences] for row in range(len(space.items))]
     words = [{audience_words(name) for name in names} for names in named]
     frequent = [name for name, count in Counter(name for names in named for name in names).most_common(MOST) if count >= LEAST]
     states = audience_space.read_descriptions(space.models, space.row, space.archetypes, frequent)
     similarity = audience_space.unit((states - centre) @ space.basis.components.T) @ space.items.T
-    relevant = np.array([[audience_words(name) in one for one in words] for name in frequent])
+    relevant = np.array([[audience_words(name) in words_of_item for words_of_item in words] for name in frequent])
     first = np.take_along_axis(relevant, np.argsort(-similarity, axis=1)[:, :10], axis=1).mean()
     areas = [roc_auc_score(is_relevant, row) for is_relevant, row in zip(relevant, similarity, strict=True)]
     print(f"| {space.in_words} | {way} | {first:.3f} | {np.mean(areas):.3f} | {relevant.mean():.3f} |", flush=True)

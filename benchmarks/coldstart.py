@@ -89,9 +89,9 @@ def embed_once(workspace: Workspace, dataset: str, representation: str, stored: 
         row = find_representation(session, owner, representation)
 
     def again() -> dict[str, np.ndarray]:
-        made = load_representation(workspace, row)
-        columns = np.split(made.vectors, np.cumsum(list(row.dims.values()))[:-1], axis=1)
-        parts = zip(made.bases.items(), columns, strict=True)
+        representation_read = load_representation(workspace, row)
+        columns = np.split(representation_read.vectors, np.cumsum(list(row.dims.values()))[:-1], axis=1)
+        parts = zip(representation_read.bases.items(), columns, strict=True)
         return {part: rows @ basis.components + basis.mean for (part, basis), rows in parts}
 
     read = functools.cache(again if stored else lambda: states.catalogue_states(workspace, owner, row))
@@ -100,16 +100,23 @@ def embed_once(workspace: Workspace, dataset: str, representation: str, stored: 
 
 def representation_of(workspace: Workspace, dataset: str) -> str:
     """MiniLM's vectors of the metadata and, where there are any for all items, of archetypes."""
-    if dataset not in {one.name for one in workspace.dataset_rows()}:
+    if dataset not in {row.name for row in workspace.dataset_rows()}:
         verbs.import_dataset(workspace, verbs.ImportRequest(path=DATASETS[dataset], name=dataset))
-    state = next(one for one in verbs.workspace_state(workspace).datasets if one.dataset == dataset)
+    state = next(
+        dataset_state for dataset_state in verbs.workspace_state(workspace).datasets if dataset_state.dataset == dataset
+    )
     archetypes = next(
-        (one.model for one in state.archetype_sets if one.items == state.items and one.model == ARCHETYPES), None
+        (
+            archetype_set.model
+            for archetype_set in state.archetype_sets
+            if archetype_set.items == state.items and archetype_set.model == ARCHETYPES
+        ),
+        None,
     )
     wanted = ["prefill", "decoding"] if archetypes else ["prefill"]
-    for one in state.representations:
-        if one.model == "minilm" and list(one.dims) == wanted:
-            return one.representation
+    for representation in state.representations:
+        if known.model == "minilm" and list(known.dims) == wanted:
+            return known.representation
     request = verbs.RepresentRequest(dataset=dataset, model="minilm", archetypes=archetypes)
     return verbs.represent(workspace, request).representation
 
@@ -117,30 +124,30 @@ def representation_of(workspace: Workspace, dataset: str) -> str:
 def kept(workspace: Workspace, request: verbs.ColdStartRequest) -> verbs.ColdStartResult:
     """The result of an equal request of an earlier call, or a new one, which is then kept."""
     path = workspace.path(f"coldstart-{request.dataset}.json")
-    found = json.loads(path.read_text()) if path.exists() else {}
+    results = json.loads(path.read_text()) if path.exists() else {}
     key = request.model_dump_json()
-    if key not in found:
-        found[key] = verbs.coldstart(workspace, request).model_dump(mode="json")
-        path.write_text(json.dumps(found))
-    return verbs.ColdStartResult(**found[key])
+    if key not in results:
+        results[key] = verbs.coldstart(workspace, request).model_dump(mode="json")
+        path.write_text(json.dumps(results))
+    return verbs.ColdStartResult(**results[key])
 
 
 def show(dataset: str, representation: str, results: dict[str, list[verbs.ColdStartResult]]) -> None:
     first = next(iter(results.values()))
-    cases = ", ".join(f"{sum(one.cases[part] for one in first):,} {part}" for part in first[0].cases)
+    cases = ", ".join(f"{sum(result.cases[part] for result in first):,} {part}" for part in first[0].cases)
     print(f"\n### {dataset}, {representation}: {first[0].hidden} of {first[0].items:,} items hidden, three draws, {cases}\n")
     print(f"| | {HEAD} |\n|---|{'---|' * len(COLUMNS)}")
     for name, draws in results.items():
-        print(line(name, [one.rows[0] for one in draws]))
+        print(line(name, [result.rows[0] for result in draws]))
     for number, row in enumerate(first[0].rows[1:], start=1):
-        print(line(row.method, [one.rows[number] for one in first]), flush=True)
+        print(line(row.method, [result.rows[number] for result in first]), flush=True)
 
 
 def line(name: str, rows: list[verbs.ColdStartRow]) -> str:
     cells = []
     for kind, part, metric in COLUMNS:
-        found = [getattr(row, kind).get(part, {}) if part else getattr(row, kind) for row in rows]
-        values = [one[metric] for one in found if metric in one]
+        measures = [getattr(row, kind).get(part, {}) if part else getattr(row, kind) for row in rows]
+        values = [by_metric[metric] for by_metric in measures if metric in by_metric]
         cells.append(f"{statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}" if len(values) > 1 else "–")
     return f"| {name} | {' | '.join(cells)} |"
 

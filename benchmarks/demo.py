@@ -50,19 +50,19 @@ def first_run() -> None:
 
 def quality(folder: Path) -> None:
     workspace = Workspace.open(Settings(workspace=folder, database_url=None))
-    made = verbs.demo(workspace, verbs.DemoRequest())
+    demo = verbs.demo(workspace, verbs.DemoRequest())
     common = {"dataset": verbs.DEMO, "seeds": SEEDS, **TRAINING}
     whole = verbs.sweep(
         workspace,
         verbs.SweepRequest(
-            representation=made.representation,
+            representation=demo.representation,
             methods=["id", "genair"],
             ablations=["prefill", "decoding", "calibration"],
             floors=True,
             **common,
         ),
     )
-    shuffled = verbs.sweep(workspace, verbs.SweepRequest(representation=_shuffled(workspace, made.representation), **common))
+    shuffled = verbs.sweep(workspace, verbs.SweepRequest(representation=_shuffled(workspace, demo.representation), **common))
     rows = [(f"floor: {row.method}" if not row.backbone else f"{row.method} {row.variant}".strip(), row) for row in whole.rows]
     print_rows("demo, SASRec", [*rows, *(("genair, archetypes shuffled between items", row) for row in shuffled.rows)])
     workspace.close()
@@ -73,25 +73,29 @@ def _shuffled(workspace: Workspace, name: str) -> str:
     dataset = workspace.dataset_row(verbs.DEMO)
     with workspace.reading() as session:
         row = find_representation(session, dataset, name)
-    found = next((one for one in _representations(workspace) if one.startswith(f"{SHUFFLED}-")), None)
-    if found:
-        return found
+    shuffled = next(
+        (representation for representation in _representations(workspace) if representation.startswith(f"{SHUFFLED}-")), None
+    )
+    if shuffled:
+        return shuffled
     arrays = artifacts.load_arrays(workspace.path(f"{row.folder}/representation.safetensors"))
     order = np.random.default_rng(SHUFFLE_SEED).permutation(len(arrays["vectors"]))
-    made = f"{SHUFFLED}-{new_id()[:6]}"
-    folder = f"representations/{made}"
+    shuffled = f"{SHUFFLED}-{new_id()[:6]}"
+    folder = f"representations/{shuffled}"
     with artifacts.building(workspace.path(folder)) as aside:
         artifacts.save_arrays(aside / "representation.safetensors", arrays | {"vectors": arrays["vectors"][order]})
     values = {column.key: getattr(row, column.key) for column in RepresentationRow.__table__.columns}
     provenance = row.provenance | {"shuffled_by_seed": SHUFFLE_SEED}
     with workspace.session() as session:
-        session.add(RepresentationRow(**values | {"id": made, "folder": folder, "model": SHUFFLED, "provenance": provenance}))
-    return made
+        session.add(
+            RepresentationRow(**values | {"id": shuffled, "folder": folder, "model": SHUFFLED, "provenance": provenance})
+        )
+    return shuffled
 
 
 def _representations(workspace: Workspace) -> list[str]:
-    (state,) = [one for one in verbs.workspace_state(workspace).datasets if one.dataset == verbs.DEMO]
-    return [one.representation for one in state.representations]
+    (state,) = [dataset for dataset in verbs.workspace_state(workspace).datasets if dataset.dataset == verbs.DEMO]
+    return [representation.representation for representation in state.representations]
 
 
 def main() -> None:

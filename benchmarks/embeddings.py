@@ -91,8 +91,8 @@ def _page(items: int = 20_000, width: int = 128) -> None:
         verbs.analyse(workspace, verbs.AnalyseRequest(spaces=list(NAMES), resamples=200))
 
         def read() -> None:
-            found = [verbs.stored_picture(workspace, request, verbs.find_space(workspace, name)) for name in NAMES]
-            verbs.aligned([picture for picture in found if picture is not None])
+            pictures = [verbs.stored_picture(workspace, request, verbs.find_space(workspace, name)) for name in NAMES]
+            verbs.aligned([picture for picture in pictures if picture is not None])
             verbs.item_facts(workspace, "large")
 
         _head(f"{items:,} items, three stored pictures and spreads")
@@ -120,9 +120,9 @@ def _pictures(items: int = 20_000, width: int = 128) -> None:
 
 def _workspace(folder: Path, items: int, width: int) -> Workspace:
     """A dataset of that size with three representations of clustered vectors."""
-    made = synthetic_dataset(30_000, items, 316_000)
-    table = pd.DataFrame(made.items)
-    dataset = Dataset(name="large", items=table, sequences=made.sequences, user_ids=made.user_ids)
+    synthetic = synthetic_dataset(30_000, items, 316_000)
+    table = pd.DataFrame(synthetic.items)
+    dataset = Dataset(name="large", items=table, sequences=synthetic.sequences, user_ids=synthetic.user_ids)
     workspace = Workspace.open(Settings(workspace=folder, database_url=None))
     row = workspace.save_dataset(ReadResult(dataset, []), "benchmark")
     random = np.random.default_rng(0)

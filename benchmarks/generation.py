@@ -70,7 +70,7 @@ def ours(model: str, prompts: list[str], batch: int) -> Callable[[], int]:
 
     def write() -> int:
         batches = language_model.generate_batches(prompts, range(len(prompts)), SAMPLING, batch)
-        return sum(one.generated_tokens for one in in_order(batches))
+        return sum(completion.generated_tokens for completion in in_order(batches))
 
     return write
 
@@ -155,11 +155,11 @@ def overhead(model: str, items: int, batch: int, threads: int) -> tuple[float, f
     for number in itertools.count():
         if pair[0].finished:
             break
-        for one in pair if number % 2 else reversed(pair):
+        for decoding in pair if number % 2 else reversed(pair):
             wall, cpu = time.perf_counter(), time.process_time()
-            one.step()
-            used[type(one)][0] += time.perf_counter() - wall
-            used[type(one)][1] += time.process_time() - cpu
+            decoding.step()
+            used[type(decoding)][0] += time.perf_counter() - wall
+            used[type(decoding)][1] += time.process_time() - cpu
     assert pair[1].finished
     return used[Decoding][0] / used[Plain][0] - 1, used[Decoding][1] / used[Plain][1] - 1
 
@@ -179,9 +179,9 @@ def main() -> None:
         with processes.Pool(1) as pool:
             return pool.apply(function, arguments)
 
-    def tell(name: str, batch: int, found: Measured) -> None:
-        rates = f"{found.items / found.seconds:.2f} | {found.tokens / found.seconds:,.0f}"
-        cells = f"{found.items} | {found.tokens:,} | {found.seconds:.1f} | {rates} | {found.megabytes:,.0f}"
+    def tell(name: str, batch: int, measured: Measured) -> None:
+        rates = f"{measured.items / measured.seconds:.2f} | {measured.tokens / measured.seconds:,.0f}"
+        cells = f"{measured.items} | {measured.tokens:,} | {measured.seconds:.1f} | {rates} | {measured.megabytes:,.0f}"
         print(f"| {name} | {batch} | {cells} | {os.getloadavg()[0]:.1f} |", flush=True)
 
     print(f"{options.model}, {options.threads} threads\n")
@@ -193,14 +193,14 @@ def main() -> None:
     speed: dict[str, list[float]] = {"ours": [], "public": []}
     for _ in range(options.rounds):
         for way, batch in (("ours", options.batch), ("public", PUBLIC_BATCH)):
-            found = apart(measure, way, options.model, options.items, batch, options.threads)
-            speed[way].append(found.items / found.seconds)
-            tell(way, batch, found)
+            measured = apart(measure, way, options.model, options.items, batch, options.threads)
+            speed[way].append(measured.items / measured.seconds)
+            tell(way, batch, measured)
     memory = {}
     for way in ("ours", "public"):
-        found = apart(measure, way, options.model, options.items, MEMORY_BATCH, options.threads)
-        memory[way] = found.megabytes
-        tell(way, MEMORY_BATCH, found)
+        measured = apart(measure, way, options.model, options.items, MEMORY_BATCH, options.threads)
+        memory[way] = measured.megabytes
+        tell(way, MEMORY_BATCH, measured)
     wall, cpu = apart(overhead, options.model, options.items, MEMORY_BATCH, options.threads)
     print(f"\nItems a second: {mean(speed['ours']) / mean(speed['public']):.1f} times (bar: {SPEED:.0f}).")
     print(f"Memory at batch {MEMORY_BATCH}: {memory['ours'] / memory['public']:.2f} of it (bar: {MEMORY:.2f}).")

@@ -36,7 +36,7 @@ BAR = 50
 """Jobs a second on PostgreSQL."""
 
 
-def work(settings: Settings, place: int, start: Barrier, found: multiprocessing.Queue[list[str]]) -> None:
+def work(settings: Settings, place: int, start: Barrier, done_by_workers: multiprocessing.Queue[list[str]]) -> None:
     """One worker: claims and ends jobs until there are none."""
     workspace, mine = Workspace.open(settings), []
     with workspace.reading() as session:
@@ -47,15 +47,15 @@ def work(settings: Settings, place: int, start: Barrier, found: multiprocessing.
             if session.scalars(select(JobRow.id).where(JobRow.state == "queued").limit(1)).first() is None:
                 break
         with workspace.session() as session:
-            one = rows.claim(session, f"worker-{place}", LEASE, CPU)
-        if one is None:
+            job = rows.claim(session, f"worker-{place}", LEASE, CPU)
+        if job is None:
             continue  # others hold what was there; they may fail
         with workspace.session() as session:
-            rows.report(session, one.id, one.attempts, 1, 1, "done")
+            rows.report(session, job.id, job.attempts, 1, 1, "done")
         with workspace.session() as session:
-            rows.finish(session, one.id, one.attempts, "done", result={"worker": place})
-        mine.append(one.id)
-    found.put(mine)
+            rows.finish(session, job.id, job.attempts, "done", result={"worker": place})
+        mine.append(job.id)
+    done_by_workers.put(mine)
     workspace.close()
 
 
@@ -65,13 +65,13 @@ def run(settings: Settings, workers: int, number: int) -> tuple[float, int, int]
     with workspace.session() as session:
         session.add_all(_job(index) for index in range(number))
     context = multiprocessing.get_context("spawn")
-    start, found = context.Barrier(workers + 1), context.Queue()
-    processes = [context.Process(target=work, args=(settings, place, start, found)) for place in range(workers)]
+    start, done_by_workers = context.Barrier(workers + 1), context.Queue()
+    processes = [context.Process(target=work, args=(settings, place, start, done_by_workers)) for place in range(workers)]
     for process in processes:
         process.start()
     start.wait()
     began = time.perf_counter()
-    parts = [found.get() for _ in processes]
+    parts = [done_by_workers.get() for _ in processes]
     seconds = time.perf_counter() - began
     for process in processes:
         process.join()
@@ -96,7 +96,7 @@ def queries_of_a_look(settings: Settings) -> int:
             rows.claim(session, f"worker-{index}", LEASE, CPU)
     with counted(workspace.engine) as statements:
         looked = jobs.jobs(workspace, jobs.JobsRequest())
-    assert [one.state for one in looked.jobs] == ["running"] * 10
+    assert [job.state for job in looked.jobs] == ["running"] * 10
     workspace.close()
     return len(statements)
 
@@ -131,14 +131,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1000)
     number = parser.parse_args().jobs
-    found = programs()
-    if found is None:
+    postgres = programs()
+    if postgres is None:
         parser.error("PostgreSQL is not installed: apt-get install postgresql")
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
     print("| database | workers | jobs | exactly once | jobs/s | most by one worker | queries of a look at 10 running jobs |")
     print("|---|---|---|---|---|---|---|")
     with ExitStack() as stack:
-        port = stack.enter_context(running_server(found))
+        port = stack.enter_context(running_server(postgres))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = f"postgresql+psycopg://genair@127.0.0.1:{port}"
         for name, workers, urls in (

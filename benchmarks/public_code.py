@@ -92,7 +92,7 @@ def batches(dataset: Dataset, count: int, seed: int = 0, cloze: bool = False) ->
     """
     random = np.random.default_rng(seed)
     train = dataset.split.train
-    made = []
+    prepared = []
     for users in random.permutation(np.flatnonzero(train.lengths >= 2))[: count * 128].reshape(count, 128):
         rows = np.zeros((128, WIDTH + 1), dtype=np.int64)
         for row, user in enumerate(users):
@@ -100,10 +100,10 @@ def batches(dataset: Dataset, count: int, seed: int = 0, cloze: bool = False) ->
             rows[row, WIDTH + 1 - len(kept) :] = kept
         if cloze:
             rows[:, :-1] = rows[:, 1:]
-            hidden = (random.random(rows[:, 1:].shape) < 0.6) if len(made) % 2 else np.arange(WIDTH) == WIDTH - 1
+            hidden = (random.random(rows[:, 1:].shape) < 0.6) if len(prepared) % 2 else np.arange(WIDTH) == WIDTH - 1
             positives = rows[:, 1:] * hidden
         else:
             positives = rows[:, 1:] * (rows[:, :-1] != 0)
         negatives = random.integers(1, dataset.n_items + 1, positives.shape)
-        made.append(tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in (rows[:, :-1], positives, negatives)))
-    return made
+        prepared.append(tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in (rows[:, :-1], positives, negatives)))
+    return prepared

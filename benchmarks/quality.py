@@ -104,8 +104,8 @@ class Bench:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.found = representations(workspace)
-        request = verbs.SweepRequest(dataset=NAME, representation=self.found[CHOSEN], method="genair")
+        self.representations = representations(workspace)
+        request = verbs.SweepRequest(dataset=NAME, representation=self.representations[CHOSEN], method="genair")
         self.floors = floor_rows(workspace, request, silent)
 
     def sweep(self, **options: Any) -> list[verbs.SweepRow]:
@@ -118,19 +118,25 @@ class Bench:
 
 def representations(workspace: Workspace) -> dict[str, str]:
     """The representation of each view, made where it is missing."""
-    if NAME not in {one.name for one in workspace.dataset_rows()}:
+    if NAME not in {row.name for row in workspace.dataset_rows()}:
         verbs.import_dataset(workspace, verbs.ImportRequest(path=SCIENTIFIC, name=NAME))
-    state = next(one for one in verbs.workspace_state(workspace).datasets if one.dataset == NAME)
-    if not any(one.model == ARCHETYPES and one.items == state.items for one in state.archetype_sets):
+    state = next(dataset for dataset in verbs.workspace_state(workspace).datasets if dataset.dataset == NAME)
+    if not any(
+        archetype_set.model == ARCHETYPES and archetype_set.items == state.items for archetype_set in state.archetype_sets
+    ):
         sampling = Sampling(max_new_tokens=200)
         verbs.generate(workspace, verbs.GenerateRequest(dataset=NAME, model=ARCHETYPES, sampling=sampling, batch_size=128))
-    made = {frozenset(one.dims): one.representation for one in state.representations if one.model == "minilm"}
-    found = {}
+    by_parts = {
+        frozenset(representation.dims): representation.representation
+        for representation in state.representations
+        if representation.model == "minilm"
+    }
+    by_view = {}
     for view, (dims, options) in VIEWS.items():
-        found[view] = made.get(frozenset(dims)) or (
+        by_view[view] = by_parts.get(frozenset(dims)) or (
             verbs.represent(workspace, verbs.RepresentRequest(dataset=NAME, model="minilm", **options)).representation
         )
-    return found
+    return by_view
 
 
 def recipe(bench: Bench) -> None:
@@ -142,7 +148,7 @@ def recipe(bench: Bench) -> None:
         ("studio without shortcut", {"shortcut": False}),
         ("studio with seen items in the loss", {"exclude_seen": False}),
     ):
-        options = {"preset": "studio", "representation": bench.found[CHOSEN], "seeds": SEEDS} | changes
+        options = {"preset": "studio", "representation": bench.representations[CHOSEN], "seeds": SEEDS} | changes
         result = bench.sweep(**options)
         rows += [(f"{name} {row.variant}".strip(), row) for row in result]
     bench.show("SASRec, softmax loss", rows)
@@ -150,7 +156,7 @@ def recipe(bench: Bench) -> None:
 
 def views(bench: Bench) -> None:
     rows = []
-    for view, representation in bench.found.items():
+    for view, representation in bench.representations.items():
         result = bench.sweep(preset="studio", representation=representation, seeds=SEEDS)
         rows += [(view, row) for row in result]
     bench.show("studio, by what the representation holds", rows)
@@ -161,14 +167,18 @@ def backbone(bench: Bench, name: str) -> None:
     for loss, method in itertools.product(EPOCHS, METHODS):
         epochs = EPOCHS[loss].get(method, OTHER_EPOCHS[loss]) // (1 if name == "sasrec" else 2)
         options = COMMON | {"method": method, "loss": loss, "epochs": epochs, "seeds": SEEDS[:1]}
-        representation = None if method == "id" else bench.found[CHOSEN]
+        representation = None if method == "id" else bench.representations[CHOSEN]
         result = bench.sweep(backbone=name, representation=representation, **options)
         rows += [(row.name, row) for row in result]
     bench.show(f"{name}, seed {SEEDS[0]}", rows)
 
 
 def ablations(bench: Bench) -> None:
-    options = COMMON | {"loss": "ce", "representation": bench.found["metadata, archetypes"], "epochs": OTHER_EPOCHS["ce"]}
+    options = COMMON | {
+        "loss": "ce",
+        "representation": bench.representations["metadata, archetypes"],
+        "epochs": OTHER_EPOCHS["ce"],
+    }
     result = bench.sweep(**options, ablations=["prefill", "decoding", "calibration"], seeds=SEEDS[:1])
     bench.show("GenAIR on SASRec, softmax loss, metadata and archetypes", [(row.variant or "whole", row) for row in result])
     result = bench.sweep(**options, alphas=[0.01, 0.1, 1.0], gammas=[0.0, 3.0], seeds=SEEDS[:1])
@@ -179,7 +189,9 @@ def public_code(bench: Bench) -> None:
     rows = []
     for preset in ("public-code", "corrected"):
         options = {"loss": "bce", "dropout": 0.5, "averaging": 0.0, "alpha": 1e-4, "epochs": 50, "patience": 20}
-        result = bench.sweep(preset=preset, representation=bench.found["metadata, archetypes"], seeds=SEEDS[:1], **options)
+        result = bench.sweep(
+            preset=preset, representation=bench.representations["metadata, archetypes"], seeds=SEEDS[:1], **options
+        )
         rows += [(f"{preset}: {'; '.join(row.deviations) or 'as in the paper'}", row) for row in result]
     bench.show("GenAIR on SASRec, BCE, constant learning rate 0.001, batch 128", rows)
 
@@ -201,20 +213,20 @@ def fusion(bench: Bench) -> None:
     workspace = bench.workspace
     dataset = workspace.load_dataset(NAME)
     with workspace.reading() as session:
-        row = find_representation(session, workspace.dataset_row(NAME), bench.found["metadata"])
+        row = find_representation(session, workspace.dataset_row(NAME), bench.representations["metadata"])
     floor = FLOORS[FUSED](dataset, load_vectors(workspace, row, TrainingConfig()))
-    runs = bench.sweep(preset="studio", representation=bench.found[CHOSEN], seeds=SEEDS)[0].runs
+    runs = bench.sweep(preset="studio", representation=bench.representations[CHOSEN], seeds=SEEDS)[0].runs
     models = [TableRecommender(load_model(workspace, run)[2]) for run in runs]
 
     def measured(model: Recommender, weight: float, part: Part) -> dict[str, float]:
         return metrics(evaluate(Fused(model, floor, weight), dataset, None, part, Protocol()).full)
 
     valid = {weight: measured(models[0], weight, "valid")["NDCG@10"] for weight in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)}
-    weight = max(valid, key=lambda one: valid[one])
-    print(f"\nFusion with {FUSED}, validation NDCG@10 by weight: { ({key: round(one, 4) for key, one in valid.items()}) }")
+    weight = max(valid, key=lambda tried: valid[tried])
+    print(f"\nFusion with {FUSED}, validation NDCG@10 by weight: { ({key: round(value, 4) for key, value in valid.items()}) }")
     test = [measured(model, weight, "test") for model in models]
     for metric in ("HR@10", "NDCG@10"):
-        values = [one[metric] for one in test]
+        values = [measures[metric] for measures in test]
         print(f"test {metric}, weight {weight}: {statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}", flush=True)
 
 

@@ -82,17 +82,17 @@ def index(items: int, trained: bool) -> list[str]:
     started = time.perf_counter()
     name = "between a trained model's items" if trained else "random directions"
     try:
-        made = build_index(ranker, sessions)
+        index_built = build_index(ranker, sessions)
     except InputError as error:
         return [f"| {name} | refused after {time.perf_counter() - started:.0f} s: {error} | | | | | | |"]
     seconds = time.perf_counter() - started
-    ranker.index = made
-    found = figures([partial(ranker.top, [one]) for one in sessions[:ROUNDS]])
-    facts = made.facts
-    megabytes = made.arrays()[0]["index"].nbytes / 1e6
+    ranker.index = index_built
+    times = figures([partial(ranker.top, [session]) for session in sessions[:ROUNDS]])
+    measured = index_built.facts
+    megabytes = index_built.arrays()[0]["index"].nbytes / 1e6
     return [
-        f"| {name} | {facts.recall:.4f} ({facts.sessions}) | {found} | {facts.exact_milliseconds:.1f} | "
-        f"{facts.probes} of {facts.lists} | {seconds:.0f} s, {megabytes:.0f} MB |"
+        f"| {name} | {measured.recall:.4f} ({measured.sessions}) | {times} | {measured.exact_milliseconds:.1f} | "
+        f"{measured.probes} of {measured.lists} | {seconds:.0f} s, {megabytes:.0f} MB |"
     ]
 
 
@@ -110,10 +110,10 @@ def filled_up(items: int) -> tuple[SequenceRecommender, list[list[int]]]:
     vectors = trained.table()[1:].clone()
     distance, neighbours = torch.cdist(vectors, vectors).topk(11, largest=False)  # the first is the item itself
     random = torch.Generator().manual_seed(0)
-    one = torch.randint(len(vectors), (items - len(vectors),), generator=random)
-    other = neighbours[one, torch.randint(1, 11, (len(one),), generator=random)]
-    between = vectors[one].lerp(vectors[other], torch.rand(len(one), 1, generator=random))
-    between += torch.randn(len(one), DIM, generator=random) * (distance[one, 1:2] / 2 / DIM**0.5)
+    first = torch.randint(len(vectors), (items - len(vectors),), generator=random)
+    second = neighbours[first, torch.randint(1, 11, (len(first),), generator=random)]
+    between = vectors[first].lerp(vectors[second], torch.rand(len(first), 1, generator=random))
+    between += torch.randn(len(first), DIM, generator=random) * (distance[first, 1:2] / 2 / DIM**0.5)
     users = np.random.default_rng(0).permutation(dataset.split.users)[:1000]
     sessions = [dataset.sequences[int(user)][:-1].tolist() for user in users]
     return grown(trained.model, torch.cat([vectors, between])), sessions
@@ -130,10 +130,10 @@ def scattered(items: int) -> tuple[SequenceRecommender, list[list[int]]]:
 def grown(model: SequenceRecommender, vectors: Tensor) -> SequenceRecommender:
     """The model with these item vectors ([n, d]) instead of its own."""
     with torch.device("meta"):
-        made = build_recommender(ModelConfig(method="id", dim=vectors.shape[1]), len(vectors))
+        larger = build_recommender(ModelConfig(method="id", dim=vectors.shape[1]), len(vectors))
     state = {**model.state_dict(), "items.embedding.weight": torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])}
-    made.load_state_dict(state, assign=True)
-    return made
+    larger.load_state_dict(state, assign=True)
+    return larger
 
 
 def named(model: SequenceRecommender) -> Ranker:
@@ -186,11 +186,11 @@ def http(seconds: float) -> None:
             with running(command, environment, port):
                 http_load.run(port, "/api/recommend", bodies, 2)  # loads the run, and the server's caches
                 for rate in (100, 200, 300, None):
-                    found = http_load.run(port, "/api/recommend", bodies, seconds, rate)
+                    load = http_load.run(port, "/api/recommend", bodies, seconds, rate)
                     offered = f"{rate}/s" if rate else f"{http_load.CONNECTIONS} connections, closed loop"
                     print(
-                        f"| {name} | {offered} | {found.rate:.0f} | {found.p50:.1f} | {found.p99:.1f} | {found.worst:.0f} | "
-                        f"{found.failed} |",
+                        f"| {name} | {offered} | {load.rate:.0f} | {load.p50:.1f} | {load.p99:.1f} | {load.worst:.0f} | "
+                        f"{load.failed} |",
                         flush=True,
                     )
 

@@ -92,7 +92,7 @@ def _write(workspace: Workspace, dataset_id: int, model: str, items: int) -> Non
             session.execute(insert(ArchetypeRow), rows)
         texts, last = state_of_set(session, model)
         draw = np.random.default_rng(0)
-        names = [one.name for one in verbs.MEASURES.values() if one.per_item]
+        names = [measure.name for measure in verbs.MEASURES.values() if measure.per_item]
         scores = {name: draw.random(items, dtype=np.float32) for name in names}
         artifacts.save_arrays(workspace.path(f"{folder}/scores.safetensors"), scores)
         behaviour = {"auc": 0.6, "low": 0.5, "high": 0.7, "pairs": 1000}
@@ -117,7 +117,7 @@ def shown(item: str, view: str) -> float:
     app.run()
     seconds = time.perf_counter() - started
     assert not app.exception and not app.error, app
-    assert sum(f"**model\\-{n}**" in [one.value for one in app.markdown] for n in range(4)) == 4 or view != "compare"
+    assert sum(f"**model\\-{n}**" in [element.value for element in app.markdown] for n in range(4)) == 4 or view != "compare"
     return seconds
 
 

@@ -19,7 +19,7 @@ def print_rows(title: str, rows: Iterable[tuple[str, verbs.SweepRow]]) -> None:
     """Prints the rows as Markdown, best validation first. epochs: the best one of each seed; what diverged is named."""
     print(f"\n| {title} | valid NDCG@10 | test HR@10 | test NDCG@10 | 100 neg. HR@10 | 100 neg. NDCG@10 | seeds | epochs |")
     print("|---|---|---|---|---|---|---|---|")
-    for name, row in sorted(rows, key=lambda one: -one[1].score("valid")):
+    for name, row in sorted(rows, key=lambda named_row: -named_row[1].score("valid")):
         cells = [_cell(row, *where) for where in SHOWN]
         epochs = ", ".join(map(str, row.best_epochs)) or "–"
         print(f"| {name} | {' | '.join(cells)} | {len(row.seeds) or '–'} | {epochs} |", flush=True)
@@ -30,5 +30,5 @@ def print_rows(title: str, rows: Iterable[tuple[str, verbs.SweepRow]]) -> None:
 def _cell(row: verbs.SweepRow, part: str, protocol: str, metric: str) -> str:
     if not row.metrics:
         return "–"
-    found = row.metrics[part][protocol][metric]
-    return f"{found.mean:.4f}" + (f" ± {found.sd:.4f}" if found.sd is not None else "")
+    value = row.metrics[part][protocol][metric]
+    return f"{value.mean:.4f}" + (f" ± {value.sd:.4f}" if value.sd is not None else "")

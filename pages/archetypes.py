@@ -112,7 +112,7 @@ def one_item(dataset: verbs.DatasetState, view: str) -> None:
     if detail is None:
         return
     st.subheader(plain(title_of(detail.item.title, detail.item.item)), anchor=False)
-    items.facts(detail.item)
+    items.summary(detail.item)
     with st.expander("Metadata", icon=":material/description:"):
         items.attributes(detail.attributes)
     if view == "prompt":

@@ -75,10 +75,10 @@ def choose_page(dataset: str, pages: int) -> int:
     return page
 
 
-def result_table(dataset: str, found: list[verbs.Item]) -> None:
+def result_table(dataset: str, page_items: list[verbs.Item]) -> None:
     """The page's items. A click on a row chooses one; the list below does the same for keyboard and screen reader."""
-    ids = [item.item for item in found]
-    key = f"items_table_{'_'.join(str(item.position) for item in found)}"  # another page starts without a selected row
+    ids = [item.item for item in page_items]
+    key = f"items_table_{'_'.join(str(item.position) for item in page_items)}"  # another page starts without a selected row
 
     def clicked() -> None:
         rows = st.session_state[key]["selection"]["rows"]
@@ -86,7 +86,7 @@ def result_table(dataset: str, found: list[verbs.Item]) -> None:
             state.keep("item", ids[rows[0]], dataset)
 
     st.dataframe(
-        items.table(found),
+        items.table(page_items),
         key=key,
         hide_index=True,
         height="content",
@@ -95,7 +95,7 @@ def result_table(dataset: str, found: list[verbs.Item]) -> None:
         selection_mode="single-row",
         alt="Items: title, brand, categories, times taken in training, popularity group, id",
     )
-    names = {item.item: items.label(item) for item in found}
+    names = {item.item: items.label(item) for item in page_items}
     current = state.recall("item", dataset)
     st.session_state["items_pick"] = current if current in names else None
 
@@ -117,7 +117,7 @@ def detail_card(dataset: str, detail: verbs.ItemDetail) -> None:
     """Everything known about one item."""
     item = detail.item
     st.subheader(plain(title_of(item.title, item.item)), anchor=False)
-    items.facts(item)
+    items.summary(item)
     st.caption(f"Rank {detail.rank:,} of {detail.of:,} by interactions in the training part · id {plain(item.item)}")
     with st.container(horizontal=True):
         if st.button("Compare archetypes", key="item_compare", icon=":material/diversity_3:"):

@@ -72,30 +72,30 @@ def picker(dataset: str, current: verbs.Item | None) -> None:
     text = left.text_input(
         "Find an item", key="picker_text", type="search", live=True, placeholder="Title, brand or description"
     )
-    found = {item.item: item for item in matching(dataset, text or "", SUGGESTIONS)}
+    matches = {item.item: item for item in matching(dataset, text or "", SUGGESTIONS)}
     if current is not None and not text:
-        found = {current.item: current, **found}
-    if not found:
+        matches = {current.item: current, **matches}
+    if not matches:
         right.text("Nothing matches.")
         return
     key = "picker_item"
-    st.session_state[key] = current.item if current is not None and current.item in found else None
+    st.session_state[key] = current.item if current is not None and current.item in matches else None
 
     def changed() -> None:
         if st.session_state[key] is not None:
             state.keep("item", st.session_state[key], dataset)
 
     right.selectbox(
-        f"Item ({count(len(found), 'match', 'matches')} shown)",
-        list(found),
-        format_func=lambda item: label(found[item]),
+        f"Item ({count(len(matches), 'match', 'matches')} shown)",
+        list(matches),
+        format_func=lambda item: label(matches[item]),
         key=key,
         placeholder="Choose one",
         on_change=changed,
     )
 
 
-def facts(item: verbs.Item) -> None:
+def summary(item: verbs.Item) -> None:
     """Brand, popularity and group under a title."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if item.brand:

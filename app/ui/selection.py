@@ -95,7 +95,7 @@ def show(dataset: str, facts: pd.DataFrame, positions: list[int]) -> None:
     with st.container(border=True, key="selected_items"):
         if len(shown) == 1:
             st.subheader(plain(title_of(shown[0].title, shown[0].item)), anchor=False)
-            items.facts(shown[0])
+            items.summary(shown[0])
         else:
             st.subheader(f"{len(positions):,} items selected", anchor=False)
             st.dataframe(items.table(shown), hide_index=True, height=280, column_config=items.table_columns())

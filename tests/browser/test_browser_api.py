@@ -13,8 +13,8 @@ pytestmark = pytest.mark.browser
 def test_the_app_answers_requests(app_url: str, filled_workspace: FilledWorkspace) -> None:
     body = json.dumps({"run": filled_workspace.run, "items": ["i1", "i2"], "k": 3}).encode()
     with urllib.request.urlopen(f"{app_url}/api/recommend", data=body, timeout=60) as answer:
-        found = json.load(answer)
-    assert len(found["items"]) == 3 and found["dataset"] == DATASET
+        recommended = json.load(answer)
+    assert len(recommended["items"]) == 3 and recommended["dataset"] == DATASET
     with urllib.request.urlopen(f"{app_url}/api/items/search?dataset={DATASET}&limit=2", timeout=60) as answer:
         assert len(json.load(answer)["items"]) == 2
     with urllib.request.urlopen(f"{app_url}/healthz", timeout=60) as answer:

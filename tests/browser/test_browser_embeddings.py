@@ -59,10 +59,10 @@ def lasso(page: Page, panel: str, corners: tuple[tuple[float, float], ...]) -> i
     for place in places[1:]:
         page.mouse.move(*place, steps=5)
     page.mouse.up()
-    said = page.get_by_role("heading", level=3, name="items selected")
-    expect(said).to_be_visible(timeout=WITHIN)
+    heading = page.get_by_role("heading", level=3, name="items selected")
+    expect(heading).to_be_visible(timeout=WITHIN)
     settled(page, "Embeddings")
-    return int(said.inner_text().split()[0].replace(",", ""))
+    return int(heading.inner_text().split()[0].replace(",", ""))
 
 
 def test_a_cluster_becomes_a_session(page: Page, app_url: str) -> None:

@@ -72,10 +72,10 @@ def test_a_session_two_models_reasons_a_new_item_and_an_audience(
     field = page.get_by_label("Describe an audience")
     field.fill("electricians")
     field.press("Enter")
-    found = page.locator("[class*='st-key-audience_']").filter(has=page.get_by_text("similarity"))
-    expect(found.first).to_be_visible(timeout=60_000)
+    audiences = page.locator("[class*='st-key-audience_']").filter(has=page.get_by_text("similarity"))
+    expect(audiences.first).to_be_visible(timeout=60_000)
     settled(page, "Recommend")
-    texts = found.get_by_text("similarity").all_inner_texts()
+    texts = audiences.get_by_text("similarity").all_inner_texts()
 
     asked = link(page)  # all of it from its link, as a colleague opens it
     assert asked["run"] == f"{filled_workspace.id_run},{filled_workspace.run}" and asked["view"] == "audience"

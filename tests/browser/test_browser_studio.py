@@ -93,10 +93,14 @@ def test_from_two_texts_to_a_vote(page: Page, studio: tuple[str, Workspace]) -> 
     difference = page.locator(".st-key-diff_demo-qwen")
     expect(difference.locator("del").first).to_be_visible()
     expect(difference.locator("strong").first).to_be_visible()
-    versions = [one for one in verbs.item_detail(workspace, verbs.DEMO, verbs.SUN_HAT).archetypes if one.model == "demo-qwen"]
+    versions = [
+        archetype
+        for archetype in verbs.item_detail(workspace, verbs.DEMO, verbs.SUN_HAT).archetypes
+        if archetype.model == "demo-qwen"
+    ]
     assert len(versions) == 2
-    said = page.locator(f".st-key-text_{versions[1].archetypes}").inner_text().replace("\u2060", "")
-    assert "".join(versions[1].opening.split())[:60] in "".join(said.split())
+    shown_text = page.locator(f".st-key-text_{versions[1].archetypes}").inner_text().replace("\u2060", "")
+    assert "".join(versions[1].opening.split())[:60] in "".join(shown_text.split())
     page.locator(".st-key-pin_demo-qwen button").first.click()
     expect(page.locator(".st-key-pin_demo-qwen").get_by_text("Unpin").first).to_be_visible()
     assert verbs.item_detail(workspace, verbs.DEMO, verbs.SUN_HAT).pinned == versions[1].archetypes
@@ -105,7 +109,9 @@ def test_from_two_texts_to_a_vote(page: Page, studio: tuple[str, Workspace]) -> 
     with page.expect_download() as kept:
         page.locator(".st-key-export_json button").first.click()
     exported = json.loads(Path(kept.value.path()).read_text())
-    assert [one["text"] for one in exported["archetypes"] if one["model"] == "demo-qwen"] == [one.text for one in versions]
+    assert [archetype["text"] for archetype in exported["archetypes"] if archetype["model"] == "demo-qwen"] == [
+        archetype.text for archetype in versions
+    ]
     assert exported["pinned"] == versions[1].archetypes
     with page.expect_download() as kept:
         page.locator(".st-key-export_csv button").first.click()

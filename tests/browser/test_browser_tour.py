@@ -45,11 +45,15 @@ def test_an_empty_workspace_becomes_the_demo_and_the_tour_leads_through_it(folde
     workspace = Workspace.open(Settings(workspace=folder / "workspace", database_url=None))
 
     def demo() -> jobs.JobRecord:
-        (found,) = jobs.jobs(workspace, jobs.JobsRequest()).jobs
-        return found
+        (job,) = jobs.jobs(workspace, jobs.JobsRequest()).jobs
+        return job
 
     def written() -> int:
-        return sum(one.items for state in verbs.workspace_state(workspace).datasets for one in state.archetype_sets)
+        return sum(
+            archetype_set.items
+            for state in verbs.workspace_state(workspace).datasets
+            for archetype_set in state.archetype_sets
+        )
 
     with serving(folder / "workspace", folder) as url:
         page.goto(url)
@@ -85,10 +89,10 @@ def test_an_empty_workspace_becomes_the_demo_and_the_tour_leads_through_it(folde
             expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
             page.screenshot(path=_artifact(f"tour-{title.lower()}.png"), full_page=True)
 
-        page.goto(next(f"{url}/{one.rpartition('/')[2]}" for one in addresses if "recommend" in one))
+        page.goto(next(f"{url}/{address.rpartition('/')[2]}" for address in addresses if "recommend" in address))
         settled(page, "Recommend")
         expect(page.locator("[class*='st-key-result_']").filter(has=page.get_by_text("score"))).to_have_count(20)
-        page.goto(next(f"{url}/{one.rpartition('/')[2]}" for one in addresses if "archetypes" in one))
+        page.goto(next(f"{url}/{address.rpartition('/')[2]}" for address in addresses if "archetypes" in address))
         settled(page, "Archetypes")
         expect(page.get_by_role("heading", name="Zutano Baby UPF 30+ Sun Protection Hat")).to_be_visible()
         for model in ("demo-llama", "demo-qwen"):

@@ -42,8 +42,8 @@ class Studio:
     workspace: Workspace
 
     def job(self, method: str) -> jobs.JobRecord:
-        found = jobs.jobs(self.workspace, jobs.JobsRequest(kinds=["train"])).jobs
-        return next(job for job in found if job.config.get("method", "genair") == method)
+        training_jobs = jobs.jobs(self.workspace, jobs.JobsRequest(kinds=["train"])).jobs
+        return next(job for job in training_jobs if job.config.get("method", "genair") == method)
 
     def state(self, method: str) -> str:
         try:
@@ -76,11 +76,11 @@ def studio(filled_workspace: FilledWorkspace, tmp_path: Path, monkeypatch: pytes
 def worker(studio: Studio) -> Iterator[Worker]:
     """A worker in this process with a run that goes on and computes nothing."""
     jobs.submit(studio.workspace, "train", verbs.TrainRequest(dataset=DATASET, method="id", device="cpu"))
-    one = Worker(studio.workspace, Scripted("sleep 1000"), slots=1)
-    one.lease = timedelta(hours=1)
-    one.tick()
-    yield one
-    one._leave()
+    idle_worker = Worker(studio.workspace, Scripted("sleep 1000"), slots=1)
+    idle_worker.lease = timedelta(hours=1)
+    idle_worker.tick()
+    yield idle_worker
+    idle_worker._leave()
 
 
 def visit(page: Page, address: str) -> None:
@@ -195,8 +195,8 @@ def test_a_link_to_runs_keeps_its_choice_while_another_one_trains(
     for tab in tabs:
         polled = tab.locator(f".st-key-run_{studio.job('id').job}").get_by_text("started")
         for _ in range(3):
-            said = polled.inner_text(timeout=1000 * WITHIN)
-            expect(polled).not_to_have_text(said, timeout=1000 * WITHIN)
+            shown_text = polled.inner_text(timeout=1000 * WITHIN)
+            expect(polled).not_to_have_text(shown_text, timeout=1000 * WITHIN)
         expect(tab.locator(".st-key-runs_choice")).to_contain_text("-run-3")
         assert tab.url == address
 

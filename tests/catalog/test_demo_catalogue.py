@@ -76,7 +76,7 @@ def test_missing_and_messy_shares(catalogue: DemoCatalogue) -> None:
     for name, share in MISSING.items():
         assert (frame[name] == "").mean() == pytest.approx(share, abs=0.025), name
     assert (frame["title"] != "").all() and (frame["categories"] != "").all()
-    found = {
+    messy_rows = {
         "title in capitals": frame["title"].str.isupper(),
         "title without the product": ~pd.Series([item.noun.lower() in item.title.lower() for item in catalogue.items]),
         "department only": ~frame["categories"].str.contains(", "),
@@ -85,8 +85,8 @@ def test_missing_and_messy_shares(catalogue: DemoCatalogue) -> None:
         "date as a month": frame["date"].str.match("[A-Z]"),
         "return policy among the features": frame["features"].str.contains("return policy"),
     }
-    assert found.keys() == MESSY.keys()
-    for name, rows in found.items():
+    assert messy_rows.keys() == MESSY.keys()
+    for name, rows in messy_rows.items():
         assert 0.2 * MESSY[name] < rows.mean() < 2 * MESSY[name], name
 
 
