@@ -115,8 +115,8 @@ def representation_of(workspace: Workspace, dataset: str) -> str:
     )
     wanted = ["prefill", "decoding"] if archetypes else ["prefill"]
     for representation in state.representations:
-        if known.model == "minilm" and list(known.dims) == wanted:
-            return known.representation
+        if representation.model == "minilm" and list(representation.dims) == wanted:
+            return representation.representation
     request = verbs.RepresentRequest(dataset=dataset, model="minilm", archetypes=archetypes)
     return verbs.represent(workspace, request).representation
 
