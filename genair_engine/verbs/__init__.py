@@ -30,19 +30,11 @@ if TYPE_CHECKING:
     )
     from genair_engine.verbs.analysis.spaces import find_space, item_facts, spaces
     from genair_engine.verbs.base import Progress, Request, Result
-    from genair_engine.verbs.datasets.browse import (
-        ArchetypeText,
-        FailedArchetype,
-        ItemDetail,
-        archetype_snippets,
-        failed_archetypes,
-        item_detail,
-        items_of,
-        known_items,
-        search,
-    )
+    from genair_engine.verbs.datasets.details import ArchetypeText, FailedArchetype, ItemDetail
     from genair_engine.verbs.datasets.imports import delete_dataset, import_dataset, list_datasets, report
+    from genair_engine.verbs.datasets.items import archetype_snippets, failed_archetypes, item_detail
     from genair_engine.verbs.datasets.metadata import read_metadata
+    from genair_engine.verbs.datasets.preview import PreviewRequest, PreviewResult, preview
     from genair_engine.verbs.datasets.requests import (
         DatasetsRequest,
         DatasetsResult,
@@ -54,6 +46,7 @@ if TYPE_CHECKING:
         ReportResult,
     )
     from genair_engine.verbs.datasets.search import Item, ItemList, SearchRequest
+    from genair_engine.verbs.datasets.searching import items_of, known_items, search
     from genair_engine.verbs.evaluation.coldstart import ColdStartRequest, ColdStartResult, ColdStartRow
     from genair_engine.verbs.evaluation.compare import CompareRequest, CompareResult
     from genair_engine.verbs.evaluation.comparing import compare

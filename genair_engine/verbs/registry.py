@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PLACES = [
     "genair_engine.verbs.system.requests:DEMO_VERB",
     "genair_engine.verbs.datasets.requests:IMPORT",
+    "genair_engine.verbs.datasets.preview:PREVIEW",
     "genair_engine.verbs.datasets.requests:DATASETS",
     "genair_engine.verbs.datasets.requests:REPORT",
     "genair_engine.verbs.datasets.requests:DELETE",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genair_engine.catalog.readers import read_dataset
+from genair_engine.catalog.readers import choose_reader, read_dataset, reader_options
 from genair_engine.errors import InputError
 from genair_engine.store.datasets import find_dataset, list_rejections
 from genair_engine.store.jobs import live_of_dataset
@@ -40,10 +40,12 @@ def import_dataset(workspace: Workspace, request: ImportRequest, progress: Progr
 
 
 def check_import(workspace: Workspace, request: ImportRequest) -> None:
-    """Raises InputError where the name is taken, or nothing is at the path."""
+    """Raises InputError where the name is taken, nothing that a reader takes is at the path, or an option is not its own."""
     refuse_taken(workspace, request.name)
     if not request.path.exists():
         raise InputError(f"There is no file or folder {request.path}.")
+    reader, _ = choose_reader(request.path, request.format)
+    reader_options(reader, given_options(request))
 
 
 def import_of_job(workspace: Workspace, job: str) -> ImportResult | None:

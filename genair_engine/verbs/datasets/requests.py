@@ -27,6 +27,11 @@ class Rejected(Record):
     reason: str
     record: str
 
+    @property
+    def in_words(self) -> str:
+        """Where it stood, and why it was left out."""
+        return f"{self.file}{'' if self.line is None else f', line {self.line}'}: {self.reason}"
+
 
 class ImportResult(Result):
     """rejected counts all records left out; rejections shows the first few, the workspace keeps them all."""
@@ -40,7 +45,7 @@ class ImportResult(Result):
     rejections: list[Rejected]
 
     def lines(self) -> list[str]:
-        shown = [f"  {one.file}{'' if one.line is None else f', line {one.line}'}: {one.reason}" for one in self.rejections]
+        shown = [f"  {rejected.in_words}" for rejected in self.rejections]
         more = self.rejected - len(shown)
         return [
             f"Imported {self.dataset} ({self.format}): {self.users:,} users, {self.items:,} items, "
@@ -75,8 +80,8 @@ class DatasetsResult(Result):
         if not self.datasets:
             return ["The workspace has no data set yet. Import one: python -m genair_engine import PATH --name NAME"]
         return [
-            f"{one.dataset}: {one.users:,} users, {one.items:,} items, {one.interactions:,} interactions ({one.format})"
-            for one in self.datasets
+            f"{row.dataset}: {row.users:,} users, {row.items:,} items, {row.interactions:,} interactions ({row.format})"
+            for row in self.datasets
         ]
 
 
@@ -95,8 +100,7 @@ class ReportResult(Result):
 
     def lines(self) -> list[str]:
         return [f"{self.rejected:,} records of {self.dataset} were rejected."] + [
-            f"{one.file}{'' if one.line is None else f', line {one.line}'}: {one.reason}: {one.record}"
-            for one in self.rejections
+            f"{rejected.in_words}: {rejected.record}" for rejected in self.rejections
         ]
 
 

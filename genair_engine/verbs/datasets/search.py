@@ -49,7 +49,7 @@ SEARCH = Verb(
     "search",
     SearchRequest,
     ItemList,
-    run="genair_engine.verbs.datasets.browse:search",
+    run="genair_engine.verbs.datasets.searching:search",
     http=Http("GET", "/api/items/search"),
     terminal=False,
 )
