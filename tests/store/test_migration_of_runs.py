@@ -14,6 +14,7 @@ from alembic.config import Config
 
 from genair_engine.settings import Settings
 from genair_engine.store import database
+from genair_engine.store.keys import content_key
 from genair_engine.store.metrics import load_metrics
 from genair_engine.store.runs import find_run
 from genair_engine.store.tables import RunEpochRow, RunMetricRow
@@ -84,7 +85,7 @@ def as_schema_0005_left_it(url: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "0005")
         numbers = dict.fromkeys(("n_users", "n_items", "n_interactions", "n_rejected"), 0)
-        texts = {"name": "shop", "format": "", "content_hash": "", "folder": ""}
+        texts = {"name": "shop", "format": "", "content_hash": "hash", "folder": ""}
         insert(connection, "datasets", id=1, provenance={}, created_at=NOON, **numbers, **texts)
         filled = {"dims": {}, "explained": {}, "provenance": {}, "created_at": NOON}
         texts = dict.fromkeys(("model", "revision", "parts", "folder"), "")
@@ -131,13 +132,10 @@ def test_runs_keep_what_they_read_and_what_was_measured(upgraded: Workspace) -> 
             run, owner = find_run(session, name)
             assert run.config == config, name
             assert (owner.name, run.representation_id) == ("shop", None if name == "id" else "e1")
-            assert (run.seed, run.config_key, run.state, run.epochs_done, run.best_epoch) == (
-                seed,
-                f"key {name}",
-                "done",
-                2,
-                1,
-            )
+            assert (run.seed, run.state, run.epochs_done, run.best_epoch) == (seed, "done", 2, 1)
+            inputs = [] if name == "id" else [["representation", "e1"]]
+            read = {option: value for option, value in config.items() if option != "preset"}
+            assert run.config_key == content_key(["hash", inputs, read, "cpu", "0.1.0"])
             assert (run.job_id, run.protocol, run.efficiency) == ("job", {"negatives": 100}, {"session": 7})
             assert (run.created_at, run.updated_at, run.error, run.trainable_parameters) == (NOON, NOON, None, None)
             epoch = session.get_one(RunEpochRow, (name, 1))

@@ -1,4 +1,4 @@
-"""What runs read and what was measured of them become rows, and a run's configuration holds what it reads only.
+"""What runs read and what was measured of them become rows; a run's configuration and key cover what it reads only.
 
 A run goes with what it reads: a trigger takes it when the foreign key of one of its inputs takes that row. SQLite cannot drop
 a column that has a foreign key, so that `runs` is made anew there, and what refers to it is kept aside meanwhile.
@@ -6,6 +6,8 @@ a column that has a foreign key, so that `runs` is made anew there, and what ref
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,10 +55,13 @@ POSTGRESQL_TRIGGER = (
 def upgrade() -> None:
     old = sa.table(
         "runs",
-        *(sa.column(name) for name in ("id", "representation_id", "backbone", "method", "loss")),
+        *(sa.column(name) for name in ("id", "dataset_id", "representation_id", "backbone", "method", "loss")),
+        *(sa.column(name) for name in ("device", "code_version")),
         *(sa.column(name, sa.JSON()) for name in ("config", "metrics")),
     )
-    runs = [row._asdict() for row in op.get_bind().execute(sa.select(old))]
+    datasets = sa.table("datasets", sa.column("id"), sa.column("content_hash"))
+    query = sa.select(old, datasets.c.content_hash).join(datasets, datasets.c.id == old.c.dataset_id)
+    runs = [row._asdict() for row in op.get_bind().execute(query)]
     sqlite = op.get_bind().dialect.name == "sqlite"
     if sqlite:
         make_runs_anew()
@@ -143,14 +148,15 @@ def create_metrics() -> None:
 
 def fill(runs: list[dict[str, Any]]) -> None:
     """Rows of what runs read and what was measured of them; configurations without what is not read."""
-    runs_table = sa.table("runs", sa.column("id"), sa.column("config", sa.JSON()))
+    runs_table = sa.table("runs", sa.column("id"), sa.column("config", sa.JSON()), sa.column("config_key"))
     inputs = sa.table("run_inputs", *(sa.column(name) for name in ("run_id", "role", "representation_id")))
     names = ("run_id", "part", "protocol", "grouping", "members", "metric", "value", "place")
     metrics = sa.table("run_metrics", *(sa.column(name) for name in names))
     connection = op.get_bind()
     for run in runs:
         config = read_only(run["config"], run["backbone"], run["method"], run["loss"])
-        connection.execute(runs_table.update().where(runs_table.c.id == run["id"]).values(config=config))
+        changed = {"config": config, "config_key": key(run, config)}
+        connection.execute(runs_table.update().where(runs_table.c.id == run["id"]).values(**changed))
         if run["representation_id"] is not None:
             row = {"run_id": run["id"], "role": "representation", "representation_id": run["representation_id"]}
             connection.execute(inputs.insert(), row)
@@ -208,6 +214,15 @@ def read_only(config: dict[str, Any], backbone: str, method: str, loss: str) -> 
     if kept.get("calibration_items", 0) is None:
         kept["calibration_items"] = 65_536
     return kept
+
+
+def key(run: dict[str, Any], config: dict[str, Any]) -> str:
+    """What must be equal for two runs to come out equal, of what is read: a run that has finished or stopped stays known."""
+    inputs = [] if run["representation_id"] is None else [["representation", run["representation_id"]]]
+    read = {name: value for name, value in config.items() if name != "preset"}
+    decides = [run["content_hash"], inputs, read, run["device"], run["code_version"]]
+    text = json.dumps(decides, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def reference(table: str, name: str, kind: Any, target: str, nullable: bool = True) -> sa.Column[Any]:
