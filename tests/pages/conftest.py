@@ -34,7 +34,7 @@ def check(app: AppTest) -> AppTest:
     return app
 
 
-def said(app: AppTest) -> str:
+def page_text(app: AppTest) -> str:
     """What the page says, a line a text, as a reader sees it."""
     texts = [*app.text, *app.caption, *app.markdown, *app.subheader, *app.warning, *app.error]
     return "\n".join(element.value for element in texts).replace("\\", "").replace("\u2060", "")

@@ -15,7 +15,7 @@ from app.ui import pictures
 from genair_engine import jobs, verbs
 from genair_engine.verbs.analysis.requests import Space
 from genair_engine.workspace import Workspace
-from tests.pages.conftest import OpenPage, check, said
+from tests.pages.conftest import OpenPage, check, page_text
 from tests.workspaces import DATASET, HOSTILE_ID, FilledWorkspace
 
 RESAMPLES = 200
@@ -45,7 +45,7 @@ def test_without_data_it_says_what_to_do(empty_app: OpenPage) -> None:
 
 def test_a_dataset_without_vectors_offers_the_next_step(app: OpenPage) -> None:
     shown = app("embeddings", dataset="untouched")
-    assert "No item vectors yet" in said(shown)
+    assert "No item vectors yet" in page_text(shown)
     assert any("Write 64" in button.label for button in shown.button)
 
 
@@ -60,8 +60,8 @@ def test_three_panels_of_the_least_and_most_popular_items(jobs_app: OpenPage, fi
         assert points(chart) == 7  # fifths of 18 items: 4, 4, 3, 4, 3
     assert [trace["name"] for trace in drawn["PCA of both"]["data"]] == ["prefill states", "decoding states"]
     assert points(drawn["PCA of both"]) == 36
-    assert "18 of 18 are placed" in said(shown) and "agreement of the layouts" in said(shown)
-    assert "Click a point for its item" in said(shown)
+    assert "18 of 18 are placed" in page_text(shown) and "agreement of the layouts" in page_text(shown)
+    assert "Click a point for its item" in page_text(shown)
     assert button(shown, "Measure 3 spaces")
 
 
@@ -84,30 +84,30 @@ def test_titles_are_never_markup(jobs_app: OpenPage) -> None:
 
 def test_what_a_link_selects_is_ringed_and_listed(jobs_app: OpenPage) -> None:
     shown = jobs_app("embeddings", dataset=DATASET, groups="1,2,3,4,5", selected="i1,i2,nothing")
-    assert "2 items selected" in said(shown)
+    assert "2 items selected" in page_text(shown)
     assert "Start a session with 2" in links(shown)
     for title, chart in charts(shown).items():
         selected = next(trace for trace in chart["data"] if trace["name"] == "selected")
         assert len(selected["text"]) == (4 if title == "PCA of both" else 2)
     shown = check(button(shown, "Clear selection").click().run())
-    assert "selected" not in shown.query_params and "items selected" not in said(shown)
+    assert "selected" not in shown.query_params and "items selected" not in page_text(shown)
 
 
 def test_one_selected_item_can_be_opened(jobs_app: OpenPage) -> None:
     shown = jobs_app("embeddings", dataset=DATASET, selected="i1")
     assert {"Open the item", "Start a session with this"} <= links(shown)
-    assert "times in training" in said(shown) or "time in training" in said(shown)
+    assert "times in training" in page_text(shown) or "time in training" in page_text(shown)
 
 
 def test_a_slow_picture_is_a_job(jobs_app: OpenPage, filled_copy: Workspace, filled_workspace: FilledWorkspace) -> None:
     shown = jobs_app("embeddings", dataset=DATASET, method="umap", a=filled_workspace.run, b="–", c="–")
-    assert f"There is no UMAP picture of {filled_workspace.run} yet" in said(shown)
+    assert f"There is no UMAP picture of {filled_workspace.run} yet" in page_text(shown)
     assert not charts(shown)
     shown = check(button(shown, "Compute 1 UMAP picture").click().run())
     (job,) = jobs.jobs(filled_copy, jobs.JobsRequest()).jobs
     assert (job.kind, job.state) == ("project", "queued")
     assert job.config == {"spaces": [filled_workspace.run], "method": "umap"}
-    assert "Waits" in said(shown)
+    assert "Waits" in page_text(shown)
     labels = [button.label for button in shown.button]
     assert labels.count("Compute 1 UMAP picture") == 1  # of the states, which nobody asked for
 
@@ -125,7 +125,7 @@ def test_the_spread_in_bars_words_and_numbers(
         assert f"entropy of order {order}" in bars["layout"]["yaxis"]["title"]["text"]
         heights.append(bars["data"][0]["y"])
     assert heights[0] != heights[1]
-    words = said(shown)
+    words = page_text(shown)
     assert "rare items spread over about" in words and "different numbers of columns" in words
     assert "95% bootstrap bands from 200 resamples" in words and "Groups are fifths of the items" in words
     assert len(shown.dataframe[0].value) == 12

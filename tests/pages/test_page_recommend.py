@@ -85,9 +85,9 @@ def test_a_test_users_session_with_its_held_out_item(app: OpenPage) -> None:
     shown = app("recommend", dataset="workshop")
     shown = check(shown.button(key="session_random").click().run())
     user, session = shown.query_params["user"], shown.query_params["session"].split(",")
-    said = [element.value for element in shown.caption]
-    assert any(f"Session of test user {user}" in one for one in said)
-    assert sum(one.startswith("rank") and "may be listed" in one for one in said) == 1
+    captions = [element.value for element in shown.caption]
+    assert any(f"Session of test user {user}" in caption for caption in captions)
+    assert sum(caption.startswith("rank") and "may be listed" in caption for caption in captions) == 1
     shown = check(shown.button(key="session_remove_0").click().run())
     assert shown.query_params["session"].split(",") == session[1:]
     assert any("edited" in element.value for element in shown.caption)

@@ -13,7 +13,7 @@ from genair_engine import jobs, verbs
 from genair_engine.errors import InputError, OutageError
 from genair_engine.store.tables import RunRow
 from genair_engine.workspace import Workspace
-from tests.pages.conftest import OpenPage, check, said
+from tests.pages.conftest import OpenPage, check, page_text
 from tests.workspaces import DATASET, FilledWorkspace
 
 
@@ -46,12 +46,12 @@ def test_without_data_it_says_what_to_do(empty_app: OpenPage) -> None:
 def test_without_a_representation_only_id_can_be_launched(app: OpenPage) -> None:
     shown = app("training", dataset="untouched")
     assert shown.button(key="train_launch").disabled
-    assert "Method genair needs item vectors: make them first" in said(shown)
+    assert "Method genair needs item vectors: make them first" in page_text(shown)
     assert any("Write 64" in button.label for button in shown.button)
     shown = choose(shown, method="id")
     assert not shown.button(key="train_launch").disabled
     assert "Representation" not in labels(shown, "selectbox")
-    assert "one free vector an item; the baseline without item content" in said(shown)
+    assert "one free vector an item; the baseline without item content" in page_text(shown)
 
 
 def test_fields_that_are_not_read_are_not_shown(app: OpenPage) -> None:
@@ -69,7 +69,7 @@ def test_presets_fill_the_defaults(app: OpenPage) -> None:
     shown = choose(app("training", dataset=DATASET), preset="public-code")
     assert shown.selectbox(key="train_loss").value == "bce"
     assert (shown.number_input(key="train_gamma").value, shown.number_input(key="train_dropout").value) == (4.0, 0.5)
-    assert "Not as in the paper: no causal mask" in said(shown)
+    assert "Not as in the paper: no causal mask" in page_text(shown)
     shown = choose(shown, preset="studio", dropout=0.1)
     assert shown.selectbox(key="train_method").value == "genair-id"
     shown = choose(shown, backbone="gru4rec")
@@ -82,16 +82,16 @@ def test_presets_fill_the_defaults(app: OpenPage) -> None:
 def test_what_does_not_fit_is_said_at_its_field_and_cannot_be_launched(app: OpenPage) -> None:
     shown = choose(app("training", dataset=DATASET), heads=3)
     assert shown.button(key="train_launch").disabled
-    assert said(shown).count("Heads (3) must divide dim (128).") == 2  # at the field, and at the button
+    assert page_text(shown).count("Heads (3) must divide dim (128).") == 2  # at the field, and at the button
     shown = choose(shown, heads=4, seeds="1, two")
-    assert shown.button(key="train_launch").disabled and "Two: Input should be a valid integer" in said(shown)
+    assert shown.button(key="train_launch").disabled and "Two: Input should be a valid integer" in page_text(shown)
     shown = choose(shown, seeds="", without="prefill")
     assert not shown.button(key="train_launch").disabled
 
 
 def test_a_part_that_the_representation_does_not_hold(app: OpenPage) -> None:
     shown = choose(app("training", dataset=DATASET), without="title")
-    assert shown.button(key="train_launch").disabled and "leaving out title needs one that holds it" in said(shown)
+    assert shown.button(key="train_launch").disabled and "leaving out title needs one that holds it" in page_text(shown)
 
 
 def test_launching_twice_makes_one_job(jobs_app: OpenPage, filled_copy: Workspace) -> None:
@@ -101,7 +101,7 @@ def test_launching_twice_makes_one_job(jobs_app: OpenPage, filled_copy: Workspac
     (config,) = queued(filled_copy)
     assert (config["dim"], config["epochs"], config["seed"]) == (16, 3, 42)
     assert "1 run queued or running already." in toasts(shown)
-    assert "Train sasrec with genair on workshop" in said(shown)
+    assert "Train sasrec with genair on workshop" in page_text(shown)
 
 
 def test_seeds_and_grids_are_a_job_each(jobs_app: OpenPage, filled_copy: Workspace) -> None:
@@ -167,11 +167,11 @@ def test_an_estimate_goes_with_the_job(
     shown = choose(jobs_app("training", dataset=DATASET), method="id")
     shown = check(shown.button(key="train_estimate").click().run())
     if fails:
-        assert "More memory than is free." in said(shown)
+        assert "More memory than is free." in page_text(shown)
     else:
         figures = {metric.label.replace("\\", ""): metric.value for metric in shown.metric}
         assert figures["Trainable parameters"] == "1,234" and figures["Inference [GFLOPs]"] == "2"
-        assert figures["All epochs, at most"] == "6 min 40 s" and "Measured here." in said(shown)
+        assert figures["All epochs, at most"] == "6 min 40 s" and "Measured here." in page_text(shown)
     check(shown.button(key="train_launch").click().run())
     (job,) = jobs.jobs(filled_copy, jobs.JobsRequest()).jobs
     assert job.estimate == (None if fails else ESTIMATE.model_dump())

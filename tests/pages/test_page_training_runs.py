@@ -1,4 +1,4 @@
-"""Training: the runs below the form, their curves, what is said of them, and what a look at them costs."""
+"""Training: the runs below the form, their curves, what the page tells of them, and what a look at them costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genair_engine import jobs, verbs
 from genair_engine.errors import NotFoundError
 from genair_engine.store.tables import JobRow, RunEpochRow, RunRow, utc_now
 from genair_engine.workspace import Workspace
-from tests.pages.conftest import OpenPage, said
+from tests.pages.conftest import OpenPage, page_text
 from tests.workspaces import DATASET, FilledWorkspace
 
 
@@ -23,7 +23,7 @@ def test_runs_show_curves_costs_and_how_they_were_measured(app: OpenPage, filled
     table = shown.dataframe[0].value.iloc[0]
     assert (table["Run"], table["Split"], table["Loss"], table["Seed"]) == (filled_workspace.run, "leave-two-out", "ce", 42)
     assert table["Epochs"] == "2 of 2" and table["Peak MB"] > 0 and 0 <= table["NDCG@10 test, all items"] <= 1
-    assert "leave-two-out, full ranking without seen items" in said(shown)
+    assert "leave-two-out, full ranking without seen items" in page_text(shown)
     assert shown.query_params["runs"] == filled_workspace.run
 
 
@@ -74,7 +74,7 @@ def test_a_failed_run_says_why(jobs_app: OpenPage, filled_copy: Workspace, fille
     shown = jobs_app("training", errors=True, dataset=DATASET)
     shown_errors = "".join(element.value for element in shown.error).replace("\\", "")
     assert "The rank loss <b>is not finite</b>." in shown_errors
-    assert "a shortcut from the items to the state" in said(shown)
+    assert "a shortcut from the items to the state" in page_text(shown)
 
 
 def test_a_queued_run_says_what_its_preset_means(jobs_app: OpenPage, filled_copy: Workspace) -> None:
@@ -82,7 +82,7 @@ def test_a_queued_run_says_what_its_preset_means(jobs_app: OpenPage, filled_copy
     (job,) = jobs.jobs(filled_copy, jobs.JobsRequest()).jobs
     (entry,) = runs.entries([job], [])
     assert entry.live and entry.deviations == verbs.TrainRequest(**job.config).deviations() != []
-    assert f"Not as in the paper: {'; '.join(entry.deviations)}." in said(jobs_app("training", dataset=DATASET))
+    assert f"Not as in the paper: {'; '.join(entry.deviations)}." in page_text(jobs_app("training", dataset=DATASET))
 
 
 def test_an_early_stop_is_said(jobs_app: OpenPage, filled_copy: Workspace, filled_workspace: FilledWorkspace) -> None:
@@ -91,7 +91,7 @@ def test_an_early_stop_is_said(jobs_app: OpenPage, filled_copy: Workspace, fille
         assert run is not None
         run.config, run.epochs_done, run.best_epoch = run.config | {"epochs": 50}, 12, 2
     shown = jobs_app("training", dataset=DATASET, runs=filled_workspace.run)
-    assert "stopped early after 12 epochs: no better for 10 epochs" in said(shown)
+    assert "stopped early after 12 epochs: no better for 10 epochs" in page_text(shown)
     assert shown.dataframe[0].value.iloc[0]["Stopped early"] == "no better for 10 epochs"
 
 
@@ -111,7 +111,7 @@ def test_a_run_of_a_sweep_is_live_with_it(filled_copy: Workspace, filled_workspa
 
 def test_a_link_to_runs_that_are_not_here_says_so(app: OpenPage, filled_workspace: FilledWorkspace) -> None:
     shown = app("training", dataset=DATASET, runs=f"{filled_workspace.run},gone")
-    assert "There is no “gone” among the newest runs of this data set." in said(shown)
+    assert "There is no “gone” among the newest runs of this data set." in page_text(shown)
     assert list(shown.dataframe[0].value["Run"]) == [filled_workspace.run]
 
 
