@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 from streamlit.testing.v1 import AppTest
 
+from genair_engine.store.metrics import load_metrics, save_metrics
+from genair_engine.store.tables import RunRow
+from genair_engine.workspace import Workspace
 from tests.pages.conftest import ENTRY, OpenPage
+from tests.workspaces import FilledWorkspace
 
 
 @pytest.mark.parametrize("page", ["home", "items", "recommend", "archetypes"])
@@ -29,6 +34,36 @@ def test_the_strip_tells_how_far_each_dataset_is(app: OpenPage) -> None:
     assert ": sasrec with genair, seed 42" in captions
     commands = [element.value for element in shown.code]
     assert len(commands) == 1 and "generate untouched --model demo-llama --limit 64" in commands[0]
+
+
+def test_a_draw_costs_the_same_however_many_runs_there_are(
+    jobs_app: OpenPage, filled_copy: Workspace, filled_workspace: FilledWorkspace
+) -> None:
+    def queries() -> list[str]:
+        statements: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            statements.extend([statement] if statement.startswith("SELECT") else [])
+
+        jobs_app("home")  # opens the workspace
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            jobs_app("home")
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        return statements
+
+    before = queries()
+    with filled_copy.session() as session:
+        template = session.get_one(RunRow, filled_workspace.run)
+        columns = {column.key: getattr(template, column.key) for column in RunRow.__mapper__.column_attrs}
+        metrics = load_metrics(session, [template.id])[template.id]
+        for number in range(30):
+            session.add(RunRow(**columns | {"id": f"copied-run-{number}"}))
+            session.flush()
+            save_metrics(session, f"copied-run-{number}", metrics)
+    assert queries() == before and 0 < len(before) <= 20
+    assert not any("runs.config" in query for query in before)
 
 
 def test_a_workspace_that_cannot_be_opened_is_told_and_not_a_traceback(
