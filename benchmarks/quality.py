@@ -37,9 +37,8 @@ from genair_engine.methods.floors import FLOORS
 from genair_engine.methods.recommender import TableRecommender
 from genair_engine.settings import Settings
 from genair_engine.store.runs import find_representation
-from genair_engine.training.config import TrainingConfig
 from genair_engine.verbs.base import silent
-from genair_engine.verbs.training.load import load_model, load_vectors
+from genair_engine.verbs.training.load import load_item_parts, load_model
 from genair_engine.verbs.training.sweeping import floor_rows
 from genair_engine.workspace import Workspace
 
@@ -214,7 +213,7 @@ def fusion(bench: Bench) -> None:
     dataset = workspace.load_dataset(NAME)
     with workspace.reading() as session:
         row = find_representation(session, workspace.dataset_row(NAME), bench.representations["metadata"])
-    floor = FLOORS[FUSED](dataset, load_vectors(workspace, row, TrainingConfig()))
+    floor = FLOORS[FUSED](dataset, load_item_parts(workspace, row).vectors)
     runs = bench.sweep(preset="studio", representation=bench.representations[CHOSEN], seeds=SEEDS)[0].runs
     models = [TableRecommender(load_model(workspace, run)[2]) for run in runs]
 

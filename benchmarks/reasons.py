@@ -16,9 +16,8 @@ import numpy as np
 import torch
 
 from genair_engine import verbs
-from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.config import RunConfig, build_recommender
 from genair_engine.methods.recommender import TableRecommender
-from genair_engine.methods.registry import build_recommender
 from genair_engine.serving.reasons import leave_one_out
 from genair_engine.settings import Settings
 from genair_engine.workspace import Workspace
@@ -41,7 +40,7 @@ def main() -> None:
 
 
 def contributions() -> None:
-    config = ModelConfig(method="id", dim=128, layers=2, max_len=200)
+    config = RunConfig.of(method="id", dim=128, layers=2, max_len=200)
     recommender = TableRecommender(build_recommender(config, ITEMS))
     random = np.random.default_rng(0)
     print("\n| leave-one-out: items of the session | p50 ms | p90 ms |\n|---|---|---|")

@@ -37,9 +37,8 @@ from benchmarks.data import SCIENTIFIC
 from genair_engine import verbs
 from genair_engine.catalog.synthetic import synthetic_dataset, write_recbole
 from genair_engine.errors import InputError
-from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.config import RunConfig, build_recommender
 from genair_engine.methods.recommender import SequenceRecommender, TableRecommender
-from genair_engine.methods.registry import build_recommender
 from genair_engine.serving.indexing import build_index
 from genair_engine.serving.ranker import Ranker
 from genair_engine.settings import REPOSITORY, Settings
@@ -54,7 +53,7 @@ def exact(items: int, threads: int) -> list[str]:
     """Latencies of exact search, in this process."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    ranker = named(build_recommender(ModelConfig(method="id", dim=DIM), items))
+    ranker = named(build_recommender(RunConfig.of(method="id", dim=DIM), items))
     random = np.random.default_rng(0)
 
     def session(length: int) -> list[int]:
@@ -123,14 +122,14 @@ def scattered(items: int) -> tuple[SequenceRecommender, list[list[int]]]:
     """Random vectors and random sessions."""
     torch.manual_seed(0)
     random = np.random.default_rng(0)
-    model = build_recommender(ModelConfig(method="id", dim=DIM), items)
+    model = build_recommender(RunConfig.of(method="id", dim=DIM), items)
     return model, [random.integers(1, items + 1, size=10).tolist() for _ in range(1000)]
 
 
 def grown(model: SequenceRecommender, vectors: Tensor) -> SequenceRecommender:
     """The model with these item vectors ([n, d]) instead of its own."""
     with torch.device("meta"):
-        larger = build_recommender(ModelConfig(method="id", dim=vectors.shape[1]), len(vectors))
+        larger = build_recommender(RunConfig.of(method="id", dim=vectors.shape[1]), len(vectors))
     state = {**model.state_dict(), "items.embedding.weight": torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])}
     larger.load_state_dict(state, assign=True)
     return larger

@@ -34,8 +34,8 @@ from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.readers import read_dataset
 from genair_engine.catalog.sequences import Sequences
 from genair_engine.devices import peak_memory
-from genair_engine.methods.registry import METHODS, build_recommender
-from genair_engine.training.config import TrainingConfig
+from genair_engine.methods.config import RunConfig, build_recommender
+from genair_engine.methods.item_parts import ItemParts
 from genair_engine.training.trainer import Trainer
 
 PARTS = ("settings", "public-code", "growth")
@@ -160,10 +160,11 @@ def _train(case: Case) -> tuple[float, int, int]:
     torch.set_num_threads(case.threads)
     dataset = sequences_of(case)
     settings = {key: value for key, value in asdict(case).items() if key in ("backbone", "loss", "alpha", "method")}
-    config = TrainingConfig(**settings, **PAPER)
+    config = RunConfig.of(**settings, **PAPER)
     torch.manual_seed(0)
-    vectors = torch.randn(dataset.n_items, COLUMNS) if METHODS[case.method].needs_representation else None
-    trainer = Trainer(build_recommender(config, dataset.n_items, vectors), dataset, config)
+    rows = torch.randn(dataset.n_items, COLUMNS).numpy()
+    inputs = {need.role: ItemParts.of_one_part(rows) for need in config.definition.needs}
+    trainer = Trainer(build_recommender(config, dataset.n_items, inputs), dataset, config, inputs)
     trainer.model.train()
     rng = np.random.default_rng(0)
     for batch in itertools.islice(trainer.batches.epoch(rng, trainer.device), 3):

@@ -108,7 +108,7 @@ def _flat_fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, Fi
 def _add_option(parser: argparse.ArgumentParser, path: str, field: FieldInfo) -> None:
     extra = _extra(field)
     name = path.rsplit(".", 1)[-1].replace("_", "-")
-    help_text = (field.description or "").replace("%", "%%")
+    help_text = (field.description or "").replace("%", "%%") + _owners(extra)
     if is_positional(field):
         positional = parser.add_argument(path, metavar=name.upper(), help=help_text)
         if not field.is_required():
@@ -119,6 +119,10 @@ def _add_option(parser: argparse.ArgumentParser, path: str, field: FieldInfo) ->
     default = field.get_default(call_default_factory=True)
     if field.annotation is bool:
         parser.add_argument(*flags, dest=path, action="store_true", default=argparse.SUPPRESS, help=help_text)
+        return
+    if set(typing.get_args(field.annotation)) == {bool, type(None)}:  # what is not given is decided by a preset, say
+        switch = argparse.BooleanOptionalAction
+        parser.add_argument(*flags, dest=path, action=switch, default=argparse.SUPPRESS, help=help_text)
         return
     if not field.is_required() and default not in (None, {}, [], ""):
         help_text += f" (default: {default})"
@@ -147,6 +151,14 @@ def _choices(annotation: Any) -> tuple[list[str] | None, bool]:
 
 def _extra(field: FieldInfo) -> dict[str, Any]:
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+
+
+def _owners(extra: dict[str, Any]) -> str:
+    """Of an option of some methods, backbones or losses: of which, and what it is there where it is not given."""
+    of = f"of {', '.join(extra['of'])}" if extra.get("of") else ""
+    default = f"default: {extra['default']}" if extra.get("default") else ""
+    remark = "; ".join(part for part in (of, default) if part)
+    return f" ({remark})" if remark else ""
 
 
 def _request(model: type[BaseModel], options: dict[str, Any]) -> BaseModel:

@@ -20,22 +20,13 @@ from genair_engine.errors import GenairError, InputError
 KEY = "train"
 ESTIMATE_ASKED = f"{KEY}_estimate_asked"
 FIRST = ("preset", "backbone", "method", "loss")
-"""Fields on which the defaults of others, or which others there are, depend."""
+"""Fields that decide which others there are, and what these hold by default."""
 SEVERAL = {"seeds": "seed", "alphas": "alpha", "gammas": "gamma"}
-GROUPS = (
-    ("Model", "deployed_code", ("dim", "layers", "heads", "dropout", "max_len", "without", "scaling")),
-    ("Extensions and the public code", "extension", ("projector_dropout", "shortcut", "public_code_attention")),
-    ("Loss", "target", ("negatives", "exclude_seen", "targets", "mask_probability")),
-    ("Calibration", "join_inner", ("alpha", "gamma", "t", "kernel", "window", "count_once", "calibration_items")),
-    (
-        "Optimiser",
-        "tune",
-        ("batch_size", "learning_rate", "schedule", "weight_decay", "residual_decay", "averaging", "precision"),
-    ),
-    ("Length", "timer", ("epochs", "patience")),
-)
-NOT_IN_THE_FORM = {"dataset", "seed", "backbones", "methods", "losses", "ablations", "floors", "trials", "search"}
-"""Of a sweep: the data set is chosen above, seeds stand for the seed, the rest is the terminal's."""
+"""Fields that stand for several values of another."""
+PART = "without"
+"""The option that names a part of the representation."""
+ICONS = {"method": "extension", "backbone": "deployed_code", "loss": "target", "training": "tune"}
+"""Of the groups of options, by whose they are."""
 
 
 @st.cache_data(ttl=10, show_spinner=False)
@@ -54,18 +45,17 @@ def duplicate(configuration: dict[str, Any]) -> None:
 
     What this version does not understand any more is left out, and named.
     """
-    asked = {name: value for name, value in configuration.items() if name in verbs.SweepRequest.model_fields}
+    fields = verbs.TrainRequest.model_fields
+    unknown = configuration.keys() - fields.keys()
+    asked = {name: value for name, value in configuration.items() if name in fields and value is not None}
+    try:
+        verbs.TrainRequest(**{"dataset": "-"} | asked)
+    except ValidationError as error:  # rules between fields are the form's to tell
+        unknown |= {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
+    asked = {name: value for name, value in asked.items() if name not in unknown and name not in ("dataset", "inputs")}
     if "seed" in asked:
         asked["seeds"] = [asked.pop("seed")]
-    for name in NOT_IN_THE_FORM:
-        asked.pop(name, None)
-    unknown = configuration.keys() - verbs.TrainRequest.model_fields.keys()
-    try:
-        verbs.SweepRequest(dataset="-", **asked)
-    except ValidationError as error:  # rules between fields are the form's to tell
-        unknown |= {str(one["loc"][0]).replace("seeds", "seed") for one in error.errors() if one["loc"]}
-    asked = {name: value for name, value in asked.items() if name.replace("seeds", "seed") not in unknown}
-    defaults = defaults_of("-", asked, None)
+    defaults = defaults_of(verbs.training_choices(asked), None)
     st.session_state[f"{KEY}_given"] = {name: value for name, value in asked.items() if value != defaults[name]}
     st.session_state[runs.REDRAW] = True
     services.tell("The form above holds this configuration now.", ":material/content_copy:")
@@ -74,63 +64,64 @@ def duplicate(configuration: dict[str, Any]) -> None:
         services.tell(f"Left out, as this version does not know it so: {left_out}.", ":material/warning:")
 
 
-def defaults_of(dataset: str, chosen: dict[str, Any], representation: str | None) -> dict[str, Any]:
-    """What fields hold that were not chosen: it depends on preset and backbone, and some on method and loss."""
-    first = {name: chosen[name] for name in ("preset", "backbone") if name in chosen}
-    of_preset = verbs.SweepRequest(dataset=dataset, **first).model_dump()
-    first |= {name: chosen[name] for name in FIRST if name in chosen}
-    defaults = verbs.SweepRequest(dataset=dataset, **first).model_dump()
-    defaults |= {name: of_preset[name] for name in ("method", "loss")} | {"preset": "corrected", "backbone": "sasrec"}
-    needs = verbs.METHOD_FACTS[chosen.get("method", of_preset["method"])].needs_representation
-    return defaults | {"representation": representation if needs else None}
+def reads_representation(choices: verbs.Choices) -> bool:
+    return any(need.role == "representation" for need in choices.method.needs)
 
 
-def hidden_in(values: dict[str, Any]) -> set[str]:
-    """Fields that the method, backbone and loss do not read, or that a grid stands for."""
-    grids = {"alpha": bool(values["alphas"]), "gamma": bool(values["gammas"])}
-    unread = verbs.SweepRequest.model_construct(**values | ({"alpha": 1.0} if grids["alpha"] else {})).unread()
-    calibrated = verbs.METHOD_FACTS[values["method"]].calibrated
-    unread |= {name for name, taken in grids.items() if taken}
-    unread |= set() if calibrated else {"alphas", "gammas"}
-    return unread | (set() if verbs.METHOD_FACTS[values["method"]].needs_representation else {"representation"})
+def defaults_of(choices: verbs.Choices, representation: str | None) -> dict[str, Any]:
+    """What fields hold that were not chosen: it depends on preset, backbone, method and loss."""
+    of_sweep = {name: field.get_default(call_default_factory=True) for name, field in verbs.SweepRequest.model_fields.items()}
+    return of_sweep | dict(choices.defaults) | {"representation": representation if reads_representation(choices) else None}
+
+
+def hidden_in(choices: verbs.Choices, values: dict[str, Any]) -> set[str]:
+    """Fields that the combination does not have or read, or that stand for a value that a grid varies."""
+    options = verbs.TrainRequest.model_fields.keys() - {*FIRST, "dataset", "representation", "inputs", "device"}
+    hidden = (options - choices.fields.keys()) | choices.unread
+    for several, option in SEVERAL.items():
+        if option not in choices.fields:
+            hidden.add(several)
+        elif values[several]:
+            hidden.add(option)
+    return hidden if reads_representation(choices) else hidden | {"representation"}
 
 
 def devices(workers: Sequence[jobs.WorkerRecord]) -> dict[str, str]:
     """What a run may be trained on, in words, with the GPUs that workers have."""
-    seen = [(f" on {one.host}", gpu) for one in workers for gpu in one.gpus] or [("", gpu) for gpu in gpus_here()]
-    said = {f"cuda:{gpu.index}": f"GPU {gpu.index}{where}: {gpu.name}, {gpu.free_mb:,} MB free" for where, gpu in seen}
-    return {"auto": "auto: a free GPU" if seen else "auto: the CPU, as there is no GPU", "cpu": "CPU"} | said
+    gpus = [(f" on {worker.host}", gpu) for worker in workers for gpu in worker.gpus] or [("", gpu) for gpu in gpus_here()]
+    named = {f"cuda:{gpu.index}": f"GPU {gpu.index}{where}: {gpu.name}, {gpu.free_mb:,} MB free" for where, gpu in gpus}
+    return {"auto": "auto: a free GPU" if gpus else "auto: the CPU, as there is no GPU", "cpu": "CPU"} | named
 
 
-def draw(form: forms.Form, dataset: verbs.DatasetState, workers: Sequence[jobs.WorkerRecord]) -> None:
+def draw(form: forms.Form, choices: verbs.Choices, dataset: verbs.DatasetState, workers: Sequence[jobs.WorkerRecord]) -> None:
     """All fields."""
     top = st.grid(4, min_column_width=200)
     for name in FIRST:
         with top.cell():
             form.widget(name)
-    st.caption(plain(f"{form.value('method')}: {verbs.METHOD_FACTS[form.value('method')].purpose}."))
-    made = {one.representation: one for one in dataset.representations}
+    st.caption(plain(f"{choices.method.name}: {choices.method.purpose}."))
+    representations = {state.representation: state for state in dataset.representations}
     where = devices(workers)
 
     def described(name: str) -> str:
-        one = made[name]
-        by = f", archetypes by {one.archetypes_by}" if one.archetypes_by else ""
-        return f"{name}: {' + '.join(f'{part} {width}' for part, width in one.dims.items())}{by}"
+        state = representations[name]
+        by = f", archetypes by {state.archetypes_by}" if state.archetypes_by else ""
+        return f"{name}: {' + '.join(f'{part} {width}' for part, width in state.dims.items())}{by}"
 
     middle, lower = st.grid(2, min_column_width=250), st.grid(3, min_column_width=200)
     for name, options, shown in (
-        ("representation", [*reversed(made)] or [None], described),
+        ("representation", [*reversed(representations)] or [None], described),
         ("device", list(where), where.__getitem__),
     ):
         if name not in form.hidden:
             with middle.cell():
                 form.widget(name, options, shown)
-    for name, one in SEVERAL.items():
+    for name, option in SEVERAL.items():
         if name not in form.hidden:
             with lower.cell():
-                form.widget(name, empty=f"{form.value(one):g}, or several: A, B, …")
-    for title, icon, names in GROUPS:
-        form.group(title, names, icon)
+                form.widget(name, empty=f"{form.value(option):g}, or several: A, B, …")
+    for group in choices.groups:
+        form.group(group.title, group.options, ICONS[group.kind])
 
 
 def cost_key(request: verbs.TrainRequest) -> str:
@@ -140,22 +131,22 @@ def cost_key(request: verbs.TrainRequest) -> str:
 
 def estimate_of(request: verbs.TrainRequest) -> verbs.Estimate | str | None:
     """What was measured for it in this tab; why it could not be measured; None where nobody asked yet."""
-    found: verbs.Estimate | str | None = st.session_state.setdefault(f"{KEY}_estimates", {}).get(cost_key(request))
-    return found
+    estimate: verbs.Estimate | str | None = st.session_state.setdefault(f"{KEY}_estimates", {}).get(cost_key(request))
+    return estimate
 
 
 @guards.fragment
 def estimating(request: verbs.TrainRequest, several: int) -> None:
     """What a run will cost, measured when asked for."""
-    found = estimate_of(request)
-    if isinstance(found, verbs.Estimate):
+    estimate = estimate_of(request)
+    if isinstance(estimate, verbs.Estimate):
         st.session_state[ESTIMATE_ASKED] = False
-        show_estimate(found, several)
+        show_estimate(estimate, several)
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Estimate", key="train_estimate", icon=":material/speed:", on_click=ask_estimate)
-        if isinstance(found, str):
-            st.markdown(f":orange[:material/warning: {plain(found)}]")
+        if isinstance(estimate, str):
+            st.markdown(f":orange[:material/warning: {plain(estimate)}]")
         else:
             st.caption("Parameters, FLOPs, memory and time, measured by training for a moment in a process of its own.")
     if st.session_state.get(ESTIMATE_ASKED):
@@ -190,7 +181,7 @@ def show_estimate(estimate: verbs.Estimate, several: int) -> None:
     grid.metric("Peak memory [MB]", f"{estimate.memory_mb:,.0f}")
     grid.metric("An epoch [s]", f"{estimate.seconds_per_epoch:.2g}")
     grid.metric("All epochs, at most", ui.duration(timedelta(seconds=estimate.most_seconds)))
-    of_each = f"For each of the {several} runs (the one with the largest alpha). " if several > 1 else ""
+    of_each = f"For each of the {several} runs (the one that has the most options in effect). " if several > 1 else ""
     st.caption(
         plain(
             f"{of_each}{estimate.how} Inference: one session of {estimate.efficiency['length']} items against the catalogue; "
@@ -205,31 +196,31 @@ def launch(wanted: Sequence[verbs.TrainRequest], dearest: verbs.TrainRequest) ->
     estimate = estimate_of(dearest)
     expected = estimate.model_dump() if isinstance(estimate, verbs.Estimate) else None
     live: set[str] = set()
-    made: set[str] = set()
+    submitted: set[str] = set()
     with services.told_errors():
         request = jobs.JobsRequest(states=[*ui.LIVE], limit=ui.MOST_LIVE)
-        live = {one.job for one in jobs.jobs(services.workspace(), request).jobs}
+        live = {job.job for job in jobs.jobs(services.workspace(), request).jobs}
         try:
-            for one in wanted:
-                made.add(jobs.submit(services.workspace(), "train", one, estimate=expected).job)
+            for run in wanted:
+                submitted.add(jobs.submit(services.workspace(), "train", run, estimate=expected).job)
         except InputError as error:
             st.session_state[f"{KEY}_refused"] = str(error)
         jobs.ensure_worker(services.workspace())
-    new, known = len(made - live), len(made & live)
-    said = [count(new, "run") + " queued"] if new else []
-    said += [count(known, "run") + " queued or running already"] if known else []
-    if said:
-        services.tell(f"{' · '.join(said)}.", ":material/rocket_launch:")
+    new, known = len(submitted - live), len(submitted & live)
+    outcome = [count(new, "run") + " queued"] if new else []
+    outcome += [count(known, "run") + " queued or running already"] if known else []
+    if outcome:
+        services.tell(f"{' · '.join(outcome)}.", ":material/rocket_launch:")
 
 
-def refusal(wanted: Sequence[verbs.TrainRequest]) -> str | None:
+def refusal(wanted: Sequence[verbs.TrainRequest], choices: verbs.Choices) -> str | None:
     """Why these runs cannot run, if they cannot."""
-    method = wanted[0].method
-    if wanted[0].representation is None and verbs.METHOD_FACTS[method].needs_representation:
-        return f"Method {method} needs item vectors: make them first (next step below), or choose method id."
+    if wanted[0].representation is None and reads_representation(choices):
+        method = choices.method.name
+        return f"Method {method} needs item vectors: make them first (next step below), or choose a method that needs none."
     try:
-        for one in {cost_key(one): one for one in wanted}.values():
-            verbs.check(services.workspace(), one)
+        for run in {cost_key(run): run for run in wanted}.values():
+            verbs.check(services.workspace(), run)
     except InputError as error:
         return str(error)
     return None
@@ -239,14 +230,20 @@ guards.heading("Training", "Launch runs with estimates first, watch their curves
 dataset = datasets.choose()
 workers = jobs.jobs(services.workspace(), jobs.JobsRequest(kinds=["train"], limit=1)).workers
 newest = dataset.representations[-1].representation if dataset.representations else None
-if given().get("representation") not in {None, *(one.representation for one in dataset.representations)}:
+if given().get("representation") not in {None, *(state.representation for state in dataset.representations)}:
     given().pop("representation")  # of another data set
 if given().get("device", "auto") not in devices(workers):
     given().pop("device")
 
-defaults = defaults_of(dataset.dataset, given(), newest)
+grids = {option: max(values) for several, option in SEVERAL.items() if (values := given().get(several)) and option != "seed"}
+try:
+    choices = verbs.training_choices(given() | grids)
+except ValidationError:  # a value that is no longer there, from a link or an older version
+    given().clear()
+    choices = verbs.training_choices({})
+defaults = defaults_of(choices, newest)
 values = defaults | given()
-hidden = hidden_in(values)
+hidden = hidden_in(choices, values)
 asked = {name: value for name, value in given().items() if name not in hidden}
 asked |= {"dataset": dataset.dataset} | ({} if "representation" in hidden else {"representation": values["representation"]})
 problems: dict[str, str] = {}
@@ -258,23 +255,33 @@ except ValidationError as error:
 except InputError as error:
     problems = {"": str(error)}
 
+parts = next((state.dims for state in dataset.representations if state.representation == values["representation"]), {})
+options_of = {name: tuple(choices.names[name]) for name in FIRST} | {PART: (None, *parts)}
+form = forms.Form(
+    fields=dict(verbs.SweepRequest.model_fields) | dict(choices.fields),
+    key=KEY,
+    defaults=defaults,
+    options=options_of,
+    hidden=hidden,
+    problems=problems,
+)
 with st.container(border=True, key="train_form"):
-    draw(forms.Form(verbs.SweepRequest, KEY, defaults, hidden, problems), dataset, workers)
+    draw(form, choices, dataset, workers)
     if given():
         st.button("Back to the defaults", icon=":material/restart_alt:", type="tertiary", on_click=given().clear)
     if not any("cuda" in name for name in devices(workers)):
         st.caption(":material/memory: No GPU here: runs train on the CPU. GPUs of workers are listed as devices.")
     reason = st.session_state.pop(f"{KEY}_refused", None)
-    dearest = max(wanted, key=lambda one: one.alpha, default=None)
+    dearest = max(wanted, key=lambda run: len(run.config().flat()), default=None)
     if wanted:
-        reason = reason or refusal(wanted)
+        reason = reason or refusal(wanted, choices)
         if dearest is not None and not reason:
-            deviations = dict.fromkeys(one for run in wanted for one in run.deviations())
-            if deviations:
-                st.caption(plain(f"Not as in the paper: {'; '.join(deviations)}."))
+            departures = dict.fromkeys(departure for run in wanted for departure in run.config().departures([*parts]))
+            if departures:
+                st.caption(plain(f"Not as in the paper: {'; '.join(departures)}."))
             estimating(dearest, len(wanted))
     elif problems:
-        reason = " ".join(said if name in said.lower() else f"{name}: {said}" for name, said in problems.items())
+        reason = " ".join(what if name in what.lower() else f"{name}: {what}" for name, what in problems.items())
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Launch {count(len(wanted), 'run')}" if wanted else "Launch",

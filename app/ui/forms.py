@@ -17,7 +17,7 @@ from typing import Any, Literal, Union
 
 import annotated_types
 import streamlit as st
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from app.ui.text import plain
@@ -27,7 +27,7 @@ _UNIT = re.compile(r"\s*\[([^\]]+)\]\s*$")
 
 
 @dataclass(frozen=True)
-class Facts:
+class FieldView:
     """A field as a form sees it. options: of a choice; None among them means that it may be left open."""
 
     name: str
@@ -40,7 +40,7 @@ class Facts:
     most: float | None = None
 
 
-def facts(name: str, declared: FieldInfo) -> Facts:
+def field_view(name: str, declared: FieldInfo) -> FieldView:
     """What the declaration says."""
     kind, options, optional = _kind(declared.annotation)
     description = declared.description or ""
@@ -52,7 +52,7 @@ def facts(name: str, declared: FieldInfo) -> Facts:
             least = getattr(limit, "ge", getattr(limit, "gt", None))
         if isinstance(limit, annotated_types.Le | annotated_types.Lt):
             most = getattr(limit, "le", getattr(limit, "lt", None))
-    return Facts(
+    return FieldView(
         name=name,
         label=f"{label} [{unit[1]}]" if unit else label,
         help=_UNIT.sub("", description),
@@ -82,30 +82,32 @@ def problems(error: ValidationError, names: Sequence[str]) -> dict[str, str]:
 
     A rule between fields names them in its message: it goes to the first one that it names.
     """
-    found: dict[str, str] = {}
-    for one in error.errors():
-        message = str(one["msg"]).removeprefix("Value error, ")
-        where = str(one["loc"][0]) if one["loc"] else ""
+    messages: dict[str, str] = {}
+    for problem in error.errors():
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        where = str(problem["loc"][0]) if problem["loc"] else ""
         if not where:
             mentioned = sorted((match.start(), name) for name in names for match in re.finditer(rf"\b{name}\b", message))
             where = mentioned[0][1] if mentioned else ""
-        if len(one["loc"]) > 1:
-            message = f"{one['input']}: {message}"
-        found.setdefault(where if where in names else "", f"{message[0].upper()}{message[1:]}.".replace("..", "."))
-    return found
+        if len(problem["loc"]) > 1:
+            message = f"{problem['input']}: {message}"
+        messages.setdefault(where if where in names else "", f"{message[0].upper()}{message[1:]}.".replace("..", "."))
+    return messages
 
 
 @dataclass
 class Form:
     """The fields of a request as widgets whose values are kept in the tab's session.
 
-    key: sets it apart from other forms. values: what the fields show. defaults: where no value was given. hidden: fields that
-    are not shown, and whose values do not count. problems: by field.
+    fields: how each is declared. key: sets it apart from other forms. values: what the fields show. defaults: where no value
+    was given. options: to choose from, where the type does not say them. hidden: fields that are not shown, and whose values
+    do not count. problems: by field.
     """
 
-    model: type[BaseModel]
+    fields: Mapping[str, FieldInfo]
     key: str
     defaults: Mapping[str, Any]
+    options: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     problems: Mapping[str, str] = field(default_factory=dict)
 
@@ -137,64 +139,66 @@ class Form:
     ) -> None:
         """One field, with what is wrong with it below.
 
-        options: to choose from, where the type does not say them. empty: what an empty text stands for.
+        options: to choose from, where neither the type nor the form says them. empty: what an empty text stands for.
         """
-        said = facts(name, self.model.model_fields[name])
-        if options:
-            said = replace(said, kind="choice", options=tuple(options))
+        view = field_view(name, self.fields[name])
+        if options := options or self.options.get(name, ()):
+            view = replace(view, kind="choice", options=tuple(options))
         key = f"{self.key}_{name}"
-        value = _for_widget(said, self.value(name))
+        value = _for_widget(view, self.value(name))
         if key not in st.session_state or st.session_state[key] != value:
             st.session_state[key] = value
-        shared: dict[str, Any] = {"key": key, "help": plain(said.help), "on_change": self._keep, "args": (said,)}
-        label = said.label  # of our own making; screen readers would read out the backslashes of `plain`
-        if said.kind == "choice":
-            open_ = {"index": None, "placeholder": "none"} if None in said.options else {}
-            st.selectbox(label, [one for one in said.options if one is not None], format_func=shown or str, **open_, **shared)
-        elif said.kind == "toggle":
+        shared: dict[str, Any] = {"key": key, "help": plain(view.help), "on_change": self._keep, "args": (view,)}
+        label = view.label  # of our own making; screen readers would read out the backslashes of `plain`
+        if view.kind == "choice":
+            open_ = {"index": None, "placeholder": "none"} if None in view.options else {}
+            st.selectbox(
+                label, [option for option in view.options if option is not None], format_func=shown or str, **open_, **shared
+            )
+        elif view.kind == "toggle":
             st.toggle(label, **shared)
-        elif said.kind in ("int", "float"):
-            st.number_input(label, **_limits(said, self.defaults[name]), placeholder="any", **shared)
+        elif view.kind in ("int", "float"):
+            st.number_input(label, **_limits(view, self.defaults[name]), placeholder="any", **shared)
         else:
             st.text_input(label, placeholder=empty, **shared)
         if name in self.problems:
             st.caption(f":red[{plain(self.problems[name])}]")
 
-    def _keep(self, said: Facts) -> None:
-        chosen = _from_widget(said, st.session_state[f"{self.key}_{said.name}"])
-        if chosen == self.defaults[said.name]:
-            self.given.pop(said.name, None)
+    def _keep(self, view: FieldView) -> None:
+        chosen = _from_widget(view, st.session_state[f"{self.key}_{view.name}"])
+        if chosen == self.defaults[view.name]:
+            self.given.pop(view.name, None)
         else:
-            self.given[said.name] = chosen
+            self.given[view.name] = chosen
 
 
-def _for_widget(said: Facts, value: Any) -> Any:
-    if said.kind == "list":
-        return ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value)
-    if said.kind == "float" and value is not None:
+def _for_widget(view: FieldView, value: Any) -> Any:
+    if view.kind == "list":
+        return ", ".join(f"{entry:g}" if isinstance(entry, float) else str(entry) for entry in value)
+    if view.kind == "float" and value is not None:
         return float(value)
     return value
 
 
-def _from_widget(said: Facts, value: Any) -> Any:
-    if said.kind == "list":
+def _from_widget(view: FieldView, value: Any) -> Any:
+    if view.kind == "list":
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
 
-def _limits(said: Facts, default: Any) -> dict[str, Any]:
+def _limits(view: FieldView, default: Any) -> dict[str, Any]:
     """Limits, step and format of a number: a step is a power of ten below the default."""
-    empty = {"value": None} if said.optional else {}  # only what may be left open can be cleared
-    if said.kind == "int":
+    empty = {"value": None} if view.optional else {}  # only what may be left open can be cleared
+    if view.kind == "int":
         return {
-            "min_value": None if said.least is None else int(said.least),
-            "max_value": None if said.most is None else int(said.most),
+            "min_value": None if view.least is None else int(view.least),
+            "max_value": None if view.most is None else int(view.most),
             "step": 1,
         } | empty
-    size = abs(default) or min(said.most or 1.0, 1.0)
+    size = abs(default) or min(view.most or 1.0, 1.0)
     return {
-        "min_value": None if said.least is None else float(said.least),
-        "max_value": None if said.most is None else float(said.most),
+        "min_value": None if view.least is None else float(view.least),
+        "max_value": None if view.most is None else float(view.most),
         "step": 10.0 ** math.floor(math.log10(size) - 0.5),
         "format": "%g",
     } | empty

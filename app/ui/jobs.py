@@ -162,10 +162,9 @@ def deviations(job: jobs.JobRecord) -> list[str]:
     if job.kind != "train":
         return []
     try:
-        request = verbs.TrainRequest(**job.config)
-    except ValidationError:  # of a version that had other rules
-        request = verbs.TrainRequest.model_construct(**job.config)
-    return request.deviations()
+        return verbs.TrainRequest(**job.config).config().departures()
+    except ValidationError:
+        return ["a configuration of an earlier version, which this version cannot read"]
 
 
 def recommend_link(dataset: str, run: str) -> None:

@@ -26,6 +26,8 @@ _COLOURS: dict[str, Colour] = {"done": "green", "failed": "red", "training": "bl
 REDRAW = "runs_redraw"
 """Set in the tab's session where something outside this part has changed."""
 METRICS = ("HR@10", "NDCG@10")
+IN_COLUMNS = ("preset", "backbone", "method", "loss", "seed", "epochs")
+"""Of a configuration, what has a column of its own."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Entry:
     @property
     def stopped_early(self) -> str:
         """Why it has fewer epochs than its configuration allows; "" where it has not."""
-        if self.run is None or self._result.state != "done" or self._result.epochs >= self._result.config["epochs"]:
+        if self.run is None or self._result.state != "done" or self._result.epochs >= self._result.config.get("epochs", 0):
             return ""
         without = count(self._result.epochs - self._result.best_epoch, "epoch")
         return f"stopped early after {count(self._result.epochs, 'epoch')}: no better for {without}"
@@ -73,23 +75,24 @@ class Entry:
 def name(run: verbs.RunResult) -> str:
     """A run on one line, with what tells it from others."""
     config = run.config
-    alpha = f" · alpha {config['alpha']:g}" if verbs.METHOD_FACTS[config["method"]].calibrated else ""
-    return f"{config['backbone']} · {config['method']} · {config['loss']}{alpha} · seed {config['seed']} · {run.run[-8:]}"
+    parts = [config.get("backbone"), config["method"], config.get("loss")]
+    parts += [f"{option} {config[option]:g}" for option in ("alpha", "seed") if option in config]
+    return " · ".join([*(part for part in parts if part), run.run[-8:]])
 
 
-def entries(found: Sequence[jobs.JobRecord], runs: Sequence[verbs.WatchedRun]) -> list[Entry]:
+def entries(records: Sequence[jobs.JobRecord], runs: Sequence[verbs.WatchedRun]) -> list[Entry]:
     """Jobs and runs of a data set, live ones first, then newest first."""
-    by_name = {one.result.run: one for one in runs}
-    mine = [job for job in found if job.kind == "train"]
+    by_name = {watched.result.run: watched for watched in runs}
+    mine = [job for job in records if job.kind == "train"]
     of_jobs = {run for job in mine for run in job.runs}
-    going_on = {job.job for job in found if job.live}
+    going_on = {job.job for job in records if job.live}
     all_of_them = [Entry(job, by_name.get(job.runs[-1]) if job.runs else None, job.live) for job in mine]
     all_of_them += [
-        Entry(None, one, one.result.state == "training" and one.job in going_on)
-        for one in runs
-        if one.result.run not in of_jobs
+        Entry(None, watched, watched.result.state == "training" and watched.job in going_on)
+        for watched in runs
+        if watched.result.run not in of_jobs
     ]
-    return sorted(all_of_them, key=lambda one: (one.live, _created(one)), reverse=True)
+    return sorted(all_of_them, key=lambda entry: (entry.live, _created(entry)), reverse=True)
 
 
 def _created(entry: Entry) -> Any:
@@ -106,18 +109,18 @@ def live(dataset: str, watched: ui.Watch, duplicate: Callable[[dict[str, Any]], 
     """Curves, comparison and cards. duplicate: takes a configuration to the form."""
     if st.session_state.pop(REDRAW, False):
         st.rerun()
-    found = watched.look().jobs
+    records = watched.look().jobs
     runs = verbs.watched_runs(services.workspace(), dataset)
-    all_of_them = entries(found, runs)
-    for job in ui.running_first([one for one in found if one.live and one.kind != "train"]):
+    all_of_them = entries(records, runs)
+    for job in ui.running_first([job for job in records if job.live and job.kind != "train"]):
         ui.card(job)
-    asked = _asked(dataset, {one.result.run for one in runs})
+    asked = _asked(dataset, {run.result.run for run in runs})
     if not all_of_them:
         st.caption("Nothing has been trained on this data set yet. Launch a run above, and its curves appear here.")
         return
     epochs = chart(dataset, all_of_them, runs, asked) if runs else {}
     shown = st.session_state.setdefault(f"cards_{dataset}", SHOWN_CARDS)
-    cards = all_of_them[: max(shown, sum(one.live for one in all_of_them))]
+    cards = all_of_them[: max(shown, sum(entry.live for entry in all_of_them))]
     for entry in cards:
         card(entry, epochs, duplicate)
     if len(all_of_them) > len(cards):
@@ -134,8 +137,8 @@ def _asked(dataset: str, known: set[str]) -> list[str]:
     named = state.separated(state.recall("runs", dataset))
     missing = [run for run in named if run not in known]
     if missing:
-        said = f"There is no {', '.join(f'“{run}”' for run in missing)} among the newest runs of this data set."
-        st.warning(plain(said), icon=":material/link_off:")
+        warning = f"There is no {', '.join(f'“{run}”' for run in missing)} among the newest runs of this data set."
+        st.warning(plain(warning), icon=":material/link_off:")
     return [run for run in named if run in known][: curves.MOST]
 
 
@@ -143,13 +146,13 @@ def chart(
     dataset: str, all_of_them: Sequence[Entry], runs: Sequence[verbs.WatchedRun], asked: list[str]
 ) -> dict[str, list[verbs.Epoch]]:
     """Loss and validation curves of the chosen runs, or of those that train now, and the runs in a table; their epochs."""
-    results = {one.result.run: one.result for one in runs}
+    results = {run.result.run: run.result for run in runs}
     _choose(dataset, results, asked)
-    begun = [one for one in all_of_them if one.run is not None]
-    live = [one for one in begun if one.live] or begun[:FOLLOWED]
-    following = [one.run.result.run for one in live if one.run is not None][: curves.MOST]
+    begun = [entry for entry in all_of_them if entry.run is not None]
+    live = [entry for entry in begun if entry.live] or begun[:FOLLOWED]
+    following = [entry.run.result.run for entry in live if entry.run is not None][: curves.MOST]
     shown = asked or following
-    epochs = {run: found for run, found in verbs.run_epochs(services.workspace(), shown).items() if found}
+    epochs = {run: history for run, history in verbs.run_epochs(services.workspace(), shown).items() if history}
     names = {run: name(results[run]) for run in shown}
     if epochs:
         left, right = st.columns(2)
@@ -162,7 +165,7 @@ def chart(
         "Left: the mean loss of each epoch; lines of different losses are not comparable. Right: full ranking of the "
         "validation items after each epoch; higher is better, the star is the best epoch so far, whose weights a run keeps."
     )
-    table = compared([one for one in all_of_them if one.run is not None and one.run.result.run in shown], epochs)
+    table = compared([entry for entry in begun if entry.run is not None and entry.run.result.run in shown], epochs)
     st.dataframe(table, hide_index=True, key="runs_table", placeholder="not yet")
     protocols = dict.fromkeys(verbs.protocol_in_words(results[run].protocol) for run in shown)
     st.caption(plain(f"How the metrics were obtained: {'; '.join(protocols)}. Each line is one run with one seed."))
@@ -200,36 +203,41 @@ def _choose(dataset: str, results: dict[str, verbs.RunResult], asked: list[str])
 
 
 def compared(chosen: Sequence[Entry], epochs: dict[str, list[verbs.Epoch]]) -> pd.DataFrame:
-    """A row a run: what it is, how far it is, its metrics, and what it was expected to cost beside what it did."""
+    """A row a run: what it is, how far it is, its metrics, and what it was expected to cost beside what it did.
+
+    Of the options, those that differ between the runs have a column.
+    """
     rows = []
+    differing = differing_options([entry.run.result.config for entry in chosen if entry.run])
     for entry in chosen:
         assert entry.run is not None
         run, config = entry.run.result, entry.run.result.config
         spent = cost(entry, epochs.get(run.run, []))
         sampled = f"sampled{run.protocol['negatives']}"
-        best_so_far = next((one.valid for one in epochs.get(run.run, []) if one.epoch == run.best_epoch), {})
+        best_so_far = next((epoch.valid for epoch in epochs.get(run.run, []) if epoch.epoch == run.best_epoch), {})
         metrics = run.metrics or {"valid": {"full": best_so_far}}
         rows.append(
             {
                 "Run": run.run,
                 "State": entry.job.status if entry.job and entry.live else run.state,
-                "Epochs": f"{run.epochs} of {config['epochs']}",
+                "Epochs": f"{run.epochs} of {config['epochs']}" if "epochs" in config else None,
                 "Stopped early": entry.stopped_early.partition(": ")[2] or "no",
                 "Best epoch": run.best_epoch or None,
             }
             | {
-                f"{metric} {part}, {said}": metrics.get(part, {}).get(protocol, {}).get(metric)
+                f"{metric} {part}, {how}": metrics.get(part, {}).get(protocol, {}).get(metric)
                 for part in ("test", "valid")
-                for protocol, said in (("full", "all items"), (sampled, f"{run.protocol['negatives']} negatives"))
+                for protocol, how in (("full", "all items"), (sampled, f"{run.protocol['negatives']} negatives"))
                 for metric in METRICS
             }
             | {
-                "Backbone": config["backbone"],
+                "Backbone": config.get("backbone"),
                 "Method": config["method"],
-                "Loss": config["loss"],
-                "Alpha": config["alpha"],
-                "Gamma": config["gamma"],
-                "Seed": config["seed"],
+                "Loss": config.get("loss"),
+                "Seed": config.get("seed"),
+            }
+            | {name.replace("_", " ").capitalize(): config.get(name) for name in differing}
+            | {
                 "Split": run.protocol["split"],
                 "s/epoch": spent.seconds,
                 "s/epoch, estimated": spent.expected_seconds,
@@ -240,6 +248,12 @@ def compared(chosen: Sequence[Entry], epochs: dict[str, list[verbs.Epoch]]) -> p
             }
         )
     return pd.DataFrame(rows).round(4)
+
+
+def differing_options(configs: Sequence[dict[str, Any]]) -> list[str]:
+    """Options that not all of some configurations have with the same value."""
+    names = dict.fromkeys(name for config in configs for name in config if name not in IN_COLUMNS)
+    return [name for name in names if any(config.get(name) != configs[0].get(name) for config in configs)]
 
 
 @dataclass(frozen=True)
@@ -253,9 +267,9 @@ class Cost:
 
     def words(self) -> str:
         def pair(what: str, used: float | None, expected: float | None, form: str) -> str:
-            said = [f"{expected:{form}} estimated"] if expected else []
-            said += [f"{used:{form}} used"] if used else []
-            return f"{what}: {', '.join(said)}" if said else ""
+            figures = [f"{expected:{form}} estimated"] if expected else []
+            figures += [f"{used:{form}} used"] if used else []
+            return f"{what}: {', '.join(figures)}" if figures else ""
 
         parts = (
             pair("seconds an epoch", self.seconds, self.expected_seconds, ".2f"),
@@ -268,7 +282,8 @@ def cost(entry: Entry, epochs: Sequence[verbs.Epoch] = ()) -> Cost:
     """Of a run that goes on: the median of its epochs, and the memory that its processes hold now."""
     run = entry.run.result if entry.run else None
     expected = (entry.job.estimate if entry.job else None) or {}
-    seconds = (run.seconds_per_epoch if run else 0.0) or (statistics.median(one.seconds for one in epochs) if epochs else None)
+    so_far = statistics.median(epoch.seconds for epoch in epochs) if epochs else None
+    seconds = (run.seconds_per_epoch if run else 0.0) or so_far
     megabytes = (run.peak_memory_mb if run else 0.0) or (entry.job.usage.get("memory_mb") if entry.job else None)
     return Cost(seconds, megabytes, expected.get("seconds_per_epoch"), expected.get("memory_mb"))
 
@@ -294,7 +309,7 @@ def card(entry: Entry, epochs: dict[str, list[verbs.Epoch]], duplicate: Callable
             ui.progress(job)
         error = (job.error if job else None) or (run.error if run else None)
         small_print = [*(ui.facts(job) if job else [key]), cost(entry, known).words(), entry.stopped_early]
-        ui.outcome(job, error, [one for one in small_print if one], entry.deviations)
+        ui.outcome(job, error, [line for line in small_print if line], entry.deviations)
         if run and run.result.state == "done":
             st.caption(f"Test NDCG@10 {run.result.metrics['test']['full']['NDCG@10']:.4f} among all items.")
             ui.recommend_link(run.result.dataset, run.result.run)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from genair_engine.errors import InputError
+from genair_engine.methods.item_parts import ItemParts, PartOptions
 from genair_engine.methods.stages import Stage, TrainingOptions
 from genair_engine.options import Options
 
@@ -26,9 +27,14 @@ if TYPE_CHECKING:
     from genair_engine.methods.recommender import SequenceRecommender
     from genair_engine.models.backbone import Backbone
     from genair_engine.models.batch import Batches
+    from genair_engine.models.items import ItemTable
 
 Unit = Literal["item", "user", "session"]
+InputKind = Literal["representation", "texts", "run"]
+Presets = Mapping[str, Mapping[str, Any]]
+"""A name → values of options."""
 O = TypeVar("O", bound=Options)  # noqa: E741 - the options of a method
+O_co = TypeVar("O_co", bound=Options, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -44,12 +50,12 @@ class Source:
 class Need:
     """An input that must be given before a run can begin. role: what it is in the run; the request names it by that.
 
-    kind: representation (item vectors, or a part of another unit), texts (a text set), run (another finished run), graph.
+    kind: representation (item vectors, or a part of another unit), texts (a text set), run (another finished run).
     purpose: in words, for errors and forms. method: for kind run, the method that it must be of; any where None.
     """
 
     role: str
-    kind: Literal["representation", "texts", "run", "graph"]
+    kind: InputKind
     purpose: str
     unit: Unit = "item"
     method: str | None = None
@@ -67,7 +73,8 @@ class Tags:
     trained: it learns by epochs, on a backbone. ranks_new_items: an item's vector is a function of its representation, so that
     an item without interactions has one too. calibrated: it has the calibration loss. reads_users: a known user changes the
     answer. dot_product: scores are state · item vector. fixed_table: backbone and a stored item table are the whole model, so
-    that it can be exported. floor: needs no training, and every table of results shows it for comparison.
+    that it can be exported. added_vectors: it adds free vectors that start at zero to item vectors, with a weight decay of
+    their own (`residual_decay`). floor: needs no training, and every table of results shows it for comparison.
     """
 
     trained: bool = True
@@ -76,6 +83,7 @@ class Tags:
     reads_users: bool = False
     dot_product: bool = True
     fixed_table: bool = True
+    added_vectors: bool = False
     floor: bool = False
 
 
@@ -101,14 +109,33 @@ class BuildContext(Generic[O]):
             raise InputError(f"The input {role!r} is needed and was not given.")
         return self.inputs[role]
 
+    def item_vectors(self) -> torch.Tensor:
+        """[n_items, D] what is read of the items' representation. Raises InputError where it is missing or does not fit."""
+        import torch
+
+        parts = self.inputs.get(ITEM_PARTS.role)
+        if not isinstance(parts, ItemParts) or not isinstance(self.options, PartOptions):
+            raise InputError("This method needs an item representation: make one with `represent`, and name it.")
+        if len(parts.vectors) != self.n_items:
+            raise InputError(f"The representation has {len(parts.vectors)} rows for {self.n_items} items.")
+        return torch.from_numpy(parts.read(self.options))
+
+    def sequence_recommender(self, items: ItemTable) -> SequenceRecommender:
+        """The run's backbone over these item vectors, with a shortcut where the backbone's options ask for one."""
+        from genair_engine.methods.recommender import SequenceRecommender
+
+        if self.backbone is None:
+            raise InputError("This method needs a backbone.")
+        return SequenceRecommender(items, self.backbone(), self.shortcut)
+
 
 @dataclass(frozen=True, eq=False)
-class TrainContext(Generic[O]):
+class TrainContext(Generic[O_co]):
     """What stages, extra losses and hooks see: the model in training, and what it is trained on."""
 
     model: SequenceRecommender
     dataset: Dataset
-    options: O
+    options: O_co
     device: torch.device
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -123,9 +150,9 @@ class Method(ABC, Generic[O]):
     """The type of its options. No field has the name of one of the backbones', the losses' or the training's options."""
     needs: ClassVar[tuple[Need, ...]] = ()
     tags: ClassVar[Tags] = Tags()
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    presets: ClassVar[Presets] = {}
     """Name of a preset → the method's options that it gives, for fields that are not given."""
-    ablations: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    ablations: ClassVar[Presets] = {}
     """What a sweep may leave out of the method: its name → the options that leave it out."""
 
     @abstractmethod
@@ -151,6 +178,9 @@ class Method(ABC, Generic[O]):
     def before_epoch(self, context: TrainContext[O], stage: Stage, epoch: int) -> None:
         """Called without gradients before an epoch (from 1, counted over all stages); may change the model's weights."""
 
-    def departures(self, options: O) -> list[str]:
-        """Where a run with these options is not what its source describes, in words, shown wherever the run is."""
+    def departures(self, options: O, parts: Sequence[str] = ()) -> list[str]:  # noqa: ARG002 - most read no representation
+        """Where a run with these options is not what its source describes, in words, shown wherever the run is.
+
+        parts: names of the item parts that its representation holds.
+        """
         return options.departures()

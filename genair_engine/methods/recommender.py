@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genair_engine.catalog.sessions import Sessions
 from genair_engine.models import Backbone, ItemTable
+from genair_engine.models.batch import Batch
 
 
 class Shortcut(nn.Module):
@@ -61,14 +62,18 @@ class SequenceRecommender(nn.Module):
         """Most items of a session that a prediction can use."""
         return self.backbone.reads
 
-    def states(self, sessions: Tensor, rows: Tensor, table: Tensor, lengths: Tensor, masked: Tensor | None = None) -> Tensor:
-        """[B, T, d] states of `sessions` ([B, T] items, the first `lengths` places in use).
+    def states(self, batch: Batch, rows: Tensor, table: Tensor) -> Tensor:
+        """[B, T, d] states of a batch's histories.
 
-        table: [m, d] item vectors; rows: [B, T] where each item's vector stands in it.
+        table: [m, d] item vectors; rows: [B, T] where each input's vector stands in it.
         """
         x = F.embedding(rows, table)
-        states = self.backbone(x, lengths, masked)
-        return states if self.shortcut is None else states + self.shortcut(x, sessions)
+        states = self.backbone(x, batch.lengths, batch.masked)
+        return states if self.shortcut is None else states + self.shortcut(x, batch.inputs)
+
+    def added_vectors(self) -> list[Tensor]:
+        """Free vectors that start at zero and are added to others: they have a weight decay of their own."""
+        return self.items.added_vectors() + ([self.shortcut.follow.weight] if self.shortcut is not None else [])
 
     def last_states(self, sessions: Tensor, table: Tensor) -> Tensor:
         """[B, d] the states that predict what comes next; `sessions`: [B, T] items, padded with 0; `table`: all of them.

@@ -22,6 +22,12 @@ class TrainingOptions(Options):
         description="of the learning rate: cosine rises over the first epoch and falls to zero at the last one of `epochs`",
     )
     weight_decay: float = Field(0.0, ge=0, le=10, description="Adam's decoupled weight decay (AdamW)")
+    residual_decay: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="decoupled weight decay of free vectors that are added to others (by a method, or by the shortcut)",
+    )
     averaging: float = Field(
         0.99,
         ge=0,

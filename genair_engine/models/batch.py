@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from genair_engine.types import IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,5 +39,14 @@ class Batches(Protocol):
     def __len__(self) -> int:
         """Steps of an epoch."""
 
+    def plan(self, rng: np.random.Generator) -> list[IntArray]:
+        """What meets in each step of an epoch."""
+
+    def sizes(self, plan: Sequence[IntArray]) -> IntArray:
+        """What each step of a plan costs, in some unit: places of histories, padding included."""
+
+    def batch(self, rows: IntArray, rng: np.random.Generator, device: torch.device) -> Batch:
+        """One step of a plan."""
+
     def epoch(self, rng: np.random.Generator, device: torch.device) -> Iterator[Batch]:
-        """The batches of one epoch."""
+        """The batches of one epoch, one by one."""

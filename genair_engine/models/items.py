@@ -33,6 +33,10 @@ class ItemTable(nn.Module, ABC):
     def all_vectors(self) -> Tensor:
         """[n_items + 1, d]: row i is item i; row 0 (padding) is zero."""
 
+    def added_vectors(self) -> list[Tensor]:
+        """Free vectors that start at zero and are added to others; by default none."""
+        return []
+
 
 class IdItems(ItemTable):
     """One free vector an item: what a sequential recommender without item content learns.
@@ -123,6 +127,9 @@ class ResidualItems(ProjectedItems):
 
     def all_vectors(self) -> Tensor:
         return super().all_vectors() + _with_padding(self.residual.weight[1:])
+
+    def added_vectors(self) -> list[Tensor]:
+        return [self.residual.weight]
 
 
 def leading_components(representation: Tensor, dim: int) -> Tensor:

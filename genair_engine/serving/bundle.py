@@ -31,19 +31,19 @@ from safetensors.torch import load_file, save_file
 
 from genair_engine import __version__
 from genair_engine.errors import InputError
-from genair_engine.methods.config import ModelConfig
-from genair_engine.methods.recommender import TableRecommender
-from genair_engine.methods.registry import build_recommender
+from genair_engine.methods.backbones import BACKBONES, BackboneOptions, NextItemOptions
+from genair_engine.methods.recommender import SequenceRecommender, TableRecommender
+from genair_engine.models.items import IdItems
 from genair_engine.serving.ranker import Ranker
 
-FORMAT = 1
+FORMAT = 2
 ENGINE = Path(__file__).resolve().parents[1]
 LOADER = "serving/standalone.py"
 """What becomes `recommend.py`; the engine's modules that it imports go with it."""
 PACKAGES = ("torch", "numpy", "pandas", "pydantic", "safetensors")
 
 
-def write_bundle(folder: Path, ranker: Ranker, config: ModelConfig, facts: dict[str, Any]) -> None:
+def write_bundle(folder: Path, ranker: Ranker, backbone: str, options: BackboneOptions, facts: dict[str, Any]) -> None:
     """Fills an existing, empty folder. facts: JSON about run and data set, kept as it is.
 
     Raises InputError where the ranker's recommender is not a sequence model with item vectors.
@@ -57,8 +57,8 @@ def write_bundle(folder: Path, ranker: Ranker, config: ModelConfig, facts: dict[
     with (folder / "items.jsonl").open("w", encoding="utf-8") as file:
         for item, title in zip(ranker.item_ids, ranker.titles, strict=True):
             file.write(json.dumps({"item": item, "title": title}) + "\n")
-    model = ModelConfig(**config.model_dump(include=set(ModelConfig.model_fields) - {"method", "without"}), method="id")
-    about = {"format": FORMAT, "version": __version__, "n_items": ranker.n_items, "model": model.model_dump(), **facts}
+    model = {"backbone": backbone, **options.model_dump()}
+    about = {"format": FORMAT, "version": __version__, "n_items": ranker.n_items, "model": model, **facts}
     (folder / "config.json").write_text(json.dumps(about, indent=2, ensure_ascii=False), encoding="utf-8")
     for name in imported_modules(LOADER):
         target = folder / "genair_engine" / name
@@ -118,13 +118,21 @@ def load_bundle(folder: Path | str) -> Ranker:
                 f"{folder} is not whole: {len(items)} items, {len(vectors)} vectors, {about['n_items']} expected."
             )
         with torch.device("meta"):  # every weight comes from the files
-            model = build_recommender(ModelConfig(**about["model"]), about["n_items"])
+            model = _model(about["model"], about["n_items"])
         state["items.embedding.weight"] = torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])
         model.load_state_dict(state, assign=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ValidationError) as error:
         raise InputError(f"{folder} is not a whole export of a run ({error}). Export it again.") from error
     recommender = TableRecommender(model)
     return Ranker(recommender, [item["item"] for item in items], [item["title"] for item in items], name=str(folder))
+
+
+def _model(values: dict[str, Any], n_items: int) -> SequenceRecommender:
+    """The exported backbone over free item vectors. Raises as pydantic and KeyError do for values that are wrong."""
+    backbone = BACKBONES[values["backbone"]]
+    options = backbone.options(**{name: value for name, value in values.items() if name != "backbone"})
+    shortcut = options.dropout if isinstance(options, NextItemOptions) and options.shortcut else None
+    return SequenceRecommender(IdItems(n_items, options.dim), backbone.build(options), shortcut)
 
 
 def _readme(about: dict[str, Any]) -> str:

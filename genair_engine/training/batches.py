@@ -7,16 +7,15 @@ histories meet, and when, depends on the seed and the epoch alone, which makes a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import InputError
+from genair_engine.models.batch import Batch
 from genair_engine.types import IntArray
 
 POOL_BATCHES = 50
@@ -24,26 +23,6 @@ POOL_BATCHES = 50
 
 MASKED, REPLACED = 0.8, 0.1
 """Of the items that the cloze task predicts: share behind a mask token, and share replaced by a random item."""
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """What a step learns from; all right-padded with 0.
-
-    users: [B]. inputs: [B, T] int64 items. lengths: [B] positions in use. targets: [B, T] int64, the item that each
-    position's state must predict, 0 where none. masked: [B, T] bool, positions that hold the mask token (inputs 0 there).
-    """
-
-    users: Tensor
-    inputs: Tensor
-    lengths: Tensor
-    targets: Tensor
-    masked: Tensor | None = None
-
-    def rows(self, chosen: slice) -> Batch:
-        """Some of the histories."""
-        masked = None if self.masked is None else self.masked[chosen]
-        return Batch(self.users[chosen], self.inputs[chosen], self.lengths[chosen], self.targets[chosen], masked)
 
 
 class BatchSource(ABC):
@@ -67,6 +46,11 @@ class BatchSource(ABC):
 
     def __len__(self) -> int:
         return -(-len(self.users) // self.batch_size)
+
+    def sizes(self, plan: Sequence[IntArray]) -> IntArray:
+        """Places of each step of a plan, padding included."""
+        lengths = self.train.lengths[self.users]
+        return np.array([len(rows) * min(int(lengths[rows].max()), self.max_len) for rows in plan])
 
     def epoch(self, rng: np.random.Generator, device: torch.device) -> Iterator[Batch]:
         """One pass over all histories."""
@@ -136,30 +120,3 @@ class ClozeSource(BatchSource):
         others = (items - 1 + rng.integers(1, max(self.n_items, 2), items.shape)) % self.n_items + 1  # never the item itself
         inputs = np.where(masked, 0, np.where(replaced, others, items))
         return inputs, lengths, np.where(chosen, items, 0), masked
-
-
-class NegativeSampler:
-    """Uniform items that the user has no training interaction with, drawn on the device, exactly and without rejection.
-
-    A draw is a rank r among the user's free items. Before the user's j-th taken item t_j (sorted, j from 0) lie
-    t_j − 1 − j free ones, so the free item of rank r is r + 1 + #{j : t_j − 1 − j ≤ r}: one binary search for all draws.
-    A user who has taken every item gets any item.
-    """
-
-    def __init__(self, train: Sequences, n_items: int, device: torch.device) -> None:
-        self.stride = n_items + 1
-        users, items = np.divmod(np.unique(train.users * self.stride + train.items), self.stride)
-        taken = np.bincount(users, minlength=len(train))
-        first = np.cumsum(taken) - taken
-        before = items - 1 - (np.arange(len(items)) - first[users])
-        full = taken == n_items
-        self.free = torch.from_numpy(np.where(full, n_items, n_items - taken)).to(device)
-        self.first = torch.from_numpy(first).to(device)
-        self.keys = torch.from_numpy(users * self.stride + np.where(full[users], n_items, before)).to(device)
-
-    def draw(self, users: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """[m] int64 items, one for each of `users` ([m])."""
-        share = torch.rand(users.shape, dtype=torch.float64, device=users.device, generator=generator)
-        rank = (share * self.free[users]).long()
-        below = torch.searchsorted(self.keys, users * self.stride + rank, right=True) - self.first[users]
-        return rank + 1 + below

@@ -35,14 +35,14 @@ class StepCost:
 
 
 def measure_steps(trainer: Trainer, seconds: float) -> StepCost:
-    """Times steps for about so many seconds. It changes the trainer's weights, but not torch's random generators.
+    """Times steps of the trainer's stage for about so many seconds. It changes the trainer's weights, but not torch's random
+    generators.
 
     What was not timed lies on the line between the steps next to it, by their padded size.
     """
     rng = np.random.default_rng(trainer.config.seed)
     plan = trainer.batches.plan(rng)
-    lengths = trainer.batches.train.lengths[trainer.batches.users]
-    sizes = np.array([len(rows) * min(int(lengths[rows].max()), trainer.config.max_len) for rows in plan])
+    sizes = trainer.batches.sizes(plan)
     order = np.argsort(sizes, kind="stable")
     times: dict[int, float] = {}
     trainer.model.train()

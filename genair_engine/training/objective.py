@@ -1,121 +1,114 @@
-"""The training objective of one step: L = L_rank + α L_cal (GenAIR eq. 18), with only the items that the step needs.
+"""The training objective of one step: L = L_rank + Σ weight · L_extra (GenAIR eq. 18), with only the items that the step
+needs.
 
-The item table is projected once a step: for the items that the batch reads, predicts or draws as negatives, or for the
-whole catalogue where the softmax needs it. Everything a step draws at random comes from torch's generators.
+The item table is computed once a step: for the items that the batch reads, predicts or draws as negatives and those that an
+extra loss asks for, or for the whole catalogue where a loss needs it. Everything a step draws at random comes from torch's
+generators.
 """
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genair_engine.catalog.sequences import Sequences
+from genair_engine.losses.base import ExtraLoss, RankingLoss, Step
+from genair_engine.losses.registry import LOSSES
+from genair_engine.methods.backbones import ClozeOptions, NextItemOptions
+from genair_engine.methods.config import RunConfig
 from genair_engine.methods.recommender import SequenceRecommender
-from genair_engine.methods.registry import METHODS
-from genair_engine.training import losses
-from genair_engine.training.batches import Batch, BatchSource, ClozeSource, NegativeSampler, NextItemSource
-from genair_engine.training.calibration import Association, calibration_loss, linear_calibration_loss, sample_at_most
-from genair_engine.training.config import TrainingConfig
+from genair_engine.models.batch import Batch
+from genair_engine.training.batches import BatchSource, ClozeSource, NextItemSource
 
 
-def batch_source(train: Sequences, model: SequenceRecommender, config: TrainingConfig) -> BatchSource:
-    """The batches that the model's backbone learns from. Raises InputError where there is nothing to learn."""
-    if model.backbone.cloze:
-        return ClozeSource(train, config.batch_size, config.max_len, model.n_items, config.mask_probability)
-    return NextItemSource(train, config.batch_size, config.max_len, last_only=config.targets == "last")
+def batch_source(train: Sequences, model: SequenceRecommender, config: RunConfig) -> BatchSource:
+    """The batches of the backbone's task. Raises InputError where there is nothing to learn."""
+    size, longest = config.training.batch_size, config.model.max_len
+    if isinstance(config.model, ClozeOptions):
+        return ClozeSource(train, size, longest, model.n_items, config.model.mask_probability)
+    last_only = isinstance(config.model, NextItemOptions) and config.model.targets == "last"
+    return NextItemSource(train, size, longest, last_only)
+
+
+def ranking_loss(train: Sequences, model: SequenceRecommender, config: RunConfig, device: torch.device) -> RankingLoss[Any]:
+    """The run's ranking loss, ready for its training data."""
+    loss: RankingLoss[Any] = LOSSES[str(config.loss)].load()(config.ranking, train, model.n_items, device)
+    return loss
 
 
 class Objective(nn.Module):
-    """Holds a model with what its losses need to know about the training data.
+    """Holds a model with the losses of a stage. ranking: None where the stage has extra losses only; it must have one of them.
 
     rank, world: of processes that train together and see the same batches. Each takes every world-th history for its
-    ranking loss, weighted so that the mean over processes is the whole batch's loss; all calibrate all of its items.
+    ranking loss, weighted so that the mean over processes is the whole batch's loss; extra losses see the targets of all of
+    it.
     """
 
     def __init__(
         self,
         model: SequenceRecommender,
-        train: Sequences,
-        config: TrainingConfig,
+        ranking: RankingLoss[Any] | None,
+        extras: Sequence[ExtraLoss],
         device: torch.device,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         super().__init__()
+        if ranking is None and not extras:
+            raise ValueError("A stage of training has no loss: let it rank, or give it an extra loss.")
         self.model = model
-        self.config = config
+        self.ranking = ranking
+        self.losses = tuple(extras)
+        self.extras = nn.ModuleList(extras)  # their own parameters are trained, moved and checkpointed
         self.rank, self.world = rank, world
-        self.sampler = NegativeSampler(train, model.n_items, device) if config.loss in ("bce", "bpr") else None
         self.row = torch.arange(model.n_items + 1, device=device)  # where an item's vector stands in this step's table
-        self.association = None
-        if METHODS[config.method].calibrated and config.alpha > 0:
-            self.association = Association(train, model.n_items, config.window, config.count_once, device)
+        self.epoch = 1
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Scalars "rank", "total" and, where it is on, "calibration"."""
+        """Scalars "rank" (where it ranks), one for each extra loss by its name, and "total"."""
+        step, share = self._step(batch)
+        parts: dict[str, Tensor] = {}
+        weighted: list[Tensor] = []
+        if self.ranking is not None:
+            parts["rank"] = share * self.ranking(step) if len(step.targets) else step.states.sum() * 0.0
+            weighted.append(parts["rank"])
+        for loss in self.losses:
+            parts[loss.name] = loss(step)
+            weighted.append(loss.weight * parts[loss.name])
+        return parts | {"total": functools.reduce(operator.add, weighted)}
+
+    def _step(self, batch: Batch) -> tuple[Step, Tensor | float]:
+        """What the losses see of this process's histories, and what its ranking loss counts of the whole batch's."""
         part = batch.rows(slice(self.rank, None, self.world))
         if len(part.users) == 0:  # no share of a small last batch: kernels want a history, which then predicts nothing
             part = replace(batch.rows(slice(0, 1)), targets=torch.zeros_like(batch.targets[:1]))
         predicted = part.targets != 0
-        targets = part.targets[predicted]  # [P]
-        drawn = self._draw(part.users.repeat_interleave(predicted.sum(dim=1)))
-        table = self._project(part.inputs, batch.targets, drawn)
-        states = self.model.states(part.inputs, self.row[part.inputs], table, part.lengths, part.masked)[predicted]  # [P, d]
-        loss = self._rank_loss(states, targets, drawn, table, self._seen(part, predicted))
-        if self.world > 1:
-            loss = loss * (self.world * len(targets) / (batch.targets != 0).sum())
-        if self.association is None:
-            return {"rank": loss, "total": loss}
-        calibration = self._calibration(batch.targets[batch.targets != 0], table)
-        return {"rank": loss, "calibration": calibration, "total": loss + self.config.alpha * calibration}
+        rows, places = predicted.nonzero(as_tuple=True)  # [P]
+        targets = part.targets[predicted]
+        drawn = self._draw(part.users[rows])
+        table = self._table(part, batch.targets, drawn)
+        states = self.model.states(part, self.row[part.inputs], table)[predicted]  # [P, d]
+        if part.masked is not None:
+            places = torch.full_like(places, predicted.shape[1])  # the cloze task shows the whole history
+        every_target = batch.targets[batch.targets != 0]
+        share = self.world * len(targets) / len(every_target) if self.world > 1 else 1.0
+        return Step(part, states, targets, rows, places, drawn, table, self.row, every_target, self.epoch), share
 
     def _draw(self, users: Tensor) -> Tensor:
-        """Negatives: one for each predicted position of `users` ([P]), or [K] that all share, or none."""
-        if self.sampler is not None:
-            return self.sampler.draw(users)
-        shared = self.config.negatives if self.config.loss == "sampled" else 0
-        return torch.randint(1, self.model.n_items + 1, (shared,), device=users.device)
+        """The ranking loss's negatives for predicted positions of `users` ([P])."""
+        return users.new_empty(0) if self.ranking is None else self.ranking.draw(users)
 
-    def _project(self, *ids: Tensor) -> Tensor:
+    def _table(self, part: Batch, targets: Tensor, drawn: Tensor) -> Tensor:
         """[m, d] the table of this step; `self.row` then says where an item stands in it."""
-        if self.config.loss == "ce":
+        if self.ranking is not None and self.ranking.whole_table:
             return self.model.items.all_vectors()  # `row` stays the identity
-        needed = torch.unique(torch.cat([one.flatten() for one in ids]))
+        asked = [items for loss in self.losses if (items := loss.items(part)) is not None]
+        needed = torch.unique(torch.cat([items.flatten() for items in (part.inputs, targets, drawn, *asked)]))
         self.row[needed] = torch.arange(len(needed), device=needed.device)
         return self.model.items.vectors(needed)
-
-    def _seen(self, part: Batch, predicted: Tensor) -> losses.Seen | None:
-        """What does not compete: the history up to each position, or all that the cloze task shows."""
-        if not self.config.exclude_seen:
-            return None
-        row, position = predicted.nonzero(as_tuple=True)
-        if part.masked is not None:
-            position = torch.full_like(position, predicted.shape[1])
-        return losses.Seen(part.inputs, row, position)
-
-    def _rank_loss(self, states: Tensor, targets: Tensor, drawn: Tensor, table: Tensor, seen: losses.Seen | None) -> Tensor:
-        if len(targets) == 0:
-            return states.sum() * 0.0
-        if self.config.loss == "ce":
-            return losses.softmax(states, table, targets, seen)
-        positives, negatives = F.embedding(self.row[targets], table), F.embedding(self.row[drawn], table)
-        if self.config.loss == "sampled":
-            return losses.sampled_softmax(states, positives, targets, negatives, drawn, self.model.n_items)
-        pairwise = losses.bpr if self.config.loss == "bpr" else losses.bce
-        return pairwise(states, positives, negatives)
-
-    def _calibration(self, targets: Tensor, table: Tensor) -> Tensor:
-        """L_cal over the distinct targets of the batch; the public code's over all of them."""
-        assert self.association is not None
-        items, times = torch.unique(targets, return_counts=True)
-        gamma = self.config.gamma
-        if self.config.kernel == "linear":
-            with torch.autocast(table.device.type, enabled=False):
-                vectors = F.embedding(self.row[items], table).float()
-                return linear_calibration_loss(vectors, self.association.between(items), times, gamma)
-        items = sample_at_most(items, self.config.calibration_items)
-        vectors = F.embedding(self.row[items], table)
-        return calibration_loss(vectors, self.association.between(items), self.config.t, gamma)

@@ -1,7 +1,10 @@
-"""The trainer: epochs, early stopping, and a state that resumes exactly where it stopped.
+"""The trainer: stages of epochs, early stopping, and a state that resumes exactly where it stopped.
 
 What is validated and kept is a running average of the weights over steps (Polyak averaging, as in most modern training
 recipes; `averaging` 0 switches it off): it damps the noise of the last few batches, at no cost in serving.
+
+Most methods train in one stage. A method with several (pretraining, main, repair) gets a new optimiser, average and best score
+for each, and a stage begins with the weights that the one before it has kept. Epochs are counted over all stages.
 
 All randomness of an epoch (batch order, negatives, dropout) is seeded from (seed, epoch): the state needs no generator
 states, and a run resumed from a checkpoint equals an uninterrupted one bit by bit on the CPU with as many threads.
@@ -11,8 +14,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,10 +27,12 @@ from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import NonFiniteError
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Protocol, evaluate
+from genair_engine.methods.base import TrainContext
+from genair_engine.methods.config import RunConfig
 from genair_engine.methods.recommender import SequenceRecommender, TableRecommender
-from genair_engine.training.batches import Batch
-from genair_engine.training.config import TrainingConfig
-from genair_engine.training.objective import Objective, batch_source
+from genair_engine.methods.stages import Stage
+from genair_engine.models.batch import Batch, Batches
+from genair_engine.training.objective import Objective, batch_source, ranking_loss
 from genair_engine.training.processes import Processes
 
 STOPPING_METRIC = "NDCG@10"
@@ -37,21 +43,29 @@ CHECK_EVERY = 16
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch gave. losses: means over steps ("rank", "calibration", "total"); seconds exclude validation."""
+    """What one epoch gave. losses: means over steps ("rank", "calibration", "total"); seconds exclude validation. stage: the
+    name of the stage that it belongs to."""
 
     epoch: int
     losses: dict[str, float]
     valid: dict[str, float]
     seconds: float
+    stage: str = "main"
 
 
 @dataclass
 class Progress:
-    """Where a run stands; JSON-serialisable, stored with the checkpoint."""
+    """Where a run stands; JSON-serialisable, stored with the checkpoint.
+
+    epochs_done and best_epoch are counted over all stages. stage: place of the stage that trains. before: epochs of the stages
+    before it. best_epoch, best_score: of this stage.
+    """
 
     epochs_done: int = 0
     best_epoch: int = 0
     best_score: float = -1.0
+    stage: int = 0
+    before: int = 0
     history: list[EpochRecord] = field(default_factory=list)
 
     def to_json(self) -> dict[str, object]:
@@ -65,18 +79,19 @@ class Progress:
 
 
 class Trainer:
-    """Trains `model` on the training part of `dataset`.
+    """Trains `model` on the training part of `dataset`, as its configuration and its method say.
 
-    protocol: how validation ranks are obtained (full ranking; the sampled protocol is for finished runs).
-    processes: others that train the same model with the same arguments at the same time. On a GPU a transformer is
-    compiled, and matrix products are in bfloat16 unless the configuration says float32.
+    inputs: what the method's losses and hooks read, by role. protocol: how validation ranks are obtained (full ranking; the
+    sampled protocol is for finished runs). processes: others that train the same model with the same arguments at the same
+    time. On a GPU a transformer is compiled, and matrix products are in bfloat16 unless the configuration says float32.
     """
 
     def __init__(
         self,
         model: SequenceRecommender,
         dataset: Dataset,
-        config: TrainingConfig,
+        config: RunConfig,
+        inputs: Mapping[str, Any] | None = None,
         protocol: Protocol | None = None,
         device: str | torch.device = "cpu",
         processes: Processes | None = None,
@@ -85,41 +100,72 @@ class Trainer:
         self.model = model.to(self.device)
         self.dataset = dataset
         self.config = config
+        self.method = config.definition
+        self.context: TrainContext[Any] = TrainContext(self.model, dataset, config.options, self.device, inputs or {})
         self.protocol = protocol or Protocol()
         self.processes = processes or Processes()
         self.progress = Progress()
         on_gpu = self.device.type == "cuda"
-        self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and on_gpu)
+        self.bfloat16 = config.training.precision == "bfloat16" or (config.training.precision == "auto" and on_gpu)
         if on_gpu and self.model.backbone.compiles:
             self.model.backbone.compile(dynamic=True)  # in place: names of weights stay
-        train = dataset.split.train
-        self.batches = batch_source(train, self.model, config)
+        self.stages = tuple(self.method.stages(config.options, config.training))
+        self.begin(0)
+
+    def begin(self, stage: int) -> None:
+        """Make a stage ready: its batches, losses and optimiser, with the model's weights as they are."""
+        self.stage: Stage = self.stages[stage]
+        train = self.dataset.split.train
+        self.batches: Batches = self.method.batches(self.context, self.stage) or batch_source(train, self.model, self.config)
+        ranking = ranking_loss(train, self.model, self.config, self.device) if self.stage.ranks else None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed + stage)  # parameters that extra losses have of their own
+            extras = self.method.losses(self.context, self.stage)
         rank, world = self.processes.rank, self.processes.world
-        self.objective: nn.Module = Objective(self.model, train, config, self.device, rank, world)
+        self._objective = Objective(self.model, ranking, extras, self.device, rank, world).to(self.device)
+        self.objective: nn.Module = self._objective
         if world > 1:
-            self.objective = DistributedDataParallel(self.objective, forward_sync_buffers=False)
+            self.objective = DistributedDataParallel(self._objective, forward_sync_buffers=False)
         self.average = _copy(self.model)  # from here on all processes hold the first one's weights
         self.best = self.average
-        self.optimizer = torch.optim.AdamW(_decay_groups(self.model, config), lr=config.learning_rate, fused=True)
+        self.optimizer = torch.optim.AdamW(self._decay_groups(), lr=self.stage.learning_rate, fused=True)
+        before = self.progress.epochs_done
+        self.progress = Progress(before, before, -1.0, stage, before, self.progress.history)
+
+    @property
+    def most_epochs(self) -> int:
+        """Of all stages, should none stop early."""
+        return sum(stage.epochs for stage in self.stages)
 
     @property
     def finished(self) -> bool:
-        """All epochs done, or no better validation score for `patience` epochs."""
-        done = self.progress.epochs_done
-        return done >= self.config.epochs or done - self.progress.best_epoch >= self.config.patience
+        """Whether the last stage is over."""
+        return self._stage_is_over and self.progress.stage == len(self.stages) - 1
+
+    @property
+    def _stage_is_over(self) -> bool:
+        """All its epochs done, or no better validation score for `patience` of them."""
+        done = self.progress.epochs_done - self.progress.before
+        without_a_better = self.progress.epochs_done - self.progress.best_epoch
+        return done >= self.stage.epochs or (self.stage.validates and without_a_better >= self.stage.patience)
 
     def fit(self, on_epoch: Callable[[EpochRecord], None] | None = None) -> Progress:
-        """Train until finished; the model then holds the weights of the best epoch.
+        """Train until finished; the model then holds the weights that the last stage has kept.
 
         on_epoch: called after each epoch, when `state()` is a complete checkpoint; an exception from it stops the run.
         Raises NonFiniteError, naming the step and the cause, as soon as a loss is not finite.
         """
         while not self.finished:
+            if self._stage_is_over:
+                self.model.load_state_dict(self.best)
+                self.begin(self.progress.stage + 1)
+                continue  # a stage of no epochs is over before it begins
             record = self._epoch(self.progress.epochs_done + 1)
             self.progress.history.append(record)
             self.progress.epochs_done = record.epoch
-            if record.valid[STOPPING_METRIC] > self.progress.best_score:
-                self.progress.best_score = record.valid[STOPPING_METRIC]
+            score = record.valid.get(STOPPING_METRIC, math.inf)
+            if score > self.progress.best_score or not self.stage.validates:
+                self.progress.best_score = score if self.stage.validates else -1.0
                 self.progress.best_epoch = record.epoch
                 self.best = {name: value.cpu().clone() for name, value in self.average.items()}
             if on_epoch is not None:
@@ -128,32 +174,39 @@ class Trainer:
         return self.progress
 
     def validate(self) -> dict[str, float]:
-        """Full-ranking metrics of the averaged weights on the validation items; the first process's, in all."""
-        found: dict[str, float] = {}
-        if self.processes.first:
+        """Full-ranking metrics of the averaged weights on the validation items; the first process's, in all. {} in a stage
+        that is not validated."""
+        measured: dict[str, float] = {}
+        if self.stage.validates and self.processes.first:
             live = _copy(self.model)
             self.model.load_state_dict(self.average)
             ranks = evaluate(TableRecommender(self.model), self.dataset, None, "valid", self.protocol)
             self.model.load_state_dict(live)
-            found = metrics(ranks.full)
-        return self.processes.tell(found)
+            measured = metrics(ranks.full)
+        return self.processes.tell(measured)
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors of a checkpoint: "model.*", "average.*", "best.*" and "optimizer.*"; `progress` completes it."""
+        """Tensors of a checkpoint: "model.*", "average.*", "best.*", "extras.*" (the extra losses' own parameters) and
+        "optimizer.*"; `progress` completes it."""
         tensors = {f"model.{name}": value for name, value in _copy(self.model).items()}
         tensors |= {f"average.{name}": value for name, value in self.average.items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        tensors |= {f"extras.{name}": value for name, value in _copy(self._objective.extras).items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{slot}": value.clone() for slot, value in slots.items()}
         return tensors
 
     def resume(self, tensors: dict[str, Tensor], progress: Progress) -> None:
         """Go on from `state()` and `progress` of a run with the same configuration and data."""
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}, "optimizer": {}}
+        parts: dict[str, dict[str, Tensor]] = {part: {} for part in ("model", "average", "best", "extras", "optimizer")}
         for name, value in tensors.items():
             part, key = name.split(".", 1)
             parts[part][key] = value
         self.model.load_state_dict(parts["model"])
+        self.progress = progress
+        self.begin(progress.stage)
+        self.progress = progress
+        self._objective.extras.load_state_dict(parts["extras"])
         self.average = {name: parts["average"][name].to(self.device) for name in self.model.state_dict()}
         self.best = parts["best"]
         slots: dict[int, dict[str, Tensor]] = {}
@@ -162,26 +215,32 @@ class Trainer:
             slots.setdefault(int(index), {})[slot] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        self.progress = progress
 
     def _epoch(self, epoch: int) -> EpochRecord:
         self.model.train()
+        self._objective.epoch = epoch
+        in_stage = epoch - self.progress.before
         rng = np.random.default_rng([self.config.seed, epoch])
         watch = _LossWatch(self.device)
         started = time.perf_counter()
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(int(rng.integers(2**62)) + self.processes.rank)
+            seed = int(rng.integers(2**62))
+            torch.manual_seed(seed)
+            with torch.no_grad():
+                self.method.before_epoch(self.context, self.stage, epoch)  # the same in all processes
+            torch.manual_seed(seed + self.processes.rank)
             for step, batch in enumerate(self.batches.epoch(rng, self.device), start=1):
-                self._set_learning_rate(epoch - 1 + step / len(self.batches))
+                self._set_learning_rate(in_stage - 1 + step / len(self.batches))
                 watch.add(self.step(batch))
-                self.average_weights((epoch - 1) * len(self.batches) + step)
+                self.average_weights((in_stage - 1) * len(self.batches) + step)
                 if step % CHECK_EVERY == 0 or step == len(self.batches):
                     self._require_finite(watch, epoch)
-        if not self.config.averaging:
+        if not self.stage.averaging:
             self.average = _copy(self.model)
         means = self.processes.mean(watch.sums / len(self.batches)).tolist()
         seconds = time.perf_counter() - started
-        return EpochRecord(epoch, dict(zip(watch.names, means, strict=True)), self.validate(), seconds)
+        losses = dict(zip(watch.names, means, strict=True))
+        return EpochRecord(epoch, losses, self.validate(), seconds, self.stage.name)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One optimizer step on a batch; returns the detached loss parts."""
@@ -193,30 +252,47 @@ class Trainer:
         return {name: value.detach() for name, value in parts.items()}
 
     def _set_learning_rate(self, epochs: float) -> None:
-        """For the step that completes this many epochs; a function of nothing else, so that a resumed run is the same."""
+        """For the step that completes this many epochs of the stage; a function of nothing else, so that a resumed run is the
+        same."""
         factor = 1.0
-        if self.config.schedule == "cosine":
-            factor = min(1.0, epochs) * (1 + math.cos(math.pi * epochs / self.config.epochs)) / 2
+        if self.stage.schedule == "cosine":
+            factor = min(1.0, epochs) * (1 + math.cos(math.pi * epochs / self.stage.epochs)) / 2
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * factor
+            group["lr"] = self.stage.learning_rate * factor
 
     @torch.no_grad()
     def average_weights(self, steps: int) -> None:
-        """After the run's `steps`-th step. The decay grows to its value, so that random first weights are forgotten."""
-        if not self.config.averaging:
+        """After the stage's `steps`-th step. The decay grows to its value, so that random first weights are forgotten."""
+        if not self.stage.averaging:
             return
-        decay = min(self.config.averaging, (1 + steps) / (10 + steps))
+        decay = min(self.stage.averaging, (1 + steps) / (10 + steps))
         weights = self.model.state_dict()
         torch._foreach_lerp_(list(self.average.values()), list(weights.values()), 1.0 - decay)
 
+    def _decay_groups(self) -> list[dict[str, Any]]:
+        """What the stage trains, by weight decay: the model's parameters and the extra losses' own.
+
+        A loss may hold more than its own: a frozen teacher, or the model, for a second view of a batch.
+        """
+        of_model = {id(parameter) for parameter in self.model.parameters()}
+        of_losses = [parameter for parameter in self._objective.extras.parameters() if parameter.requires_grad]
+        own = [parameter for parameter in of_losses if id(parameter) not in of_model]
+        trained = [*self.method.trained(self.context, self.stage), *own]
+        added = {id(parameter) for parameter in self.model.added_vectors()}
+        groups = (
+            ([parameter for parameter in trained if id(parameter) not in added], self.stage.weight_decay),
+            ([parameter for parameter in trained if id(parameter) in added], self.config.training.residual_decay),
+        )
+        return [{"params": parameters, "weight_decay": decay} for parameters, decay in groups if parameters]
+
     def _require_finite(self, watch: _LossWatch, epoch: int) -> None:
-        bad = watch.first_bad(self.processes)
-        if bad is not None:
-            name, step = bad
+        diverged = watch.first_bad(self.processes)
+        if diverged is not None:
+            name, step = diverged
+            weights = "".join(f" or a smaller weight of the {loss.name} loss" for loss in self._objective.losses)
             raise NonFiniteError(
                 f"Training diverged in epoch {epoch}, step {step} of {len(self.batches)}: the {name} loss is not finite. "
-                f"Try a smaller learning rate than {self.config.learning_rate} or a smaller alpha than "
-                f"{self.config.alpha}."
+                f"Try a smaller learning rate than {self.stage.learning_rate}{weights}."
             )
 
 
@@ -244,20 +320,12 @@ class _LossWatch:
     def first_bad(self, processes: Processes) -> tuple[str, int] | None:
         """The loss that stopped being finite first, in whichever process, and its step: the same answer in all of them."""
         steps = processes.least(self.bad).tolist()
-        found = [(name, step) for name, step in zip(self.names, steps, strict=True) if step < self.NEVER]
-        return min(found, key=lambda one: one[1]) if found else None
+        diverged = [(step, name) for name, step in zip(self.names, steps, strict=True) if step < self.NEVER]
+        if not diverged:
+            return None
+        step, name = min(diverged, key=lambda pair: pair[0])
+        return name, step
 
 
-def _decay_groups(model: SequenceRecommender, config: TrainingConfig) -> list[dict[str, object]]:
-    """Trainable parameters by their weight decay."""
-    added = {"items.residual.weight", "shortcut.follow.weight"}
-    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    groups = (
-        ([one for name, one in named.items() if name not in added], config.weight_decay),
-        ([one for name, one in named.items() if name in added], config.residual_decay),
-    )
-    return [{"params": parameters, "weight_decay": decay} for parameters, decay in groups if parameters]
-
-
-def _copy(model: SequenceRecommender) -> dict[str, Tensor]:
+def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}

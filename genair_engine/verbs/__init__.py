@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genair_engine.archetypes.diff import word_diff
     from genair_engine.archetypes.model_folders import SERVER_PREFIX
     from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
-    from genair_engine.methods.config import METHOD_FACTS, MethodFacts
+    from genair_engine.methods.registry import METHODS, rank_new_items
     from genair_engine.verbs.analysis.analyse import analyse, stored_spread
     from genair_engine.verbs.analysis.project import Picture, aligned, project, stored_picture
     from genair_engine.verbs.analysis.requests import (
@@ -83,7 +83,7 @@ if TYPE_CHECKING:
         RecommendResult,
     )
     from genair_engine.verbs.recommending.sessions import HeldOutSession, held_out_session, some_user
-    from genair_engine.verbs.recommending.what_if import READS_REPRESENTATION, what_if
+    from genair_engine.verbs.recommending.what_if import what_if
     from genair_engine.verbs.recommending.what_if_requests import ChangedSession, WhatIfRequest, WhatIfResult
     from genair_engine.verbs.recommending.written_items import WrittenItem, write_item
     from genair_engine.verbs.representations.represent import represent
@@ -142,6 +142,7 @@ if TYPE_CHECKING:
     )
     from genair_engine.verbs.texts.writer_choices import WriterChoices, WriterPreset, writer_choices
     from genair_engine.verbs.training.checks import check
+    from genair_engine.verbs.training.choices import Choices, training_choices
     from genair_engine.verbs.training.curves import Epoch, WatchedRun, run_epochs, watched_runs
     from genair_engine.verbs.training.estimate import Estimate, estimate
     from genair_engine.verbs.training.fitting import evaluate, train

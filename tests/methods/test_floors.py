@@ -83,9 +83,9 @@ def test_transitions_have_a_direction():
 
 
 def test_content_is_the_cosine_with_the_last_item_for_sessions_of_one():
-    found = scores(Content(DATA, VECTORS), [[4]])[0, 1:]
+    cosines = scores(Content(DATA, VECTORS), [[4]])[0, 1:]
     expected = torch.nn.functional.cosine_similarity(torch.from_numpy(VECTORS), torch.from_numpy(VECTORS[3:4]))
-    assert torch.allclose(found, expected, atol=1e-6)
+    assert torch.allclose(cosines, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("decay", [1.0, 0.5])
@@ -97,8 +97,8 @@ def test_content_equals_a_dense_reference(decay):
 def test_an_item_without_content_scores_zero():
     vectors = VECTORS.copy()
     vectors[6] = 0
-    found = scores(Content(DATA, vectors))
-    assert torch.isfinite(found).all() and found[:, 7].abs().max() == 0
+    cosines = scores(Content(DATA, vectors))
+    assert torch.isfinite(cosines).all() and cosines[:, 7].abs().max() == 0
 
 
 def test_mixed_adds_the_parts():

@@ -131,8 +131,8 @@ def test_compiled_equals_eager(name):
     is one kernel already and is not traced.)
     """
     model, compiled = make(name), make(name)
-    for one in (model, compiled):
-        del one.blocks[1:]
+    for backbone in (model, compiled):
+        del backbone.blocks[1:]
     compiled.compile(dynamic=True, backend="eager")
     for lengths in ([5, 2, 3], [8, 4], [1]):
         x, of_each = batch(lengths, 0, 0.0), torch.tensor(lengths)

@@ -119,22 +119,22 @@ def test_leading_components_are_those_of_the_singular_value_decomposition(n, wid
     if degenerate:  # rank at most 2
         rows = rng.normal(size=(n, 2)) @ rng.normal(size=(2, width)) * scale
     rows = rows.astype(np.float32)
-    found = leading_components(torch.from_numpy(rows), dim).double().numpy()
-    assert found.shape == (n, dim)
+    components = leading_components(torch.from_numpy(rows), dim).double().numpy()
+    assert components.shape == (n, dim)
     centred = rows.astype(np.float64) - rows.astype(np.float64).mean(axis=0)
     left, singular, _ = np.linalg.svd(centred, full_matrices=False)
     kept = min(dim, len(singular))
     length = np.sqrt((singular[:kept] ** 2).sum() / n)
     expected = np.pad(singular[:kept] / length, (0, dim - kept))
-    gram = found.T @ found
+    gram = components.T @ components
     np.testing.assert_allclose(np.diag(gram), expected**2, rtol=1e-4, atol=1e-5 * n)  # in order, and scaled
     np.testing.assert_allclose(gram - np.diag(np.diag(gram)), 0.0, atol=1e-5 * n)  # orthogonal columns
-    assert np.sqrt((found**2).sum(axis=1).mean()) == pytest.approx(1.0, rel=1e-4)
+    assert np.sqrt((components**2).sum(axis=1).mean()) == pytest.approx(1.0, rel=1e-4)
     separate = [
         k for k in range(kept) if singular[k] > 0 and np.abs(np.delete(singular, k) / singular[k] - 1).min(initial=1) > 0.05
     ]
     for k in (k for k in separate if expected[k] > 1e-3):  # directions that are not a matter of taste
-        overlap = abs(left[:, k] @ found[:, k]) / np.linalg.norm(found[:, k])
+        overlap = abs(left[:, k] @ components[:, k]) / np.linalg.norm(components[:, k])
         assert overlap == pytest.approx(1.0, abs=1e-3)
 
 
@@ -148,10 +148,10 @@ def test_leading_components_do_not_depend_on_an_offset():
 def test_the_sign_of_a_component_is_that_of_its_largest_loading():
     """Eigenvectors have no sign of their own: without a rule, two machines would start from different vectors."""
     rows = representation(50, 6)
-    found = leading_components(rows, 4)
-    loadings = (rows - rows.mean(dim=0)).T @ found  # proportional to the directions
+    components = leading_components(rows, 4)
+    loadings = (rows - rows.mean(dim=0)).T @ components  # proportional to the directions
     assert (loadings.gather(0, loadings.abs().argmax(dim=0, keepdim=True)) > 0).all()
-    torch.testing.assert_close(leading_components(-rows, 4), -found, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(leading_components(-rows, 4), -components, rtol=1e-4, atol=1e-5)
 
 
 def test_identical_items_have_no_components():

@@ -25,12 +25,12 @@ class Sample(BaseModel):
     title: str = Field("", description="what it is called")
 
 
-def facts(name: str) -> forms.Facts:
-    return forms.facts(name, Sample.model_fields[name])
+def view(name: str) -> forms.FieldView:
+    return forms.field_view(name, Sample.model_fields[name])
 
 
 def test_the_type_gives_the_widget() -> None:
-    kinds = {name: facts(name).kind for name in Sample.model_fields}
+    kinds = {name: view(name).kind for name in Sample.model_fields}
     assert kinds == {
         "kind": "choice",
         "part": "choice",
@@ -42,25 +42,27 @@ def test_the_type_gives_the_widget() -> None:
         "seeds": "list",
         "title": "text",
     }
-    assert facts("kind").options == ("a", "b") and not facts("kind").optional
-    assert facts("part").options == (None, "x", "y") and facts("part").optional
-    assert facts("window").optional
+    assert view("kind").options == ("a", "b") and not view("kind").optional
+    assert view("part").options == (None, "x", "y") and view("part").optional
+    assert view("window").optional
 
 
 def test_range_label_unit_and_help() -> None:
-    said = facts("max_len")
-    assert (said.least, said.most, said.label, said.help) == (2, 100, "Max len [items]", "longest history")
-    assert (facts("rate").least, facts("rate").most) == (0, 1)
-    assert (facts("window").least, facts("window").most) == (1, None)
-    assert facts("t").label == "t"
+    longest = view("max_len")
+    assert (longest.least, longest.most, longest.label, longest.help) == (2, 100, "Max len [items]", "longest history")
+    assert (view("rate").least, view("rate").most) == (0, 1)
+    assert (view("window").least, view("window").most) == (1, None)
+    assert view("t").label == "t"
 
 
-def test_every_field_of_a_sweep_has_a_widget_and_a_help() -> None:
-    for name, declared in verbs.SweepRequest.model_fields.items():
-        said = forms.facts(name, declared)
-        assert said.help, name
-        if name not in ("dataset", "representation", "device", "search"):
-            assert said.kind != "text", name
+def test_every_field_of_the_training_form_has_a_widget_and_a_help() -> None:
+    for method in verbs.METHODS:
+        fields = dict(verbs.SweepRequest.model_fields) | dict(verbs.training_choices({"method": method}).fields)
+        for name, declared in fields.items():
+            shown = forms.field_view(name, declared)
+            assert shown.help, name
+            if name not in ("dataset", "representation", "inputs", "device", "search", "without"):
+                assert shown.kind != "text", name
 
 
 def wrong(**values: Any) -> dict[str, str]:
@@ -71,8 +73,8 @@ def wrong(**values: Any) -> dict[str, str]:
 
 def test_what_is_wrong_stands_at_its_field() -> None:
     assert wrong(learning_rate=0) == {"learning_rate": "Input should be greater than 0."}
-    found = wrong(alphas=["0.1", "much"])
-    assert list(found) == ["alphas"] and found["alphas"].startswith("Much: Input should be a valid number")
+    problems = wrong(alphas=["0.1", "much"])
+    assert list(problems) == ["alphas"] and problems["alphas"].startswith("Much: Input should be a valid number")
 
 
 def test_a_rule_between_fields_stands_at_the_first_that_it_names() -> None:
@@ -84,7 +86,7 @@ def test_a_rule_between_fields_stands_at_the_first_that_it_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "unread", "read"),
+    ("given", "without", "read"),
     [
         ({"method": "id"}, {"alpha", "gamma", "without", "scaling", "projector_dropout"}, {"heads", "exclude_seen"}),
         ({"method": "llminit"}, {"alpha", "projector_dropout", "residual_decay"}, {"without", "scaling"}),
@@ -96,6 +98,8 @@ def test_a_rule_between_fields_stands_at_the_first_that_it_names() -> None:
         ({"shortcut": True}, {"negatives"}, {"residual_decay"}),
     ],
 )
-def test_fields_that_are_not_read(given: dict[str, Any], unread: set[str], read: set[str]) -> None:
-    found = verbs.TrainRequest(dataset="shop", **given).unread()
-    assert unread <= found and not read & found
+def test_fields_that_are_not_read_are_not_shown(given: dict[str, Any], without: set[str], read: set[str]) -> None:
+    choices = verbs.training_choices(given)
+    shown = choices.fields.keys() - choices.unread
+    assert read <= shown and not without & shown
+    assert {name for group in choices.groups for name in group.options} == choices.fields.keys()

@@ -89,9 +89,11 @@ def test_what_does_not_fit_is_said_at_its_field_and_cannot_be_launched(app: Open
     assert not shown.button(key="train_launch").disabled
 
 
-def test_a_part_that_the_representation_does_not_hold(app: OpenPage) -> None:
-    shown = choose(app("training", dataset=DATASET), without="title")
-    assert shown.button(key="train_launch").disabled and "leaving out title needs one that holds it" in page_text(shown)
+def test_the_parts_that_can_be_left_out_are_those_of_the_representation(app: OpenPage) -> None:
+    shown = app("training", dataset=DATASET)
+    assert shown.selectbox(key="train_without").options == ["prefill", "decoding"]
+    shown = choose(shown, without="prefill")
+    assert not shown.button(key="train_launch").disabled
 
 
 def test_launching_twice_makes_one_job(jobs_app: OpenPage, filled_copy: Workspace) -> None:
@@ -109,8 +111,9 @@ def test_seeds_and_grids_are_a_job_each(jobs_app: OpenPage, filled_copy: Workspa
     launch = shown.button(key="train_launch")
     assert launch.label == "Launch 6 runs" and "Alpha" not in labels(shown, "number_input")
     check(launch.click().run())
-    found = sorted((config["seed"], config["alpha"], config.get("gamma", 3.0)) for config in queued(filled_copy))
-    assert found == [(1, 0.0, 3.0), (1, 0.1, 2.0), (1, 0.1, 3.0), (2, 0.0, 3.0), (2, 0.1, 2.0), (2, 0.1, 3.0)]
+    configs = [verbs.TrainRequest(**config).config().flat() for config in queued(filled_copy)]
+    cells = sorted((config["seed"], config["alpha"], config.get("gamma", 0.0)) for config in configs)
+    assert cells == [(1, 0.0, 0.0), (1, 0.1, 2.0), (1, 0.1, 3.0), (2, 0.0, 0.0), (2, 0.1, 2.0), (2, 0.1, 3.0)]
 
 
 def test_a_queued_run_can_be_cancelled_and_resumed(jobs_app: OpenPage, filled_copy: Workspace) -> None:

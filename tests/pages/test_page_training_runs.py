@@ -81,7 +81,7 @@ def test_a_queued_run_says_what_its_preset_means(jobs_app: OpenPage, filled_copy
     jobs.submit(filled_copy, "train", verbs.TrainRequest(dataset=DATASET, method="id", preset="studio"))
     (job,) = jobs.jobs(filled_copy, jobs.JobsRequest()).jobs
     (entry,) = runs.entries([job], [])
-    assert entry.live and entry.deviations == verbs.TrainRequest(**job.config).deviations() != []
+    assert entry.live and entry.deviations == verbs.TrainRequest(**job.config).config().departures() != []
     assert f"Not as in the paper: {'; '.join(entry.deviations)}." in page_text(jobs_app("training", dataset=DATASET))
 
 

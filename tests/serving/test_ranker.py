@@ -6,9 +6,8 @@ import torch
 
 from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError, NonFiniteError, NotFoundError
-from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.config import RunConfig, build_recommender
 from genair_engine.methods.recommender import TableRecommender
-from genair_engine.methods.registry import build_recommender
 from genair_engine.serving import ranker as module
 from genair_engine.serving.indexing import build_index
 from genair_engine.serving.ranker import Ranker
@@ -21,7 +20,7 @@ TITLES = [f"Item {k}" for k in range(1, N + 1)]
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return build_recommender(ModelConfig(method="id", dim=8, layers=1, max_len=4), N)
+    return build_recommender(RunConfig.of(method="id", dim=8, layers=1, max_len=4), N)
 
 
 def best_of(ranker, session, k=10, exclude_seen=True):

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from genair_engine.catalog.sessions import Sessions
-from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.config import RunConfig, build_recommender
+from genair_engine.methods.item_parts import ItemParts
 from genair_engine.methods.recommender import TableRecommender
-from genair_engine.methods.registry import build_recommender
 from genair_engine.serving.ranker import Ranker
 from genair_engine.serving.what_if import what_if
 
@@ -19,7 +19,8 @@ ITEMS = [f"i{k}" for k in range(1, 13)]
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return build_recommender(ModelConfig(method="genair", dim=8, layers=1, max_len=4), 12, torch.randn(12, 6))
+    rows = ItemParts.of_one_part(torch.randn(12, 6).numpy())
+    return build_recommender(RunConfig.of(method="genair", dim=8, layers=1, max_len=4), 12, {"representation": rows})
 
 
 def test_lists_are_those_of_the_recommender_with_either_representation(model):

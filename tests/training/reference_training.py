@@ -45,7 +45,7 @@ class Reference:
                 if loss == "ce":
                     terms.append(-(scores[target].exp() / scores[1:].exp().sum()).log())
                 elif loss == "sampled":
-                    others = sum(scores[one].exp() for one in drawn if one != target) * (len(items) - 1) / len(drawn)
+                    others = sum(scores[item].exp() for item in drawn if item != target) * (len(items) - 1) / len(drawn)
                     terms.append(-(scores[target].exp() / (scores[target].exp() + others)).log())
                 else:
                     negative = scores[drawn[len(terms)]]
@@ -71,7 +71,7 @@ class Reference:
 
     def states(self, sessions: list[list[int]]) -> Tensor:
         """[B, slots, d], sessions at the right end."""
-        ids = torch.tensor([[0] * (self.slots - len(one)) + one for one in sessions])
+        ids = torch.tensor([[0] * (self.slots - len(session)) + session for session in sessions])
         x = self.items()[ids.clamp(min=0)]
         if self.backbone == "bert4rec":
             x = torch.where((ids == MASK).unsqueeze(2), self.weights["backbone.mask"], x)
@@ -126,13 +126,13 @@ def normed(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def ranking_metrics(scores: list[Tensor], histories: list[list[int]], targets: list[int], k: int) -> dict[str, float]:
     """HR, NDCG and MRR at k over all items that are not in the history; the target always competes."""
-    found = {"HR": 0.0, "NDCG": 0.0, "MRR": 0.0}
+    sums = {"HR": 0.0, "NDCG": 0.0, "MRR": 0.0}
     for of_user, history, target in zip(scores, histories, targets, strict=True):
         rivals = [item for item in range(1, len(of_user)) if item != target and item not in history]
         rank = sum(1.0 for item in rivals if of_user[item] > of_user[target])
         rank += sum(0.5 for item in rivals if of_user[item] == of_user[target])
         if rank < k:
-            found["HR"] += 1
-            found["NDCG"] += 1 / math.log2(rank + 2)
-            found["MRR"] += 1 / (rank + 1)
-    return {f"{name}@{k}": value / len(targets) for name, value in found.items()}
+            sums["HR"] += 1
+            sums["NDCG"] += 1 / math.log2(rank + 2)
+            sums["MRR"] += 1 / (rank + 1)
+    return {f"{name}@{k}": value / len(targets) for name, value in sums.items()}

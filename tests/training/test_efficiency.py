@@ -5,17 +5,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from genair_engine.errors import InputError
-from genair_engine.methods.config import ModelConfig
-from genair_engine.methods.registry import build_recommender
+from genair_engine.methods.config import RunConfig
 from genair_engine.training.efficiency import inference_flops, trainable_parameters
+from tests.methods import building
 
 ITEMS, WIDTH = 50, 12
 
 
 def build(**options):
-    config = ModelConfig(**({"dim": 16, "max_len": 9} | options))
-    rows = None if config.method == "id" else torch.randn(ITEMS, WIDTH, generator=torch.Generator().manual_seed(0))
-    return build_recommender(config, ITEMS, rows)
+    return building.built(RunConfig.of(**({"dim": 16, "max_len": 9} | options)), ITEMS, WIDTH)
 
 
 def block(length, dim):
@@ -26,9 +24,9 @@ def block(length, dim):
 @pytest.mark.parametrize(("dim", "max_len", "length", "layers", "heads"), [(16, 9, 5, 2, 2), (128, 200, 200, 2, 1)])
 def test_sasrec(dim, max_len, length, layers, heads):
     model = build(backbone="sasrec", method="id", dim=dim, max_len=max_len, layers=layers, heads=heads)
-    found = inference_flops(model, length)
-    assert found.session == layers * block(length, dim) + 2 * dim * ITEMS
-    assert (found.table, found.length) == (0, length)
+    flops = inference_flops(model, length)
+    assert flops.session == layers * block(length, dim) + 2 * dim * ITEMS
+    assert (flops.table, flops.length) == (0, length)
 
 
 @pytest.mark.parametrize(("dim", "max_len", "length"), [(16, 9, 5), (128, 200, 199)])
@@ -48,12 +46,12 @@ def test_gru4rec(dim, max_len, length, layers):
 @pytest.mark.parametrize("method", ["genair", "genair-id", "llminit"])
 def test_the_table_is_projected_once(method):
     model = build(method=method, dim=8)
-    found = inference_flops(model)
+    flops = inference_flops(model)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.items.all_vectors()
-    assert found.table == counter.get_total_flops()
+    assert flops.table == counter.get_total_flops()
     projected = 2 * ITEMS * (WIDTH * 256 + 256 * 8)
-    assert found.table == (0 if method == "llminit" else projected)
+    assert flops.table == (0 if method == "llminit" else projected)
 
 
 def test_trainable_parameters():

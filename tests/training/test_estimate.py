@@ -8,17 +8,15 @@ import torch
 
 from genair_engine.catalog.synthetic import synthetic_dataset
 from genair_engine.evaluation import protocol
-from genair_engine.methods.registry import build_recommender
+from genair_engine.methods.config import RunConfig
 from genair_engine.training import estimate
-from genair_engine.training.config import TrainingConfig
-from genair_engine.training.trainer import Trainer
+from tests.methods import building
 
 
 @pytest.fixture
 def trainer():
     dataset = synthetic_dataset(users=60, items=20, interactions=500, seed=1)
-    config = TrainingConfig(method="id", dim=8, layers=1, batch_size=4, max_len=20)
-    return Trainer(build_recommender(config, dataset.n_items), dataset, config)
+    return building.trainer(dataset, RunConfig.of(method="id", dim=8, layers=1, batch_size=4, max_len=20))
 
 
 def test_an_epoch_of_steps_that_cost_their_size(trainer, monkeypatch):
@@ -29,15 +27,15 @@ def test_an_epoch_of_steps_that_cost_their_size(trainer, monkeypatch):
         return 2.0 + 0.5 * len(rows) * min(int(lengths[rows].max()), 20)
 
     monkeypatch.setattr(estimate, "_step", cost)
-    found = estimate.measure_steps(trainer, seconds=1e-9)
+    cost_of_epoch = estimate.measure_steps(trainer, seconds=1e-9)
     plan = trainer.batches.plan(np.random.default_rng(trainer.config.seed))
-    assert found.seconds == pytest.approx(sum(cost(trainer, rows, None) for rows in plan))
-    assert found.steps == estimate.LEAST_STEPS < found.of == len(plan)
+    assert cost_of_epoch.seconds == pytest.approx(sum(cost(trainer, rows, None) for rows in plan))
+    assert cost_of_epoch.steps == estimate.LEAST_STEPS < cost_of_epoch.of == len(plan)
 
 
 def test_with_time_enough_every_step_is_timed_once(trainer):
-    found = estimate.measure_steps(trainer, seconds=60)
-    assert found.steps == found.of == len(trainer.batches) and found.seconds > 0
+    cost = estimate.measure_steps(trainer, seconds=60)
+    assert cost.steps == cost.of == len(trainer.batches) and cost.seconds > 0
 
 
 def test_torch_draws_as_if_nothing_had_happened(trainer):
@@ -50,9 +48,8 @@ def test_torch_draws_as_if_nothing_had_happened(trainer):
 
 def test_one_batch_is_enough():
     dataset = synthetic_dataset(users=5, items=8, interactions=40, seed=1)
-    config = TrainingConfig(method="id", dim=8, layers=1, batch_size=64)
-    one = Trainer(build_recommender(config, dataset.n_items), dataset, config)
-    assert estimate.measure_steps(one, seconds=0.01).of == 1
+    whole = building.trainer(dataset, RunConfig.of(method="id", dim=8, layers=1, batch_size=64))
+    assert estimate.measure_steps(whole, seconds=0.01).of == 1
 
 
 def test_the_sample_has_the_longest_histories_in_whole_blocks(trainer, monkeypatch):

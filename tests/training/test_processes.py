@@ -37,15 +37,16 @@ def two(tmp_path_factory) -> list[dict]:
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_train_the_model_that_one_would(two, case):
     alone = outcome(case, Processes())
-    for found in (two[0][case], two[1][case]):
-        assert found["best_epoch"] == alone["best_epoch"]
-        for (losses, valid), (expected_losses, expected_valid) in zip(found["history"], alone["history"], strict=True):
+    for together in (two[0][case], two[1][case]):
+        assert together["best_epoch"] == alone["best_epoch"]
+        for (losses, valid), (expected_losses, expected_valid) in zip(together["history"], alone["history"], strict=True):
             assert losses == pytest.approx(expected_losses, rel=1e-4)
             assert valid == pytest.approx(expected_valid, abs=1e-9)
         for name, value in alone["weights"].items():
             if name.endswith("key_value.bias"):  # of its first half, the keys', softmax gradients are 0 but for rounding
-                value, found["weights"][name] = value[8:], found["weights"][name][8:]
-            torch.testing.assert_close(found["weights"][name], value, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+                value, together["weights"][name] = value[8:], together["weights"][name][8:]
+            weight = together["weights"][name]
+            torch.testing.assert_close(weight, value, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -61,9 +62,9 @@ def test_all_stop_where_one_diverges(two):
 
 
 def test_places_and_messages(two):
-    assert [one["place"] for one in two] == [(0, 2, 0, True), (1, 2, 1, False)]
-    assert [one["told"] for one in two] == ["from 0", "from 0"]
-    assert all(one["mean"].tolist() == [1.0, 0.5] for one in two)
+    assert [process["place"] for process in two] == [(0, 2, 0, True), (1, 2, 1, False)]
+    assert [process["told"] for process in two] == ["from 0", "from 0"]
+    assert all(process["mean"].tolist() == [1.0, 0.5] for process in two)
 
 
 def test_alone_nothing_is_joined(monkeypatch):

@@ -8,11 +8,10 @@ import torch
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.sequences import Sequences
 from genair_engine.catalog.sessions import Sessions
+from genair_engine.methods.config import RunConfig
 from genair_engine.methods.recommender import TableRecommender
-from genair_engine.methods.registry import build_recommender
 from genair_engine.models import IdItems
-from genair_engine.training.config import TrainingConfig
-from genair_engine.training.trainer import Trainer
+from tests.methods import building
 from tests.training.reference_training import MASK, Reference, Row, ranking_metrics
 
 N_ITEMS, MAX_LEN, EPOCHS = 40, 5, 6
@@ -22,9 +21,11 @@ N_ITEMS, MAX_LEN, EPOCHS = 40, 5, 6
 def sequences() -> list[list[int]]:
     """Histories that go around the catalogue in small steps, from 1 to 11 items: some are cut, some not evaluated."""
     rng = np.random.default_rng(5)
-    made = [((rng.integers(N_ITEMS) + rng.integers(1, 4, 1 + row % 11).cumsum()) % N_ITEMS + 1).tolist() for row in range(33)]
-    assert {len(one) for one in made} == set(range(1, 12))
-    return made
+    histories = [
+        ((rng.integers(N_ITEMS) + rng.integers(1, 4, 1 + row % 11).cumsum()) % N_ITEMS + 1).tolist() for row in range(33)
+    ]
+    assert {len(history) for history in histories} == set(range(1, 12))
+    return histories
 
 
 def dataset(sequences: list[list[int]]) -> Dataset:
@@ -32,10 +33,9 @@ def dataset(sequences: list[list[int]]) -> Dataset:
     return Dataset("small", items, Sequences.from_lists(sequences), [f"u{user}" for user in range(len(sequences))])
 
 
-def recorded_run(data: Dataset, config: TrainingConfig):
+def recorded_run(data: Dataset, config: RunConfig):
     """The engine's run: weights at the start, (batch, negatives, losses) of every step, weights and metrics at the end."""
-    torch.manual_seed(1)
-    trainer = Trainer(build_recommender(config, data.n_items), data, config)
+    trainer = building.trainer(data, config, seed=1)
     start = {name: value.clone() for name, value in trainer.model.state_dict().items()}
     steps, drawn = [], []
     draw, step = trainer.objective._draw, trainer.step
@@ -74,16 +74,17 @@ def cloze(batch) -> list[Row]:
      ("bert4rec", "bce")],
 )  # fmt: skip
 def test_a_run_agrees_with_an_independent_implementation(sequences, backbone, loss):
-    config = TrainingConfig(
-        backbone=backbone, loss=loss, method="id", dim=8, layers=2, heads=1 if backbone == "gru4rec" else 2, dropout=0.0,
-        max_len=MAX_LEN, batch_size=7, learning_rate=0.02, averaging=0.0, epochs=EPOCHS, negatives=11,
+    heads, shared = {} if backbone == "gru4rec" else {"heads": 2}, {"negatives": 11} if loss == "sampled" else {}
+    config = RunConfig.of(
+        backbone=backbone, loss=loss, method="id", dim=8, layers=2, dropout=0.0, max_len=MAX_LEN, batch_size=7,
+        learning_rate=0.02, averaging=0.0, epochs=EPOCHS, **heads, **shared,
     )  # fmt: skip
     data = dataset(sequences)
     trainer, start, steps, history = recorded_run(data, config)
-    reference = Reference(start, backbone, MAX_LEN, config.heads, config.learning_rate)
+    reference = Reference(start, backbone, MAX_LEN, heads.get("heads", 1), config.training.learning_rate)
 
-    training = [one[:-2] if len(one) >= 3 else one for one in sequences]
-    learned = {user for user, one in enumerate(training) if len(one) >= 2}
+    training = [history[:-2] if len(history) >= 3 else history for history in sequences]
+    learned = {user for user, history in enumerate(training) if len(history) >= 2}
     assert len(steps) == EPOCHS * -(-len(learned) * (2 if backbone == "bert4rec" else 1) // 7)
     for epoch in range(EPOCHS):
         of_epoch = steps[epoch * len(steps) // EPOCHS : (epoch + 1) * len(steps) // EPOCHS]
@@ -96,12 +97,12 @@ def test_a_run_agrees_with_an_independent_implementation(sequences, backbone, lo
         assert history[epoch].losses["rank"] == pytest.approx(np.mean(expected), rel=2e-4)
     assert history[-1].losses["rank"] < 0.95 * history[0].losses["rank"]  # it did train
 
-    evaluated = [user for user, one in enumerate(sequences) if len(one) >= 3]
+    evaluated = [user for user, history in enumerate(sequences) if len(history) >= 3]
     assert data.split.users.tolist() == evaluated
     reads = MAX_LEN - 1 if backbone == "bert4rec" else MAX_LEN
     scores = [reference.scores(training[user], reads) for user in evaluated]
-    found = TableRecommender(trainer.model).score(Sessions.of_users(data.split.train, data.split.users)).double()
-    torch.testing.assert_close(found[:, 1:], torch.stack(scores)[:, 1:], rtol=2e-3, atol=2e-3)
+    engine_scores = TableRecommender(trainer.model).score(Sessions.of_users(data.split.train, data.split.users)).double()
+    torch.testing.assert_close(engine_scores[:, 1:], torch.stack(scores)[:, 1:], rtol=2e-3, atol=2e-3)
     targets = [sequences[user][-2] for user in evaluated]
     expected = ranking_metrics(scores, [training[user] for user in evaluated], targets, k=10)
     assert 0 < expected["NDCG@10"] < 1
@@ -113,8 +114,8 @@ def test_the_reference_would_notice_a_leak(sequences, monkeypatch):
     """Of the same weights, the public code's SASRec (no causal mask) has another loss from the first step on."""
     base = {"method": "id", "dim": 8, "heads": 2, "dropout": 0.0, "max_len": MAX_LEN, "batch_size": 7, "epochs": 1}
     monkeypatch.setattr(IdItems, "INITIAL_STD", 0.5)  # vectors that matter from the start
-    _, start, steps, _ = recorded_run(dataset(sequences), TrainingConfig(**base, public_code_attention=True))
+    _, start, steps, _ = recorded_run(dataset(sequences), RunConfig.of(**base, public_code_attention=True))
     reference = Reference(start, "sasrec", MAX_LEN, 2, 1e-3)
-    training = [one[:-2] if len(one) >= 3 else one for one in sequences]
+    training = [history[:-2] if len(history) >= 3 else history for history in sequences]
     expected = reference.step(next_items(training, steps[0][0].users.tolist()), "ce", [])
     assert abs(steps[0][1]["rank"].item() / expected - 1) > 1e-3

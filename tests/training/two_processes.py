@@ -10,10 +10,10 @@ import torch
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import NonFiniteError
-from genair_engine.methods.registry import build_recommender
-from genair_engine.training.config import TrainingConfig
+from genair_engine.methods.config import RunConfig
 from genair_engine.training.processes import Processes, joined
 from genair_engine.training.trainer import Trainer
+from tests.methods import building
 
 N_ITEMS = 25
 CASES = {
@@ -30,32 +30,31 @@ def trainer(case: str, processes: Processes) -> Trainer:
     histories = [((rng.integers(N_ITEMS) + np.arange(4 + user % 6)) % N_ITEMS + 1).tolist() for user in range(13)]
     items = pd.DataFrame({"item_id": [f"i{item}" for item in range(1, N_ITEMS + 1)]})
     data = Dataset("small", items, Sequences.from_lists(histories), [f"u{user}" for user in range(13)])
-    config = TrainingConfig(**(SMALL | CASES[case]))
-    torch.manual_seed(0 if processes.first else 99)  # what counts are the first one's weights
-    rows = torch.randn(N_ITEMS, 5, generator=torch.Generator().manual_seed(9))
-    model = build_recommender(config, N_ITEMS, None if config.method == "id" else rows)
-    return Trainer(model, data, config, processes=processes)
+    config = RunConfig.of(**(SMALL | CASES[case]))
+    torch.manual_seed(0 if processes.first else 99)  # what counts are the first process's weights
+    inputs = building.inputs(config, N_ITEMS)
+    return Trainer(building.built(config, N_ITEMS), data, config, inputs, processes=processes)
 
 
 def outcome(case: str, processes: Processes) -> dict:
-    one = trainer(case, processes)
-    records = [(record.losses, record.valid) for record in one.fit().history]
-    return {"history": records, "best_epoch": one.progress.best_epoch, "weights": one.model.state_dict()}
+    run = trainer(case, processes)
+    records = [(record.losses, record.valid) for record in run.fit().history]
+    return {"history": records, "best_epoch": run.progress.best_epoch, "weights": run.model.state_dict()}
 
 
 def divergence(processes: Processes) -> str:
     """The last process's loss is not finite in the last step of an epoch: what does each of them say?"""
-    one = trainer("gru4rec", processes)
-    step, done = one.step, []
+    run = trainer("gru4rec", processes)
+    step, done = run.step, []
 
     def failing(batch):
         done.append(step(batch))
         bad = processes.rank == processes.world - 1 and len(done) == 3
         return {name: value * (float("nan") if bad else 1.0) for name, value in done[-1].items()}
 
-    one.step = failing
+    run.step = failing
     try:
-        one.fit()
+        run.fit()
     except NonFiniteError as error:
         return str(error)
     return "nothing"
@@ -64,9 +63,9 @@ def divergence(processes: Processes) -> str:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with joined() as here:
-        found = {case: outcome(case, here) for case in CASES}
-        found["divergence"] = divergence(here)
-        found["place"] = (here.rank, here.world, here.local, here.first)
-        found["told"] = here.tell(f"from {here.rank}")
-        found["mean"] = here.mean(torch.tensor([1.0, here.rank]))
-        torch.save(found, Path(sys.argv[1]) / f"{here.rank}.pt")
+        report = {case: outcome(case, here) for case in CASES}
+        report["divergence"] = divergence(here)
+        report["place"] = (here.rank, here.world, here.local, here.first)
+        report["told"] = here.tell(f"from {here.rank}")
+        report["mean"] = here.mean(torch.tensor([1.0, here.rank]))
+        torch.save(report, Path(sys.argv[1]) / f"{here.rank}.pt")

@@ -11,6 +11,7 @@ from genair_engine.catalog.sequences import Sequences
 from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.evaluation.coldstart import hide
+from genair_engine.methods.item_parts import part_options
 from genair_engine.store.runs import find_representation
 from genair_engine.store.tables import RunRow
 from genair_engine.verbs.evaluation import hidden_items
@@ -73,7 +74,9 @@ def test_bases_and_scales_are_those_of_the_known_items(workspace, clusters):
     split = hide(dataset, asked.share, asked.hide_seed)
     with workspace.reading() as session:
         row = find_representation(session, workspace.dataset_row("clusters"), clusters)
-    known, added, dims = hidden_items._vectors(workspace, asked, split, row, lambda *one: None)
+    parts, hidden = hidden_items._parts(workspace, workspace.dataset_row("clusters"), split, row, lambda *_: None)
+    options, dims = part_options(asked.config().options), parts.dims
+    known, added = parts.read(options), parts.read(options, hidden)
     assert (len(known), len(added)) == (split.known.n_items, len(split.hidden))
     assert known.shape[1] == added.shape[1] == sum(dims.values())
     np.testing.assert_allclose(known.mean(axis=0), 0, atol=1e-5)

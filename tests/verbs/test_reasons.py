@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from genair_engine import verbs
 from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError, NotFoundError
-from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.config import RunConfig, build_recommender
 from genair_engine.methods.recommender import TableRecommender
-from genair_engine.methods.registry import build_recommender
 from genair_engine.serving.reasons import leave_one_out
 from genair_engine.verbs.recommending.explain_requests import MOST_EXPLAINED
 from tests.recommended_shop import TEXTS
@@ -21,7 +20,7 @@ KINDS = ["states", "metadata", "texts", "id"]
 
 def recommender_of(backbone, max_len=5):
     torch.manual_seed(1)
-    config = ModelConfig(backbone=backbone, method="id", dim=8, layers=1, max_len=max_len, shortcut=backbone == "gru4rec")
+    config = RunConfig.of(backbone=backbone, method="id", dim=8, layers=1, max_len=max_len, shortcut=backbone == "gru4rec")
     model = build_recommender(config, 9)
     with torch.no_grad():
         for parameter in model.parameters():

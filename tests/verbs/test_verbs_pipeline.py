@@ -353,9 +353,9 @@ def test_a_run_of_another_version_that_cannot_be_built_is_said(imported, what):
 
 def test_divergence_marks_the_run_as_failed(represented, monkeypatch):
     workspace, representation = represented
-    from genair_engine.training import losses
+    from genair_engine.losses import softmax
 
-    monkeypatch.setattr(losses, "softmax", lambda states, *_: states.sum() * float("nan"))
+    monkeypatch.setattr(softmax, "softmax", lambda states, *_: states.sum() * float("nan"))
     with pytest.raises(NonFiniteError, match="rank loss"):
         train(workspace, representation)
     run = verbs.runs_of(workspace, "shop")[0]
@@ -421,19 +421,21 @@ def test_search_and_detail(represented):
 
 def test_the_columns_that_a_run_uses(represented):
     """`without` leaves out exactly a part's columns, whatever stands beside it; `scaling` levels what is left."""
+    from genair_engine.methods.item_parts import PartOptions
     from genair_engine.store.runs import find_representation
-    from genair_engine.training.config import TrainingConfig
-    from genair_engine.verbs.training.load import load_vectors
+    from genair_engine.verbs.training.load import load_item_parts
 
     workspace, representation = represented
     with workspace.reading() as session:
         row = find_representation(session, workspace.dataset_row("shop"), representation)
     first, second = row.dims.values()
-    whole = load_vectors(workspace, row, TrainingConfig())
+    parts = load_item_parts(workspace, row)
+    whole = parts.read(PartOptions())
     assert whole.shape[1] == first + second
-    np.testing.assert_array_equal(load_vectors(workspace, row, TrainingConfig(without="prefill")), whole[:, first:])
-    np.testing.assert_array_equal(load_vectors(workspace, row, TrainingConfig(without="decoding")), whole[:, :first])
-    level = load_vectors(workspace, row, TrainingConfig(without="decoding", scaling="parts"))
+    np.testing.assert_array_equal(parts.read(PartOptions(without="prefill")), whole[:, first:])
+    np.testing.assert_array_equal(parts.read(PartOptions(without="decoding")), whole[:, :first])
+    np.testing.assert_array_equal(parts.read(PartOptions(), whole[2:4]), whole[2:4])
+    level = parts.read(PartOptions(without="decoding", scaling="parts"))
     assert np.sqrt(np.square(level).mean()) == pytest.approx(1.0, rel=1e-4)
     with pytest.raises(InputError, match="leaving out title"):
-        load_vectors(workspace, row, TrainingConfig(without="title"))
+        parts.read(PartOptions(without="title"))

@@ -10,14 +10,14 @@ from sqlalchemy import update
 from genair_engine import jobs, verbs
 from genair_engine.errors import ModelError, WorkspaceError
 from genair_engine.evaluation.metrics import metrics
+from genair_engine.methods.config import RunConfig
 from genair_engine.store.jobs import Offer, claim, clock
 from genair_engine.store.metrics import save_metrics
 from genair_engine.store.runs import find_representation, find_run
-from genair_engine.store.tables import DatasetRow, JobRow, RepresentationRow, RunRow
-from genair_engine.training.config import TrainingConfig
+from genair_engine.store.tables import DatasetRow, JobRow, RunRow
 from genair_engine.verbs.evaluation.measure import RANKS, load_ranks
-from genair_engine.verbs.training import fitting
-from genair_engine.verbs.training.fitting import Job
+from genair_engine.verbs.training import checks, fitting
+from genair_engine.verbs.training.checks import RunInput, RunPlan
 from genair_engine.verbs.training.runs import run_result
 from tests.verbs_workspaces import SMALL
 
@@ -152,8 +152,8 @@ def test_a_run_of_an_earlier_version_is_shown_and_gets_its_ranks_when_it_is_eval
 def test_the_key_of_a_run_holds_all_that_its_result_depends_on(monkeypatch):
     def key(content_hash="a", representation="minilm-1", device="cpu", **config):
         owner = DatasetRow(name="shop", content_hash=content_hash)
-        row = RepresentationRow(id=representation) if representation else None
-        return Job(owner, row, TrainingConfig(**config), device).key
+        inputs = (RunInput("representation", "representation", representation),) if representation else ()
+        return RunPlan(owner, RunConfig.of(**config), inputs, None, device).key
 
     changed = [
         {"content_hash": "b"},
@@ -166,10 +166,12 @@ def test_the_key_of_a_run_holds_all_that_its_result_depends_on(monkeypatch):
         {"dim": 64},
     ]
     keys = [key(), *(key(**change) for change in changed)]
-    monkeypatch.setattr(fitting, "__version__", "0.0.0")
+    monkeypatch.setattr(checks, "__version__", "0.0.0")
     assert len({*keys, key()}) == len(changed) + 2
     monkeypatch.undo()
-    assert key() == keys[0]
+    same = [{"preset": "corrected"}, {"layers": 2}, {"alpha": 0.1, "gamma": 3.0}]  # as it is by default
+    assert {key(), *(key(**change) for change in same)} == {keys[0]}
+    assert key(alpha=0.0, gamma=1.0) == key(alpha=0.0) and key(gamma=1.0) != keys[0]  # without effect, and with
 
 
 @pytest.mark.parametrize(
@@ -204,8 +206,8 @@ def test_a_representation_of_titles_is_ours(represented):
         return verbs.train(workspace, verbs.TrainRequest(dataset="shop", representation=representation, **options))
 
     run = trained()
-    assert run.deviations == ["titles as one more part of the representation (extension)"]
-    assert "not as in the paper: titles as one more part" in "\n".join(run.lines())
+    assert run.deviations == ["title as one more part of the representation (extension)"]
+    assert "not as in the paper: title as one more part" in "\n".join(run.lines())
     assert verbs.runs_of(workspace, "shop")[0].deviations == run.deviations
     left_out = trained(without="title")
     assert left_out.deviations == []

@@ -33,16 +33,18 @@ def runs_of(workspace, dataset="shop"):
 
 
 def grid(**options):
-    return [(one.request, one.variant) for one in configurations(request("some", **options))]
+    """Configuration, representation and variant of every cell."""
+    cells = configurations(request("some", **options))
+    return [(cell.config, cell.request.representation, cell.variant) for cell in cells]
 
 
 def test_a_grid_has_every_combination_that_differs():
-    found = grid(methods=["id", "genair"], losses=["ce", "bce"], alphas=[0.0, 0.1], gammas=[1.0, 2.0])
-    assert len(found) == 2 * (1 + 1 + 2)  # id: neither; alpha 0: no gamma
-    assert {variant for one, variant in found if one.method == "id"} == {""}
-    assert {one.representation for one, _ in found if one.method == "id"} == {None}
-    assert {one.representation for one, _ in found if one.method == "genair"} == {"some"}
-    assert [variant for one, variant in found if one.method == "genair" and one.loss == "ce"] == [
+    cells = grid(methods=["id", "genair"], losses=["ce", "bce"], alphas=[0.0, 0.1], gammas=[1.0, 2.0])
+    assert len(cells) == 2 * (1 + 1 + 2)  # id: neither; alpha 0: no gamma
+    assert {variant for config, _, variant in cells if config.method == "id"} == {""}
+    assert {representation for config, representation, _ in cells if config.method == "id"} == {None}
+    assert {representation for config, representation, _ in cells if config.method == "genair"} == {"some"}
+    assert [variant for config, _, variant in cells if (config.method, config.loss) == ("genair", "ce")] == [
         "alpha 0",
         "alpha 0.1, gamma 1",
         "alpha 0.1, gamma 2",
@@ -50,38 +52,54 @@ def test_a_grid_has_every_combination_that_differs():
 
 
 def test_a_backbone_brings_its_own_defaults():
-    layers = {one.backbone: one.layers for one, _ in grid(backbones=["sasrec", "gru4rec"])}
+    layers = {config.backbone: config.model.layers for config, *_ in grid(backbones=["sasrec", "gru4rec"])}
     assert layers == {"sasrec": 1, "gru4rec": 1}  # given
     base = {name: value for name, value in QUICK.items() if name != "layers"}
-    found = configurations(verbs.SweepRequest(dataset="shop", method="id", backbones=["gru4rec", "sasrec"], **base))
-    assert {one.request.backbone: one.request.layers for one in found} == {"sasrec": 2, "gru4rec": 1}
+    cells = configurations(verbs.SweepRequest(dataset="shop", method="id", backbones=["gru4rec", "sasrec"], **base))
+    assert {cell.config.backbone: cell.config.model.layers for cell in cells} == {"sasrec": 2, "gru4rec": 1}
     public = configurations(verbs.SweepRequest(dataset="shop", preset="public-code", backbones=["gru4rec", "sasrec"], **base))
-    assert [(one.request.targets, one.request.public_code_attention, one.request.loss) for one in public] == [
-        ("last", False, "bce"),
+    flat = [cell.config.flat() for cell in public]
+    assert [(values["targets"], values.get("public_code_attention"), values["loss"]) for values in flat] == [
+        ("last", None, "bce"),
         ("all", True, "bce"),
     ]
 
 
+def test_what_a_combination_does_not_have_is_left_out_of_it():
+    cells = grid(backbones=["sasrec", "bert4rec", "gru4rec"], method="id", targets="last", heads=2)
+    assert [(config.flat().get("targets"), config.flat().get("heads")) for config, *_ in cells] == [
+        ("last", 2),
+        (None, 2),
+        ("last", None),
+    ]
+
+
+def ablations(**options):
+    return [
+        (values.get("without"), values["alpha"], values.get("gamma"), variant)
+        for values, variant in (
+            (config.flat(), variant) for config, _, variant in grid(**options) if config.method == "genair"
+        )
+    ]
+
+
 def test_ablations_are_variants_of_genair():
-    found = grid(methods=["id", "genair"], ablations=["prefill", "decoding", "calibration"])
-    assert [(one.without, one.alpha, variant) for one, variant in found[2:]] == [
-        ("prefill", 0.1, "w/o prefill"),
-        ("decoding", 0.1, "w/o decoding"),
-        (None, 0.0, "w/o calibration"),
+    assert ablations(methods=["id", "genair"], ablations=["prefill", "decoding", "calibration"])[1:] == [
+        ("prefill", 0.1, 3.0, "w/o prefill"),
+        ("decoding", 0.1, 3.0, "w/o decoding"),
+        (None, 0.0, None, "w/o calibration"),
     ]
 
 
 def test_ablations_have_the_one_value_of_a_grid():
-    found = grid(alphas=[0.01], gammas=[2.0], ablations=["prefill", "calibration"])
-    assert [(one.alpha, one.gamma, variant) for one, variant in found] == [
-        (0.01, 2.0, "alpha 0.01, gamma 2"),
-        (0.01, 2.0, "alpha 0.01, gamma 2, w/o prefill"),
-        (0.0, 3.0, "w/o calibration"),
+    assert ablations(alphas=[0.01], gammas=[2.0], ablations=["prefill", "calibration"]) == [
+        (None, 0.01, 2.0, "alpha 0.01, gamma 2"),
+        ("prefill", 0.01, 2.0, "alpha 0.01, gamma 2, w/o prefill"),
+        (None, 0.0, None, "w/o calibration"),
     ]
-    off = grid(alphas=[0.0], gammas=[2.0], ablations=["prefill"])
-    assert [(one.alpha, one.gamma, variant) for one, variant in off] == [
-        (0.0, 3.0, "alpha 0"),
-        (0.0, 3.0, "alpha 0, w/o prefill"),
+    assert ablations(alphas=[0.0], gammas=[2.0], ablations=["prefill"]) == [
+        (None, 0.0, None, "alpha 0"),
+        ("prefill", 0.0, None, "alpha 0, w/o prefill"),
     ]
 
 
@@ -142,14 +160,15 @@ def test_an_interrupted_sweep_goes_on_with_the_run_that_it_was_at(imported, monk
     ("options", "message"),
     [
         ({"methods": ["id", "genair"]}, "genair ce: Method 'genair' needs --representation"),
-        ({"method": "id", "ablations": ["prefill"]}, "Ablations leave out parts of GenAIR, and id has none"),
+        ({"method": "id", "ablations": ["prefill"]}, "Ablations leave out parts of a method, and id has none"),
         (
-            {"method": "id", "backbones": ["sasrec", "bert4rec"], "targets": "last"},
-            "backbone bert4rec.*targets last does not fit",
+            {"method": "id", "backbones": ["bert4rec"], "targets": "last"},
+            "No configuration of this sweep has the option targets, which is of sasrec, gru4rec",
         ),
-        ({"method": "id", "losses": ["ce", "hinge"]}, "loss hinge.*Input should be 'ce'"),
+        ({"methods": ["id", "llminit"], "alpha": 0.2}, "has the option alpha, which is of genair, genair-id"),
+        ({"method": "id", "backbones": ["sasrec", "gru4rec"], "heads": 3}, r"backbone sasrec.*heads \(3\) must divide dim"),
+        ({"method": "id", "losses": ["ce", "hinge"]}, "loss hinge.*there is no loss 'hinge': give ce"),
         ({"method": "id", "seeds": [1, -1]}, "seeds: Input should be greater than or equal to 0"),
-        ({"ablations": ["projector"]}, "no ablation 'projector'"),
         ({"alphas": [0.01, 0.1], "ablations": ["prefill"]}, "--alphas has 0.01 and 0.1: an ablation .* give one value"),
         ({"gammas": [1.0, 2.0], "ablations": ["prefill"]}, "--gammas has 1 and 2"),
         ({"method": "id", "trials": 3}, "needs both"),
@@ -168,8 +187,9 @@ def test_what_cannot_run_is_refused_before_anything_is_trained(imported, options
 def test_a_representation_without_the_part_is_refused(represented):
     workspace, _ = represented
     only = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="tiny-llama", parts="prefill"))
-    with pytest.raises(InputError, match=r"w/o prefill: .*holds prefill"):
-        verbs.sweep(workspace, request(only.representation, ablations=["prefill"]))
+    for part in ("prefill", "projector"):
+        with pytest.raises(InputError, match=rf"w/o {part}: .*holds prefill: leaving out {part} needs"):
+            verbs.sweep(workspace, request(only.representation, ablations=[part]))
     assert runs_of(workspace) == {}
 
 
@@ -214,10 +234,10 @@ def test_the_best_row_has_all_seeds(imported, monkeypatch):
 
 
 def test_a_diverged_run_is_not_trained_again(imported, monkeypatch):
-    from genair_engine.training import losses
+    from genair_engine.losses import softmax
 
     with monkeypatch.context() as patched:
-        patched.setattr(losses, "softmax", lambda states, *_: states.sum() * float("nan"))
+        patched.setattr(softmax, "softmax", lambda states, *_: states.sum() * float("nan"))
         once = verbs.sweep(imported, request(method="id"))
     (run,) = runs_of(imported).values()
     assert run.state == "failed" and len(once.rows[0].failed) == 1
@@ -239,7 +259,8 @@ def test_the_table_says_how_every_row_was_obtained(represented):
         f"All trained rows: device cpu, representation {representation} where the method takes one, dim 8, layers 1, "
         "max_len 10, batch_size 4, epochs 2; all else that is not said as `train` has it by default."
     )
-    assert "  sasrec id ce: without None, alpha 0.1." in shown
+    assert not any(line.startswith("  sasrec id ce:") for line in shown)  # nothing but what is shared
+    assert "  sasrec genair ce, alpha 0.01: without None, alpha 0.01." in shown
     assert "  sasrec genair ce, alpha 0.01, w/o prefill: without prefill, alpha 0.01." in shown
 
     with_floors = verbs.sweep(workspace, request(method="id", floors=True))

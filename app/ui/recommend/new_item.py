@@ -33,7 +33,7 @@ description: A light hat for long days on the water. Made for family camping."""
 
 def view(dataset: str, session: Session, ready: Sequence[verbs.RunResult]) -> None:
     """The form, and what came of it."""
-    runs = {run.run: run for run in ready if verbs.METHOD_FACTS[run.config["method"]].projected}
+    runs = {run.run: run for run in ready if run.config["method"] in verbs.rank_new_items()}
     if not runs:
         st.info(
             "This needs a trained run that makes item vectors from text: method genair or genair-id.",

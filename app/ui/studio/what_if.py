@@ -25,10 +25,10 @@ SHOWN_SESSIONS = 10
 def view(dataset: verbs.DatasetState, detail: verbs.ItemDetail) -> None:
     """The text at the left, what is asked and found at the right."""
     ready = datasets.ready_runs(dataset.dataset, [state.recall("by", dataset.dataset)])
-    runs = {run.run: run for run in ready if run.config["method"] in verbs.READS_REPRESENTATION}
+    runs = {run.run: run for run in ready if run.config["method"] in verbs.rank_new_items()}
     if not runs:
         st.info(
-            f"This needs a trained run that recommends from archetypes: method {' or '.join(verbs.READS_REPRESENTATION)}.",
+            f"This needs a trained run that recommends from archetypes: method {' or '.join(verbs.rank_new_items())}.",
             icon=":material/model_training:",
         )
         st.page_link(

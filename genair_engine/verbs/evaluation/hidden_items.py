@@ -5,58 +5,62 @@ from __future__ import annotations
 import time
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from genair_engine import __version__
 from genair_engine.archetypes.representation import represent
 from genair_engine.devices import enough_memory, pick_device
+from genair_engine.errors import InputError
 from genair_engine.evaluation.coldstart import Cases, ColdStart, by_chance, hide
 from genair_engine.evaluation.metrics import CUTOFFS, metrics
 from genair_engine.evaluation.protocol import Protocol, evaluate, rank_targets
 from genair_engine.interfaces import Recommender
+from genair_engine.methods.base import ITEM_PARTS
 from genair_engine.methods.floors import Content, Popularity
+from genair_engine.methods.item_parts import ItemParts, part_options
 from genair_engine.methods.recommender import TableRecommender
-from genair_engine.methods.registry import build_recommender
-from genair_engine.store.tables import RepresentationRow
+from genair_engine.store.tables import DatasetRow, RepresentationRow
 from genair_engine.training.trainer import STOPPING_METRIC, EpochRecord, Trainer
+from genair_engine.types import Float32Array
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.evaluation.checks import check_coldstart
 from genair_engine.verbs.evaluation.coldstart import ColdStartRequest, ColdStartResult, ColdStartRow
 from genair_engine.verbs.recommending.item_space import project
 from genair_engine.verbs.representations.catalogue_states import catalogue_states
 from genair_engine.verbs.texts.writing import item_labels
-from genair_engine.verbs.training.load import as_trained_on
-from genair_engine.verbs.training.runs import deviations_with
+from genair_engine.verbs.training.load import initial_model
 from genair_engine.workspace import Workspace
-
-Vectors = npt.NDArray[np.float32]
 
 
 def coldstart(workspace: Workspace, request: ColdStartRequest, progress: Progress = silent) -> ColdStartResult:
     """Hide, train, measure. Raises as `train`, and InputError where nothing is left to train on or to ask for."""
-    owner, representation, config = check_coldstart(workspace, request)
+    asked = check_coldstart(workspace, request)
+    config, representation = asked.config, asked.representation
+    options = part_options(config.options)
+    if representation is None:
+        raise InputError(f"Method {config.method!r} needs --representation to give hidden items their vectors.")
     if workspace.settings.threads:
         torch.set_num_threads(workspace.settings.threads)
     dataset = workspace.load_dataset(request.dataset)
     split = hide(dataset, request.share, request.hide_seed)
-    progress(0, config.epochs, "states of the items")
-    known, added, dims = _vectors(workspace, request, split, representation, progress)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = build_recommender(config, split.known.n_items, torch.from_numpy(known))
+    epochs = config.training.epochs
+    progress(0, epochs, "states of the items")
+    parts, hidden = _parts(workspace, asked.owner, split, representation, progress)
+    known, added = parts.read(options), parts.read(options, hidden)
+    inputs = {ITEM_PARTS.role: parts}
+    model = initial_model(config, split.known.n_items, inputs)
     device = pick_device(request.device)
     started = time.perf_counter()
-    with enough_memory(f"Lower the batch size (now {config.batch_size:,}), or use the CPU."):
-        trainer = Trainer(model, split.known, config, device=device)
+    with enough_memory(f"Lower the batch size (now {config.training.batch_size:,}), or use the CPU."):
+        trainer = Trainer(model, split.known, config, inputs, device=device)
 
         def tell(record: EpochRecord) -> None:
             what = f"epoch {record.epoch}: validation {STOPPING_METRIC} {record.valid[STOPPING_METRIC]:.4f} (known items)"
-            progress(record.epoch, config.epochs, what)
+            progress(record.epoch, epochs, what)
 
         trainer.fit(tell)
         seconds = time.perf_counter() - started
-        progress(config.epochs, config.epochs, "ranking hidden items")
+        progress(epochs, epochs, "ranking hidden items")
         content = Content(split.everything, np.concatenate([known, added]))
         recommender = TableRecommender(model).with_items(project(model, added))
         rows = [
@@ -71,19 +75,19 @@ def coldstart(workspace: Workspace, request: ColdStartRequest, progress: Progres
             _by_chance(split),
         ]
     return ColdStartResult(
-        dataset=owner.name,
-        content_hash=owner.content_hash,
+        dataset=asked.owner.name,
+        content_hash=asked.owner.content_hash,
         representation=representation.id,
         model=representation.model,
-        config=config.model_dump(),
-        deviations=deviations_with(config, representation),
+        config=config.flat(),
+        deviations=config.departures(list(representation.dims)),
         share=request.share,
         hide_seed=request.hide_seed,
         items=dataset.n_items,
         hidden=len(split.hidden),
         cases={part: len(cases) for part, cases in split.cases.items()},
         dropped=split.dropped,
-        dims=dims,
+        dims=dict(parts.dims),
         epochs=trainer.progress.epochs_done,
         best_epoch=trainer.progress.best_epoch,
         seconds=seconds,
@@ -96,15 +100,10 @@ def coldstart(workspace: Workspace, request: ColdStartRequest, progress: Progres
     )
 
 
-def _vectors(
-    workspace: Workspace,
-    request: ColdStartRequest,
-    split: ColdStart,
-    row: RepresentationRow,
-    progress: Progress,
-) -> tuple[Vectors, Vectors, dict[str, int]]:
-    """What the model reads of known and of hidden items, with bases fitted on the known ones as the representation was."""
-    owner = workspace.dataset_row(request.dataset)
+def _parts(
+    workspace: Workspace, owner: DatasetRow, split: ColdStart, row: RepresentationRow, progress: Progress
+) -> tuple[ItemParts, Float32Array]:
+    """The parts of the known items, with bases fitted on them as the representation was, and the rows of the hidden ones."""
     states = catalogue_states(workspace, owner, row, progress)
     of_known, of_hidden = (
         {part: rows[split.order[chosen] - 1] for part, rows in states.items()}
@@ -118,10 +117,7 @@ def _vectors(
         names=item_labels(split.known.items),
     )
     dims = {part: len(basis.components) for part, basis in fitted.bases.items()}
-    known, added = (
-        as_trained_on(rows, fitted.vectors, row.id, dims, request) for rows in (fitted.vectors, fitted.project(of_hidden))
-    )
-    return known, added, dims
+    return ItemParts(fitted.vectors, dims, row.id), fitted.project(of_hidden)
 
 
 def _row(method: str, purpose: str, recommender: Recommender, split: ColdStart) -> ColdStartRow:

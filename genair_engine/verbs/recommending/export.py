@@ -12,8 +12,8 @@ from genair_engine.workspace import Workspace
 
 def export(workspace: Workspace, request: ExportRequest, progress: Progress = silent) -> ExportResult:
     """The folder appears when it is complete. Raises NotFoundError, InputError for a folder that exists, WorkspaceError."""
+    from genair_engine.methods.config import RunConfig
     from genair_engine.serving.bundle import write_bundle
-    from genair_engine.training.config import TrainingConfig
     from genair_engine.verbs.recommending.recommend import load_recommender
 
     folder = request.output.expanduser().absolute()
@@ -21,12 +21,17 @@ def export(workspace: Workspace, request: ExportRequest, progress: Progress = si
         raise InputError(f"{folder} exists already: name a folder that does not, or remove it first.")
     progress(0, 2, f"loading {request.run}")
     about = run_result(workspace, request.run)
+    config = RunConfig.stored(about.config)
+    if config.backbone is None or not config.definition.tags.fixed_table:
+        raise InputError(
+            f"Run {request.run!r} is of method {config.method!r}, which a backbone and an item table are not all of."
+        )
     ranker = load_recommender(workspace, request.run)
     facts = about.model_dump(mode="json", include={"run", "dataset", "config", "deviations", "protocol", "created_at"})
     progress(1, 2, f"writing {folder}")
     try:
         with artifacts.building(folder) as aside:
-            write_bundle(aside, ranker, TrainingConfig(**about.config), facts | {"metrics": about.metrics["test"]})
+            write_bundle(aside, ranker, config.backbone, config.model, facts | {"metrics": about.metrics["test"]})
     except OSError as error:
         raise WorkspaceError(f"Cannot write {folder}: {error.strerror or error}.") from error
     progress(2, 2, "exported")

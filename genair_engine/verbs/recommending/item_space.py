@@ -18,13 +18,14 @@ from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError
 from genair_engine.evaluation.protocol import Protocol, full_ranks, histories_before_test, leave_out, rank_targets
-from genair_engine.methods.config import ModelConfig
+from genair_engine.methods.config import RunConfig
+from genair_engine.methods.item_parts import ItemParts, PartOptions, part_options
 from genair_engine.methods.recommender import SequenceRecommender, TableRecommender
+from genair_engine.methods.registry import rank_new_items
 from genair_engine.models.items import ProjectedItems
 from genair_engine.store.tables import RepresentationRow
-from genair_engine.training.config import TrainingConfig
 from genair_engine.types import IntArray, ItemArray, States
-from genair_engine.verbs.training.load import as_trained_on, load_model, load_with_bases
+from genair_engine.verbs.training.load import load_model, load_with_bases
 from genair_engine.workspace import Workspace
 
 SAMPLE_SEED = 0
@@ -37,15 +38,17 @@ class ItemSpace:
 
     run: str
     dataset: Dataset
+    method: str
     row: RepresentationRow
-    config: ModelConfig
+    parts: ItemParts
+    options: PartOptions
     recommender: TableRecommender
     representation: Representation
 
     def vectors(self, states: States) -> Tensor:
         """[m, d] vectors of m items from their states, part -> [m, d_part]. Raises InputError, NonFiniteError."""
         rows = self.representation.project(states)
-        read = as_trained_on(rows, self.representation.vectors, self.row.id, self.row.dims, self.config)
+        read = self.parts.read(self.options, rows)
         return project(self.recommender.model, read)
 
     @torch.inference_mode()
@@ -88,14 +91,24 @@ def project(model: SequenceRecommender, rows: npt.NDArray[np.float32]) -> Tensor
 def load(workspace: Workspace, run: str) -> ItemSpace:
     """`verbs.load_item_space`."""
     row, owner, model = load_model(workspace, run)
-    if not isinstance(model.items, ProjectedItems) or row.representation_id is None:
+    config = RunConfig.stored(row.config)
+    if not config.definition.tags.ranks_new_items or row.representation_id is None:
         raise InputError(
             f"Run {run!r} has free item vectors (method {row.method}): it cannot rank an item that it was not trained on. "
-            "Choose a run of method genair or genair-id."
+            f"Choose a run of method {' or '.join(rank_new_items())}."
         )
     with workspace.reading() as session:
-        made = session.get(RepresentationRow, row.representation_id)
-    assert made is not None  # the run names it
-    representation = load_with_bases(workspace, made)
-    config = TrainingConfig.model_construct(**row.config)
-    return ItemSpace(run, workspace.load_dataset(owner.name), made, config, TableRecommender(model), representation)
+        representation_row = session.get_one(RepresentationRow, row.representation_id)
+    representation = load_with_bases(workspace, representation_row)
+    parts = ItemParts(representation.vectors, representation_row.dims, representation_row.id)
+    dataset = workspace.load_dataset(owner.name)
+    return ItemSpace(
+        run,
+        dataset,
+        row.method,
+        representation_row,
+        parts,
+        part_options(config.options),
+        TableRecommender(model),
+        representation,
+    )

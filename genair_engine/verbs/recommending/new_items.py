@@ -103,7 +103,7 @@ def place_item(
     ids, titles = dataset.items["item_id"], dataset.items["title"]
     return Placement(
         run=space.run,
-        method=space.config.method,
+        method=space.method,
         representation=row.id,
         archetypes=row.archetype_set_id,
         score=score,

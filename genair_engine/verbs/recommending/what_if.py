@@ -16,7 +16,9 @@ from genair_engine.archetypes.representation import check_finite, project
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError
-from genair_engine.methods.config import METHOD_FACTS, ModelConfig
+from genair_engine.methods.config import RunConfig
+from genair_engine.methods.item_parts import ItemParts, PartOptions, part_options
+from genair_engine.methods.registry import rank_new_items
 from genair_engine.store.archetypes import find_set, states_by, texts_of_items
 from genair_engine.store.runs import find_representation, find_run
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
@@ -34,8 +36,6 @@ from genair_engine.workspace import Workspace
 SEED = 0
 """Of the draw of sessions."""
 SHOWN_ITEMS = 10
-READS_REPRESENTATION = tuple(method for method, facts in METHOD_FACTS.items() if facts.projected)
-"""Methods whose item vectors change with the representation."""
 
 
 def what_if(
@@ -53,10 +53,10 @@ def what_if(
         raise InputError("Give either the --archetypes or the --text to put in.")
     with workspace.reading() as session:
         run, owner = find_run(session, request.run)
-        if run.method not in READS_REPRESENTATION or run.representation_id is None:
+        if run.method not in rank_new_items() or run.representation_id is None:
             raise InputError(
                 f"Run {run.id!r} was trained with method {run.method!r}, which does not read archetypes when it recommends: "
-                f"choose one of {' or '.join(READS_REPRESENTATION)}."
+                f"choose one of {' or '.join(rank_new_items())}."
             )
         made = find_representation(session, owner, run.representation_id)
     progress(0, request.sessions, "ranking before and after")
@@ -64,7 +64,7 @@ def what_if(
     dataset = workspace.load_dataset(owner.name)
     position = positions_of(dataset, [request.item])[0]
     states = _states(workspace, owner, dataset, made, position, request, models or Models(workspace.settings))
-    row = _row(workspace, made, position, states, ModelConfig(**_model_fields(run.config)))
+    row = _row(workspace, made, position, states, part_options(RunConfig.stored(run.config).options))
     users = dataset.split.users
     drawn = np.sort(np.random.default_rng(SEED).choice(users, size=min(request.sessions, len(users)), replace=False))
     sequences = dataset.sequences.take(drawn)
@@ -108,15 +108,11 @@ def what_if(
     )
 
 
-def _model_fields(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name in ModelConfig.model_fields}
-
-
 def _row(
-    workspace: Workspace, made: RepresentationRow, position: int, states: States, config: ModelConfig
+    workspace: Workspace, made: RepresentationRow, position: int, states: States, options: PartOptions
 ) -> npt.NDArray[np.float32]:
     """[D] the item's row with other states (part → [1, d]), scaled and cut as the run reads it."""
-    from genair_engine.verbs.training.load import as_trained_on, load_with_bases
+    from genair_engine.verbs.training.load import load_with_bases
 
     stored = load_with_bases(workspace, made)
     row = stored.vectors[[position - 1]]
@@ -124,7 +120,7 @@ def _row(
     for part, end in zip(made.dims, ends, strict=True):
         if part in states:
             row[:, end - made.dims[part] : end] = project(stored.bases[part], states[part])
-    return as_trained_on(row, stored.vectors, made.id, made.dims, config)[0]
+    return ItemParts(stored.vectors, made.dims, made.id).read(options, row)[0]
 
 
 def _states(

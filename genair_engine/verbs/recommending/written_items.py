@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from genair_engine.archetypes.backends import Completion
 from genair_engine.archetypes.segments import split_segments
 from genair_engine.errors import GenairError, InputError
-from genair_engine.methods.config import METHOD_FACTS
+from genair_engine.methods.registry import rank_new_items
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow, RunRow
 from genair_engine.types import States
@@ -120,8 +120,8 @@ def _targets(workspace: Workspace, request: NewItemRequest) -> list[_Target]:
             targets.append(_Target(run, made, archetypes))
     if not targets:
         raise InputError(
-            f"{request.dataset!r} has no finished GenAIR run: train one (method genair) on a representation. Runs with free "
-            "item vectors (id, llminit) cannot rank an item that they were not trained on."
+            f"{request.dataset!r} has no finished GenAIR run: train one (method {' or '.join(rank_new_items())}) on a "
+            "representation. Runs with free item vectors cannot rank an item that they were not trained on."
         )
     return targets
 
@@ -134,14 +134,13 @@ def _checked(run: RunRow, owner: DatasetRow, wanted: DatasetRow) -> RunRow:
     if not _has_projector(run):
         raise InputError(
             f"Run {run.id!r} has free item vectors (method {run.method}): it cannot rank an item that it was not trained on. "
-            "Choose a run of method genair or genair-id."
+            "Choose a run of method {' or '.join(rank_new_items())}."
         )
     return run
 
 
 def _has_projector(run: RunRow) -> bool:
-    facts = METHOD_FACTS.get(run.method)
-    return facts is not None and facts.projected
+    return run.method in rank_new_items()
 
 
 def _notes(models: Models, archetypes: ArchetypeSetRow) -> list[str]:

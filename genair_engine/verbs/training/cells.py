@@ -29,9 +29,9 @@ def train_or_reuse(workspace: Workspace, request: TrainRequest, progress: Progre
 
     Raises NonFiniteError when it diverges, and at once when it has: it would again.
     """
-    job = fitting.plan(workspace, request)
+    asked = fitting.plan(workspace, request)
     with workspace.reading() as session:
-        over = rows.runs_of_key(session, job.owner.id, job.key, ("done", "failed"))
+        over = rows.runs_of_key(session, asked.owner.id, asked.key, ("done", "failed"))
     if over and over[0].state == "failed":
         raise NonFiniteError(str(over[0].error))
     return run_result(workspace, over[0].id) if over else fitting.train(workspace, request, progress)

@@ -26,7 +26,7 @@ from genair_engine.training.trainer import Trainer
 from genair_engine.verbs.evaluation.measure import measure
 from genair_engine.verbs.training.checks import check
 from genair_engine.verbs.training.estimate import Estimate
-from genair_engine.verbs.training.load import build_model
+from genair_engine.verbs.training.load import initial_model, load_inputs
 from genair_engine.verbs.training.requests import TrainRequest
 from genair_engine.workspace import Workspace
 
@@ -48,18 +48,18 @@ def measured(workspace: Workspace, request: TrainRequest, seconds: float) -> Est
     """Raises InputError, NotFoundError, ModelError as `train` does."""
     if workspace.settings.threads:
         torch.set_num_threads(workspace.settings.threads)
-    owner, representation, config = check(workspace, request)
+    asked = check(workspace, request)
     device = pick_device(request.device)
-    dataset = workspace.load_dataset(owner.name)
-    model = build_model(workspace, dataset, representation, config)
+    dataset, inputs = workspace.load_dataset(asked.owner.name), load_inputs(workspace, asked.inputs)
+    model = initial_model(asked.config, dataset.n_items, inputs)
     flops = inference_flops(model)
-    trainer = Trainer(model, dataset, config, device=device)
+    trainer = Trainer(model, dataset, asked.config, inputs, device=device)
     with peak_memory(device) as peak, torch.compiler.set_stance("force_eager"):
         steps = measure_steps(trainer, seconds)
         _checkpoint(trainer)
         sample = sample_of_evaluation(dataset)
         validation = measure_validation(trainer, sample)
-        negatives = workspace.negatives(owner.name)
+        negatives = workspace.negatives(asked.owner.name)
         measure(TableRecommender(trainer.model), sample.dataset, negatives[sample.users], trainer.protocol)
     return Estimate(
         device=str(device),
@@ -68,7 +68,7 @@ def measured(workspace: Workspace, request: TrainRequest, seconds: float) -> Est
         seconds_per_epoch=steps.seconds,
         validation_seconds=validation,
         memory_mb=peak.megabytes,
-        epochs=config.epochs,
+        epochs=trainer.most_epochs,
         how=_how(steps, trainer),
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,17 @@ from genair_engine.evaluation.protocol import Protocol
 from genair_engine.methods.recommender import TableRecommender
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
-from genair_engine.store.keys import content_key, new_id
+from genair_engine.store.keys import new_id
 from genair_engine.store.metrics import save_metrics
-from genair_engine.store.tables import ITEM_VECTORS, DatasetRow, RepresentationRow, RunEpochRow, RunInputRow, RunRow
+from genair_engine.store.tables import RunEpochRow, RunInputRow, RunRow
 from genair_engine.training import trainer as training
-from genair_engine.training.config import TrainingConfig
 from genair_engine.training.efficiency import InferenceFlops, inference_flops, trainable_parameters
 from genair_engine.training.processes import joined
 from genair_engine.training.trainer import EpochRecord, Trainer
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.evaluation.measure import RANKS, Measured, measure, save_ranks
-from genair_engine.verbs.training.checks import check
-from genair_engine.verbs.training.load import build_model, load_model
+from genair_engine.verbs.training.checks import RunPlan, check
+from genair_engine.verbs.training.load import initial_model, load_inputs, load_model
 from genair_engine.verbs.training.requests import EvaluateRequest, TrainRequest
 from genair_engine.verbs.training.results import RunResult
 from genair_engine.verbs.training.runs import run_result
@@ -46,34 +45,14 @@ from genair_engine.workspace import Workspace
 CHECKPOINT = "checkpoint.safetensors"
 
 
-@dataclass(frozen=True)
-class Job:
-    """A run as it was asked for: all that its result depends on. device: in words, with the number of processes.
+def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> RunPlan:
+    """What a request asks for on the device that it comes to, checked; trains nothing.
 
-    As a GPU rounds otherwise than a CPU, a job for any device that goes from one to the other begins a run anew, and the one
-    that it had begun stays stopped.
-    """
-
-    owner: DatasetRow
-    representation: RepresentationRow | None
-    config: TrainingConfig
-    device: str
-
-    @property
-    def key(self) -> str:
-        """Equal for two requests only if their runs come out equal."""
-        representation = self.representation.id if self.representation else None
-        return content_key([self.owner.content_hash, representation, self.config.model_dump(), self.device, __version__])
-
-
-def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> Job:
-    """What a request asks for, checked; trains nothing.
-
-    Raises NotFoundError, ModelError for a device that is not there, InputError where method and representation do not fit.
+    Raises NotFoundError, ModelError for a device that is not there, InputError where the method's inputs do not fit.
     """
     device = pick_device(request.device)
-    owner, representation, config = check(workspace, request)
-    return Job(owner, representation, config, str(device) if processes == 1 else f"{processes} × {device.type}")
+    named = str(device) if processes == 1 else f"{processes} × {device.type}"
+    return replace(check(workspace, request), device=named)
 
 
 def train(workspace: Workspace, request: TrainRequest, progress: Progress = silent) -> RunResult:
@@ -85,18 +64,17 @@ def train(workspace: Workspace, request: TrainRequest, progress: Progress = sile
     """
     if workspace.settings.threads:
         torch.set_num_threads(workspace.settings.threads)
-    advice = f"Lower the batch size (now {request.config().batch_size:,}), or use a GPU with more free memory, or the CPU."
+    size = request.config().training.batch_size
+    advice = f"Lower the batch size (now {size:,}), or use a GPU with more free memory, or the CPU."
     with enough_memory(advice), joined() as processes:
-        job = plan(workspace, request, processes.world)
-        dataset = workspace.load_dataset(request.dataset)
-        with torch.random.fork_rng(devices=[]):  # the weights are drawn on the CPU, whatever they are trained on
-            torch.manual_seed(job.config.seed)
-            model = build_model(workspace, dataset, job.representation, job.config)
+        asked = plan(workspace, request, processes.world)
+        dataset, inputs = workspace.load_dataset(request.dataset), load_inputs(workspace, asked.inputs)
+        model = initial_model(asked.config, dataset.n_items, inputs)
         flops = inference_flops(model)
         device = processes.device(pick_device(request.device))
-        trainer = Trainer(model, dataset, job.config, device=device, processes=processes)
+        trainer = Trainer(model, dataset, asked.config, inputs, device=device, processes=processes)
         if processes.first:
-            run = processes.tell(_lead(workspace, job, trainer, flops, progress))
+            run = processes.tell(_lead(workspace, asked, trainer, flops, progress))
         else:
             folder, resumed = processes.tell(("", False))
             if resumed:
@@ -106,19 +84,19 @@ def train(workspace: Workspace, request: TrainRequest, progress: Progress = sile
     return run_result(workspace, run)
 
 
-def _lead(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlops, progress: Progress) -> str:
+def _lead(workspace: Workspace, asked: RunPlan, trainer: Trainer, flops: InferenceFlops, progress: Progress) -> str:
     """Trains as the process that keeps the run; returns the run's id."""
-    with _claim(workspace, job, trainer, flops) as (run, resumed):
+    with _claim(workspace, asked, trainer, flops) as (run, resumed):
         try:
             trainer.processes.tell((run.folder, resumed))
             if resumed:
                 _restore(workspace, run.folder, trainer)
-            epochs = trainer.config.epochs
+            epochs = trainer.most_epochs
             progress(trainer.progress.epochs_done, epochs, "going on with the next epoch" if resumed else "first epoch")
             with peak_memory(trainer.device) as peak:
                 trainer.fit(lambda record: _keep_epoch(workspace, run, trainer, record, progress))
                 progress(epochs, epochs, "ranking validation and test items with the best epoch")
-                negatives = workspace.negatives(job.owner.name)
+                negatives = workspace.negatives(asked.owner.name)
                 measured = measure(TableRecommender(trainer.model), trainer.dataset, negatives, trainer.protocol)
             _finish(workspace, run, trainer, measured, peak.megabytes)
         except NonFiniteError as error:
@@ -149,15 +127,15 @@ def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress 
 
 
 @contextmanager
-def _claim(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlops) -> Iterator[tuple[RunRow, bool]]:
+def _claim(workspace: Workspace, asked: RunPlan, trainer: Trainer, flops: InferenceFlops) -> Iterator[tuple[RunRow, bool]]:
     """The unfinished run of this configuration and True, or else a new one and False; held by a lock.
 
     The lock belongs to the process and vanishes with it: a run that another live process trains is never touched. Where the
     workspace is a URL it tells of this machine's processes only; there the database tells of the jobs of others.
     """
-    owner, representation, config = job.owner, job.representation, job.config
+    owner, config = asked.owner, asked.config
     with workspace.reading() as session:
-        unfinished = list(rows.runs_of_key(session, owner.id, job.key, rows.UNFINISHED))
+        unfinished = list(rows.runs_of_key(session, owner.id, asked.key, rows.UNFINISHED))
     for run in unfinished:
         with artifacts.locked(workspace.path(run.folder)) as locked:
             if not locked:
@@ -176,18 +154,18 @@ def _claim(workspace: Workspace, job: Job, trainer: Trainer, flops: InferenceFlo
     run = RunRow(
         id=name,
         dataset_id=owner.id,
-        inputs=[RunInputRow.of(ITEM_VECTORS, "representation", representation.id)] if representation else [],
+        inputs=[RunInputRow.of(given.role, given.kind, given.id) for given in asked.inputs],
         job_id=workspace.job,
-        backbone=config.backbone,
+        backbone=config.backbone or "",
         method=config.method,
-        loss=config.loss,
+        loss=config.loss or "",
         seed=config.seed,
-        config=config.model_dump(),
-        config_key=job.key,
+        config=config.flat(),
+        config_key=asked.key,
         state="training",
         trainable_parameters=trainable_parameters(trainer.model),
         efficiency=asdict(flops),
-        device=job.device,
+        device=asked.device,
         protocol=trainer.protocol.model_dump(),
         code_version=__version__,
         folder=f"runs/{name}",
@@ -209,13 +187,15 @@ def _keep_epoch(workspace: Workspace, run: RunRow, trainer: Trainer, record: Epo
     with workspace.session() as session:
         _change(session, workspace, run, epochs_done=trainer.progress.epochs_done, best_epoch=trainer.progress.best_epoch)
         _merge_epochs(session, run, trainer.progress.history[-2:])
-    valid = record.valid[training.STOPPING_METRIC]
-    progress(
-        record.epoch,
-        trainer.config.epochs,
-        f"epoch {record.epoch}: loss {record.losses['total']:.4f}, validation {training.STOPPING_METRIC} {valid:.4f} "
-        f"(best {trainer.progress.best_score:.4f} in epoch {trainer.progress.best_epoch}), {record.seconds:.2f} s",
-    )
+    stage = f"{record.stage}, " if len(trainer.stages) > 1 else ""
+    validation = ""
+    if record.valid:
+        validation = (
+            f"validation {training.STOPPING_METRIC} {record.valid[training.STOPPING_METRIC]:.4f} "
+            f"(best {trainer.progress.best_score:.4f} in epoch {trainer.progress.best_epoch}), "
+        )
+    what = f"{stage}epoch {record.epoch}: loss {record.losses['total']:.4f}, {validation}{record.seconds:.2f} s"
+    progress(record.epoch, trainer.most_epochs, what)
 
 
 def _merge_epochs(session: Session, run: RunRow, records: list[EpochRecord]) -> None:

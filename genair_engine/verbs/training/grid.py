@@ -1,27 +1,33 @@
-"""Which configurations a sweep has: the cells of its grid and its ablations, a request of `train` each. Trains nothing."""
+"""Which configurations a sweep has: the cells of its grid and its ablations, a request of `train` each. Trains nothing.
+
+A value that a combination does not have (alpha with method id) is left out of it, and cells that would train the same are one:
+what a cell reads decides, as in the key of a run.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from genair_engine.errors import InputError
-from genair_engine.methods.config import METHOD_FACTS
+from genair_engine.losses.registry import LOSSES
+from genair_engine.methods.backbones import BACKBONES
+from genair_engine.methods.base import ITEM_PARTS, Method
+from genair_engine.methods.config import NAMES, RunConfig, declared, owners
+from genair_engine.methods.registry import METHODS
+from genair_engine.methods.stages import TrainingOptions
 from genair_engine.verbs.training.checks import check as check_run
 from genair_engine.verbs.training.requests import TrainRequest
 from genair_engine.verbs.training.sweep import SweepRequest
 from genair_engine.workspace import Workspace
 
-ABLATIONS: dict[str, dict[str, Any]] = {
-    "prefill": {"without": "prefill"},
-    "decoding": {"without": "decoding"},
-    "calibration": {"alpha": 0.0},
-}
-"""What leaves a part of GenAIR out (the paper's table 3)."""
+OPTION_GRIDS = {"alphas": "alpha", "gammas": "gamma"}
+"""Fields of the request that are grids over an option, and the option."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,29 @@ class Configuration:
     variant: str = ""
 
     @property
+    def config(self) -> RunConfig:
+        return self.request.config()
+
+    @property
     def name(self) -> str:
-        request = self.request
-        return f"{request.backbone} {request.method} {request.loss}" + (f", {self.variant}" if self.variant else "")
+        config = self.config
+        parts = (config.backbone, config.method, config.loss)
+        return " ".join(part for part in parts if part) + (f", {self.variant}" if self.variant else "")
 
     def with_seed(self, seed: int) -> TrainRequest:
-        return self.request.model_copy(update={"seed": seed})
+        return TrainRequest(**(self.request.model_dump(exclude_unset=True) | {"seed": seed}))
+
+
+def seeds_of(request: SweepRequest) -> list[int]:
+    """A run each; by default the one seed of the configuration. Raises InputError for one that is none."""
+    default = TrainingOptions.model_fields["seed"].default
+    seeds = list(dict.fromkeys(request.seeds)) or [default if request.seed is None else request.seed]
+    for seed in seeds:
+        try:
+            TrainingOptions(seed=seed)
+        except ValidationError as error:
+            raise InputError(f"seeds: {error.errors()[0]['msg']}.") from None
+    return seeds
 
 
 def check(workspace: Workspace, request: SweepRequest) -> None:
@@ -58,57 +81,95 @@ def check(workspace: Workspace, request: SweepRequest) -> None:
 def runs_of_grid(request: SweepRequest) -> list[TrainRequest]:
     """The runs of its grids and seeds, a request each, in the sweep's order.
 
-    Raises InputError, naming the combination, where one makes no sense.
+    Raises InputError, naming the combination, where one makes no sense; ValidationError where there is only one combination.
     """
-    seeds = list(dict.fromkeys(request.seeds)) or [request.seed]
-    bases = [request.model_dump(include=set(TrainRequest.model_fields), exclude_unset=True)]
-    if any((request.backbones, request.methods, request.losses, request.alphas, request.gammas, request.ablations)):
-        bases = [configuration.request.model_dump(exclude_unset=True) for configuration in configurations(request)]
-    try:
-        return [TrainRequest(**(base | {"seed": seed})) for base in bases for seed in seeds]
-    except ValidationError as error:
-        raise InputError(f"seeds: {error.errors()[0]['msg']}.") from None
+    seeds = seeds_of(request)
+    if not request.is_grid:
+        only = Configuration(TrainRequest(**request.model_dump(include=set(TrainRequest.model_fields), exclude_unset=True)))
+        return [only.with_seed(seed) for seed in seeds]
+    return [configuration.with_seed(seed) for configuration in configurations(request) for seed in seeds]
 
 
 def configurations(request: SweepRequest) -> Iterator[Configuration]:
-    """The grid, then the ablations. `alphas` vary for methods that calibrate, `gammas` also only where alpha is not 0.
+    """The cells of the grid, then the ablations of its methods, which have the grid's options where these are single.
 
-    What else a method, backbone or loss does not read stays in the configuration as it was given. Ablations have the grid's
-    alpha and gamma. Raises InputError where it has several of them, and for ablations that there are not.
+    Raises InputError for an option that no combination has, for an ablation beside several values of an option, and where none
+    of the methods can be taken apart.
     """
-    backbones, losses = request.backbones or [request.backbone], request.losses or [request.loss]
-    methods = request.methods or [request.method]
-    for backbone, method, loss in itertools.product(backbones, methods, losses):
-        # A value that was not given stays so: its default may depend on the backbone.
-        changes = {"backbone": backbone, "method": method} | ({"loss": loss} if request.losses else {})
-        calibrated = method in METHOD_FACTS and METHOD_FACTS[method].calibrated
-        alphas: Sequence[float | None] = request.alphas if request.alphas and calibrated else [None]
-        for alpha in alphas:
-            off = alpha == 0 or (alpha is None and request.alpha == 0)
-            gammas: Sequence[float | None] = request.gammas if request.gammas and calibrated and not off else [None]
-            for gamma in gammas:
-                given = {name: value for name, value in (("alpha", alpha), ("gamma", gamma)) if value is not None}
-                yield changed(request, changes | given, in_words(given))
-    taken_apart = [method for method in methods if method in METHOD_FACTS and METHOD_FACTS[method].calibrated]
-    if request.ablations and not taken_apart:
-        raise InputError(f"Ablations leave out parts of GenAIR, and {' and '.join(methods)} has none of them.")
-    base = _of_ablations(request) if request.ablations else {}
-    for backbone, method, loss in itertools.product(backbones, taken_apart, losses):
-        changes = {"backbone": backbone, "method": method} | ({"loss": loss} if request.losses else {})
-        for part in request.ablations:
-            if part not in ABLATIONS:
-                raise InputError(f"There is no ablation {part!r}: give {', '.join(ABLATIONS)}.")
-            given = base | ABLATIONS[part]
-            if given.get("alpha", request.alpha) == 0:
-                given.pop("gamma", None)  # as in the grid: it changes nothing
-            values = in_words({name: value for name, value in given.items() if name not in ABLATIONS[part]})
-            yield changed(request, changes | given, f"{values}, w/o {part}" if values else f"w/o {part}")
+    combinations = list(_combinations(request))
+    _refuse_unread(request, combinations)
+    ablations = _ablations(request, combinations) if request.ablations else []
+    for names in combinations:
+        axes = [
+            [(option, value) for value in dict.fromkeys(getattr(request, grid))]
+            for grid, option in OPTION_GRIDS.items()
+            if getattr(request, grid) and option in _options(names)
+        ]
+        seen: set[str] = set()
+        for point in itertools.product(*axes):
+            values = dict(point)
+            cell = changed(request, names | values)
+            key = json.dumps(cell.config.key(), sort_keys=True)
+            if key not in seen:
+                seen.add(key)
+                yield Configuration(cell.request, in_words(_read(cell.config, values)))
+    yield from ablations
 
 
-def _of_ablations(request: SweepRequest) -> dict[str, float]:
-    """The grid's one alpha and one gamma, where it has them. Raises InputError where it has several."""
-    values_of_grid = {}
-    for grid, name in (("alphas", "alpha"), ("gammas", "gamma")):
+def _ablations(request: SweepRequest, combinations: list[dict[str, str]]) -> list[Configuration]:
+    taken_apart = [names for names in combinations if _method(names).ablations]
+    if not taken_apart:
+        methods = " and ".join(dict.fromkeys(names["method"] for names in combinations))
+        raise InputError(f"Ablations leave out parts of a method, and {methods} has none of them.")
+    base, cells = _single_values(request), []
+    for names in taken_apart:
+        for left_out in request.ablations:
+            values = _method(names).ablations.get(left_out, {"without": left_out})  # else a part of the representation
+            cell = changed(request, names | base | dict(values))
+            read = _read(cell.config, {name: value for name, value in base.items() if name not in values})
+            cells.append(Configuration(cell.request, ", ".join(filter(None, (in_words(read), f"w/o {left_out}")))))
+    return cells
+
+
+def _combinations(request: SweepRequest) -> Iterator[dict[str, str]]:
+    """Backbone, method and loss of every cell. Raises InputError for a name that there is not."""
+    axes: list[list[str | None]] = [[*names] or [None] for names in (request.backbones, request.methods, request.losses)]
+    for backbone, method, loss in itertools.product(*axes):
+        named = {"backbone": backbone, "method": method, "loss": loss}
+        changes = {name: value for name, value in named.items() if value is not None}
+        given = {name: value for name in NAMES if (value := getattr(request, name)) is not None} | changes
+        try:
+            config = RunConfig.of(**given)
+        except ValidationError as error:
+            raise _cannot_run(changes, error) from None
+        yield changes | {
+            "backbone": given["backbone"],
+            "method": config.method,
+            "loss": config.loss or next(iter(LOSSES)),
+        }
+
+
+def _method(names: Mapping[str, str]) -> Method[Any]:
+    return METHODS[names["method"]]
+
+
+def _options(names: Mapping[str, str]) -> frozenset[str]:
+    """The options that a combination has."""
+    return frozenset(declared(BACKBONES[names["backbone"]], _method(names), LOSSES[names["loss"]]))
+
+
+def _refuse_unread(request: SweepRequest, combinations: list[dict[str, str]]) -> None:
+    """An option that none of the combinations has would change nothing."""
+    known = frozenset[str]().union(*(_options(names) for names in combinations))
+    for name in request.given():
+        if name not in NAMES and name not in known:
+            raise InputError(f"No configuration of this sweep has the option {name}, which is of {', '.join(owners(name))}.")
+
+
+def _single_values(request: SweepRequest) -> dict[str, Any]:
+    """The one value of each option that the grid varies. Raises InputError where it has several."""
+    single = {}
+    for grid, option in OPTION_GRIDS.items():
         values = list(dict.fromkeys(getattr(request, grid)))
         if len(values) > 1:
             raise InputError(
@@ -116,25 +177,43 @@ def _of_ablations(request: SweepRequest) -> dict[str, float]:
                 "configuration, so give one value, or the ablations in a sweep of their own."
             )
         if values:
-            values_of_grid[name] = values[0]
-    return values_of_grid
+            single[option] = values[0]
+    return single
 
 
-def changed(request: SweepRequest, changes: dict[str, Any], variant: str = "") -> Configuration:
-    """The sweep's base with some values changed. Raises InputError, naming the combination, where it makes no sense."""
-    given = request.model_dump(include=set(TrainRequest.model_fields), exclude_unset=True) | changes
-    method = METHOD_FACTS.get(given.get("method", request.method))
-    if method is not None and not method.needs_representation:
-        given.pop("representation", None)
+def _read(config: RunConfig, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some values that have an effect."""
+    flat = config.flat()
+    return {name: value for name, value in values.items() if name in flat}
+
+
+def changed(request: SweepRequest, changes: Mapping[str, Any], variant: str = "") -> Configuration:
+    """The sweep's base with some values changed, without options and inputs that the combination does not have.
+
+    Raises InputError, naming the combination, where it makes no sense.
+    """
+    given = request.given() | dict(changes)
     try:
-        return Configuration(TrainRequest(**given), variant)
+        config = RunConfig.of(**{name: value for name, value in given.items() if name in NAMES})
+        names = {"backbone": given.get("backbone", request.backbone), "method": config.method}
+        options = _options(names | {"loss": config.loss or next(iter(LOSSES))})
+        roles = {need.role for need in config.definition.needs}
+        fields = {name: value for name, value in given.items() if name in NAMES or name in options}
+        fields |= {"inputs": {role: name for role, name in request.inputs.items() if role in roles}}
+        if ITEM_PARTS.role in roles and request.representation is not None:
+            fields["representation"] = request.representation
+        return Configuration(TrainRequest(dataset=request.dataset, device=request.device, **fields), variant)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = f"{first['loc'][-1]}: " if first["loc"] else ""
-        raise InputError(f"This combination cannot run: {in_words(changes)}. {where}{first['msg']}.") from None
+        raise _cannot_run(changes, error) from None
 
 
-def in_words(values: dict[str, Any]) -> str:
+def _cannot_run(changes: Mapping[str, Any], error: ValidationError) -> InputError:
+    first = error.errors()[0]
+    where = f"{first['loc'][-1]}: " if first["loc"] else ""
+    return InputError(f"This combination cannot run: {in_words(changes)}. {where}{first['msg']}.")
+
+
+def in_words(values: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
     )

@@ -17,18 +17,18 @@ from typing import Annotated, Any, get_args
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from genair_engine.cluster import spread
 from genair_engine.errors import InputError, NonFiniteError
+from genair_engine.methods.fields import ConfigFields, option_types
 from genair_engine.store import artifacts, studies
 from genair_engine.store.keys import content_key
-from genair_engine.training.config import TrainingConfig
 from genair_engine.training.trainer import STOPPING_METRIC
 from genair_engine.verbs.base import Progress
-from genair_engine.verbs.training import fitting
 from genair_engine.verbs.training.cells import Trained, train_or_reuse
 from genair_engine.verbs.training.checks import check
-from genair_engine.verbs.training.grid import Configuration, changed, in_words
+from genair_engine.verbs.training.grid import Configuration, changed, in_words, seeds_of
 from genair_engine.verbs.training.runs import run_result
 from genair_engine.verbs.training.sweep import SweepRequest
 from genair_engine.workspace import Workspace
@@ -78,9 +78,9 @@ class Searched:
 def dimension(name: str, text: str) -> Dimension:
     """The dimension that `--search NAME=TEXT` describes: LOW:HIGH, LOW:HIGH:log, or A|B|C. Raises InputError."""
     name = name.replace("-", "_")
-    known = TrainingConfig.model_fields.get(name)
+    known = _declared(name)
     if known is None or name in NOT_SEARCHED:
-        possible = ", ".join(field for field in TrainingConfig.model_fields if field not in NOT_SEARCHED)
+        possible = ", ".join(field for field in ConfigFields.model_fields if field not in NOT_SEARCHED)
         raise InputError(f"--search {name}: this cannot be searched. What can: {possible}.")
     kinds = get_args(known.annotation) or (known.annotation,)
     is_number = int in kinds or float in kinds
@@ -104,6 +104,12 @@ def dimension(name: str, text: str) -> Dimension:
     return Dimension(name, low=low, high=high, log=log, whole=int in kinds)
 
 
+def _declared(name: str) -> FieldInfo | None:
+    """How a name or option of a configuration is declared; None where there is none of that name."""
+    declared = (options.model_fields.get(name) for options in option_types().values())
+    return next((field for field in declared if field is not None), ConfigFields.model_fields.get(name))
+
+
 def search(workspace: Workspace, request: SweepRequest, progress: Progress) -> Searched:
     """Runs trials until `request.trials` are done, counting those of earlier calls, and returns all of them.
 
@@ -116,15 +122,15 @@ def search(workspace: Workspace, request: SweepRequest, progress: Progress) -> S
         if getattr(request, grid):
             raise InputError(f"A search takes no grid: give {grid} as --search '{name}=A|B|C', or leave --trials out.")
     space = [dimension(name, text) for name, text in request.search.items()]
-    job = fitting.Job(*check(workspace, changed(request, {}).request), request.device)
-    key = content_key([job.key, sorted(request.search.items())])[:16]
-    with artifacts.locked(workspace.path(job.owner.folder) / f"search-{key}") as ours:
+    asked = check(workspace, changed(request, {}).request)
+    key = content_key([asked.key, sorted(request.search.items())])[:16]
+    with artifacts.locked(workspace.path(asked.owner.folder) / f"search-{key}") as ours:
         if not ours:
             raise InputError("Another process does exactly this search: wait for it, or end it.")
-        with _study(workspace, studies.prefix(job.owner.name, job.owner.id) + key) as study:
+        with _study(workspace, studies.prefix(asked.owner.name, asked.owner.id) + key) as study:
             _take_up(study, space)
             while (done := len(study.get_trials(states=DONE))) < request.trials:
-                study.sampler = optuna.samplers.TPESampler(seed=request.seed + done)
+                study.sampler = optuna.samplers.TPESampler(seed=seeds_of(request)[0] + done)
                 _try(workspace, request, study, space, progress, done)
             return _searched(workspace, request, study.get_trials(states=DONE)[: request.trials])
 

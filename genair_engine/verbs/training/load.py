@@ -1,25 +1,24 @@
-"""From a stored run to its model: the representation that it reads, the network of its configuration, its weights."""
+"""From a stored run to its recommender: the inputs that it reads, the model of its configuration, its weights."""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from pydantic import ValidationError
 
 from genair_engine import __version__
-from genair_engine.archetypes.representation import Representation, part_scales
-from genair_engine.catalog.dataset import Dataset
+from genair_engine.archetypes.representation import Representation
 from genair_engine.devices import pick_device
 from genair_engine.errors import InputError
-from genair_engine.methods.config import ModelConfig
-from genair_engine.methods.recommender import SequenceRecommender
-from genair_engine.methods.registry import build_recommender
+from genair_engine.methods.config import RunConfig, build_recommender
+from genair_engine.methods.item_parts import ItemParts
+from genair_engine.methods.recommender import SequenceRecommender, TableRecommender
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
-from genair_engine.training.config import TrainingConfig
-from genair_engine.verbs.training.checks import kept_columns
+from genair_engine.verbs.training.checks import RunInput
 from genair_engine.workspace import Workspace
 
 
@@ -27,14 +26,15 @@ def load_model(workspace: Workspace, name: str, device: str = "cpu") -> tuple[Ru
     """A finished run's trained model. Raises NotFoundError, or InputError for a run that has not finished."""
     with workspace.reading() as session:
         run, owner = rows.find_run(session, name)
-        representation = session.get(RepresentationRow, run.representation_id) if run.representation_id else None
     if run.state == "failed":
         raise InputError(f"Run {name!r} has failed and cannot be used: {run.error}")
     if run.state != "done":
         raise InputError(f"Run {name!r} is {run.state}: only a finished run can be used. Train it again to finish it.")
     weights = artifacts.load_arrays(workspace.fetch(f"{run.folder}/model.safetensors"))
     try:
-        model = build_model(workspace, workspace.load_dataset(owner.name), representation, TrainingConfig(**run.config))
+        config = RunConfig.stored(run.config)
+        inputs = load_inputs(workspace, inputs_of(run))
+        model: SequenceRecommender = build_recommender(config, workspace.load_dataset(owner.name).n_items, inputs)
         model.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
     except (ValidationError, RuntimeError) as error:  # fields or weights of that version that this one does not have
         raise InputError(
@@ -44,18 +44,38 @@ def load_model(workspace: Workspace, name: str, device: str = "cpu") -> tuple[Ru
     return run, owner, model.to(pick_device(device)).eval()
 
 
-def build_model(
-    workspace: Workspace, dataset: Dataset, representation: RepresentationRow | None, config: TrainingConfig
-) -> SequenceRecommender:
-    """The untrained model of a configuration, with the representation that it reads."""
-    vectors = torch.from_numpy(load_vectors(workspace, representation, config)) if representation else None
-    return build_recommender(config, dataset.n_items, vectors)
+def inputs_of(run: RunRow) -> list[RunInput]:
+    """What a stored run reads."""
+    return [RunInput(row.role, row.kind, row.input_id) for row in run.inputs]
 
 
-def load_vectors(workspace: Workspace, representation: RepresentationRow, config: ModelConfig) -> npt.NDArray[np.float32]:
-    """[n_items, D] the wanted parts of a representation, scaled as wanted. Raises InputError where it does not hold them."""
-    vectors = load_representation(workspace, representation).vectors
-    return as_trained_on(vectors, vectors, representation.id, representation.dims, config)
+def load_inputs(workspace: Workspace, inputs: Sequence[RunInput]) -> dict[str, Any]:
+    """Role → what a model is built from: `ItemParts` of a representation, the recommender of another run.
+
+    Raises NotFoundError, InputError, WorkspaceError.
+    """
+    loaded: dict[str, Any] = {}
+    for given in inputs:
+        if given.kind == "representation":
+            with workspace.reading() as session:
+                row = session.get_one(RepresentationRow, given.id)
+            loaded[given.role] = load_item_parts(workspace, row)
+        else:
+            loaded[given.role] = TableRecommender(load_model(workspace, given.id)[2])
+    return loaded
+
+
+def initial_model(config: RunConfig, n_items: int, inputs: Mapping[str, Any]) -> SequenceRecommender:
+    """The untrained model, whose weights the configuration's seed decides."""
+    with torch.random.fork_rng(devices=[]):  # they are drawn on the CPU, whatever they are trained on
+        torch.manual_seed(config.seed)
+        model: SequenceRecommender = build_recommender(config, n_items, inputs)
+    return model
+
+
+def load_item_parts(workspace: Workspace, row: RepresentationRow) -> ItemParts:
+    """The item parts of a stored representation."""
+    return ItemParts(load_representation(workspace, row).vectors, row.dims, row.id)
 
 
 def load_representation(workspace: Workspace, row: RepresentationRow) -> Representation:
@@ -65,28 +85,10 @@ def load_representation(workspace: Workspace, row: RepresentationRow) -> Represe
 
 def load_with_bases(workspace: Workspace, row: RepresentationRow) -> Representation:
     """The same, for who projects new states with it. Raises InputError where a part's bases are not there."""
-    made = load_representation(workspace, row)
-    if set(made.bases) != set(row.dims):
+    representation = load_representation(workspace, row)
+    if set(representation.bases) != set(row.dims):
         raise InputError(
             f"Representation {row.id} was stored without its PCA bases, so that nothing new can be put into it: make it again "
             f"with `represent` (--model {row.model}), and train on that."
         )
-    return made
-
-
-def as_trained_on(
-    rows: npt.NDArray[np.float32],
-    catalogue: npt.NDArray[np.float32],
-    name: str,
-    dims: dict[str, int],
-    config: ModelConfig,
-) -> npt.NDArray[np.float32]:
-    """What a model of this configuration reads of representation rows [m, sum of dims], also of new items.
-
-    catalogue: the rows of the items that it is trained on, whose scale counts. name: of the representation, for errors.
-    Raises InputError where the wanted parts are not there.
-    """
-    kept = kept_columns(name, dims, config)
-    if config.scaling == "parts":
-        rows = rows / part_scales(catalogue, list(dims.values()))
-    return rows[:, kept]
+    return representation

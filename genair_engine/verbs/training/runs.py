@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic import ValidationError
 from sqlalchemy.orm import Session, object_session
 
+from genair_engine.methods.config import RunConfig
 from genair_engine.store import runs as rows
 from genair_engine.store.datasets import find_dataset
 from genair_engine.store.metrics import load_metrics
 from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
-from genair_engine.training.config import TrainingConfig
 from genair_engine.verbs.training.results import RunResult
 from genair_engine.workspace import Workspace
 
@@ -43,21 +44,20 @@ def run_of_job(workspace: Workspace, job: str) -> RunResult | None:
 
 
 def deviations_of(run: RunRow) -> list[str]:
-    """`TrainingConfig.deviations` of a run, also of one that today's checks would refuse, and those of its representation.
+    """`RunConfig.departures` of a run and of its representation; of a run that this version cannot read, that.
 
     The row's session must be open: the representation is looked up in it.
     """
     session, representation = object_session(run), run.representation_id
-    row = session.get(RepresentationRow, representation) if session and representation else None
-    return deviations_with(TrainingConfig.model_construct(**run.config), row)
+    return _deviations(run, session.get(RepresentationRow, representation) if session and representation else None)
 
 
-def deviations_with(config: TrainingConfig, representation: RepresentationRow | None) -> list[str]:
-    """`TrainingConfig.deviations`, and those of the representation that is read."""
-    deviations = config.deviations()
-    if representation is not None and "title" in representation.dims and config.without != "title":
-        deviations.append("titles as one more part of the representation (extension)")
-    return deviations
+def _deviations(run: RunRow, representation: RepresentationRow | None) -> list[str]:
+    try:
+        config = RunConfig.stored(run.config)
+    except ValidationError:
+        return [f"a configuration of version {run.code_version}, which this version cannot read"]
+    return config.departures(list(representation.dims) if representation else [])
 
 
 def to_results(session: Session, runs: Sequence[RunRow], owner: DatasetRow, groups: bool = True) -> list[RunResult]:
@@ -72,9 +72,7 @@ def to_results(session: Session, runs: Sequence[RunRow], owner: DatasetRow, grou
             representation=run.representation_id,
             state=run.state,
             config=run.config,
-            deviations=deviations_with(
-                TrainingConfig.model_construct(**run.config), representations.get(run.representation_id or "")
-            ),
+            deviations=_deviations(run, representations.get(run.representation_id or "")),
             protocol=run.protocol,
             device=run.device,
             trainable_parameters=run.trainable_parameters or 0,

@@ -1,9 +1,9 @@
 """The verb `sweep`: grids, ablations, seeds and searches of hyperparameters, as one table.
 
 Every cell is an ordinary run of `train`. A run of exactly a cell's configuration that is done is taken as it is, one that was
-interrupted goes on: the same command again goes on with the sweep. Exactly means every field, also those that a method,
-backbone or loss does not read (alpha with method id): another value there trains the same again. Rows are sorted by
-validation, never by test. What is asked and answered is here, how it is done in `sweeping`, which needs torch.
+interrupted goes on: the same command again goes on with the sweep. Exactly means all that is read; what a method, backbone or
+loss does not read (alpha with method id) counts for nothing. Rows are sorted by validation, never by test. What is asked and
+answered is here, how it is done in `sweeping`, which needs torch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from genair_engine.training.config import TrainingConfig
+from genair_engine.methods.config import RunConfig
 from genair_engine.verbs.base import AsJob, Record, Result, Verb
 from genair_engine.verbs.training.requests import TrainRequest
 
@@ -37,14 +37,20 @@ class SweepRequest(TrainRequest):
     gammas: list[float] = Field([], description="grid: values of gamma, for methods that calibrate")
     ablations: list[str] = Field(
         [],
-        description="variants of GenAIR to add: prefill, decoding, calibration, each without that part; beside them --alphas "
-        "and --gammas take one value each",
+        description="variants to add, each without something: calibration, or a part of the representation (prefill, …); "
+        "beside them --alphas and --gammas take one value each",
     )
     floors: bool = Field(False, description="add recommenders without training: popularity, neighbours, content similarity")
     trials: int = Field(0, ge=0, le=100_000, description="trials of a search of hyperparameters by validation NDCG@10 (TPE)")
     search: dict[str, str] = Field(
         {}, description="what a search may change, repeatable: alpha=0.0001:1:log, layers=1:3, 'heads=1|2|4' (quoted)"
     )
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether it stands for several configurations, each of which is checked when it is made."""
+        several = (self.backbones, self.methods, self.losses, self.alphas, self.gammas, self.ablations, self.search)
+        return any(several)
 
 
 class Summary(Record):
@@ -134,18 +140,31 @@ class SweepResult(Result):
         trained = [row for row in self.rows if row.backbone]
         if not trained:
             return []
-        first = trained[0].config
-        names = [name for name in first if name not in IN_COLUMNS]
-        common = {name: first[name] for name in names if all(row.config[name] == first[name] for row in trained)}
-        default = {name: field.default for name, field in TrainingConfig.model_fields.items()}
-        shared = [f"{name} {value}" for name, value in common.items() if value != default[name]]
+        common = [name for name in trained[0].config if all(_same(row, trained[0], name) for row in trained)]
+        shared = [f"{name} {trained[0].config[name]}" for name in common if name in _not_default(trained[0])]
         if self.representation:
             shared.insert(0, f"representation {self.representation} where the method takes one")
         shared.insert(0, f"device {self.device}")
-        differing = [name for name in names if name not in common]
-        return [f"All trained rows: {', '.join(shared)}; all else that is not said as `train` has it by default."] + [
-            f"  {row.name}: {', '.join(f'{name} {row.config[name]}' for name in differing)}." for row in trained if differing
-        ]
+        lines = [f"All trained rows: {', '.join(shared)}; all else that is not said as `train` has it by default."]
+        for row in trained:
+            disputed = {
+                name for name in row.config if any(name in other.config and not _same(row, other, name) for other in trained)
+            }
+            own = [name for name in row.config if name not in common and name in disputed | _not_default(row)]
+            own = [name for name in own if name not in IN_COLUMNS]
+            lines += [f"  {row.name}: {', '.join(f'{name} {row.config[name]}' for name in own)}."] if own else []
+        return lines
+
+
+def _same(row: SweepRow, other: SweepRow, name: str) -> bool:
+    """Whether two rows have the same value of an option, or neither has it."""
+    return (name in row.config, row.config.get(name)) == (name in other.config, other.config.get(name))
+
+
+def _not_default(row: SweepRow) -> set[str]:
+    """What of a row's configuration is not as `train` has it by default for its backbone, method and loss."""
+    default = RunConfig.of(**{name: row.config[name] for name in IN_COLUMNS}).values()
+    return {name for name, value in row.config.items() if value != default[name]}
 
 
 def _cells(row: SweepRow) -> list[str]:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from genair_engine.cluster import placed, spread
 from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.evaluation.protocol import Protocol
+from genair_engine.methods.config import RunConfig
 from genair_engine.methods.floors import FLOORS
+from genair_engine.methods.item_parts import PartOptions
 from genair_engine.store import runs as rows
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.evaluation.measure import measure
-from genair_engine.verbs.training import fitting
 from genair_engine.verbs.training.cells import Trained, train_or_reuse
 from genair_engine.verbs.training.checks import check
-from genair_engine.verbs.training.grid import Configuration, configurations
-from genair_engine.verbs.training.load import load_vectors
+from genair_engine.verbs.training.grid import Configuration, configurations, seeds_of
+from genair_engine.verbs.training.load import load_item_parts
 from genair_engine.verbs.training.requests import TrainRequest
 from genair_engine.verbs.training.results import RunResult, is_protocol, protocol_in_words
 from genair_engine.verbs.training.sweep import Summary, SweepRequest, SweepResult, SweepRow
@@ -38,18 +39,18 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress = sile
     if "TORCHELASTIC_RUN_ID" in os.environ:
         raise InputError("A sweep trains its runs one after another in one process: start it without torchrun.")
     request = request.model_copy(update={"device": placed(workspace.settings, request.device)[0]})
-    seeds = list(dict.fromkeys(request.seeds)) or [request.seed]
+    seeds = seeds_of(request)
     notes = []
     if request.trials or request.search:
         from genair_engine.verbs.training.hyperparameters import search  # Optuna, which nobody else waits for
 
         searched = search(workspace, request, progress)
         trained, notes = searched.trained, searched.notes
-        if searched.best is not None and seeds != [request.seed]:
+        if searched.best is not None and request.seeds:
             best = Configuration(searched.best.request, f"best of {request.trials} trials: {searched.best.variant}")
             trained += _train(workspace, [best], seeds, progress)
     else:
-        wanted = _distinct(workspace, list(configurations(request)), seeds)
+        wanted = _distinct(workspace, configurations(request))
         trained = _train(workspace, wanted, seeds, progress)
     table = [_row(configuration) for configuration in trained]
     if request.floors:
@@ -69,17 +70,13 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress = sile
     )
 
 
-def _distinct(workspace: Workspace, wanted: list[Configuration], seeds: list[int]) -> list[Configuration]:
+def _distinct(workspace: Workspace, wanted: Iterable[Configuration]) -> list[Configuration]:
     """The configurations without repetitions, all of them checked. Raises InputError, naming what cannot run."""
     distinct: dict[str, Configuration] = {}
     for configuration in wanted:
         asked = configuration.request
         try:
-            key = fitting.Job(*check(workspace, asked), device=asked.device).key
-            for seed in seeds:
-                TrainRequest(**(asked.model_dump() | {"seed": seed}))
-        except ValidationError as error:
-            raise InputError(f"seeds: {error.errors()[0]['msg']}.") from None
+            key = check(workspace, asked).key
         except InputError as error:
             raise InputError(f"{configuration.name}: {error}") from error
         if key in distinct:
@@ -119,17 +116,17 @@ def _run_or_reason(workspace: Workspace, request: TrainRequest, progress: Progre
 
 
 def _row(trained: Trained) -> SweepRow:
-    asked, runs = trained.configuration.request, trained.runs
+    config, runs = trained.configuration.config, trained.runs
     seeds = [run.config["seed"] for run in runs]
     return SweepRow(
-        backbone=asked.backbone,
-        method=asked.method,
-        loss=asked.loss,
+        backbone=config.backbone or "",
+        method=config.method,
+        loss=config.loss or "",
         variant=trained.configuration.variant,
         protocol=protocol_in_words(runs[0].protocol) if runs else "",
-        setting=f"Loss {asked.loss}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds)) or 'none finished'}",
-        config=asked.config().model_dump(exclude={"seed"}),
-        deviations=runs[0].deviations if runs else asked.config().deviations(),
+        setting=f"Loss {config.loss}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds)) or 'none finished'}",
+        config={name: value for name, value in config.flat().items() if name != "seed"},
+        deviations=runs[0].deviations if runs else config.departures(),
         runs=[run.run for run in runs],
         seeds=seeds,
         best_epochs=[run.best_epoch for run in runs],
@@ -147,7 +144,9 @@ def floor_rows(workspace: Workspace, request: SweepRequest, progress: Progress) 
     if request.representation is not None:
         with workspace.reading() as session:
             row = rows.find_representation(session, workspace.dataset_row(request.dataset), request.representation)
-        vectors = load_vectors(workspace, row, request)
+        options = RunConfig.of(**request.given()).options
+        parts = load_item_parts(workspace, row)
+        vectors = parts.read(options) if isinstance(options, PartOptions) else parts.vectors
     table = []
     wanted = [floor for floor in FLOORS.values() if vectors is not None or not floor.needs_representation]
     for number, floor in enumerate(wanted, start=1):

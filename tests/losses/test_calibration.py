@@ -1,4 +1,4 @@
-"""Behavioural calibration: oracles 1 to 3 of methods.md section 9."""
+"""Behavioural calibration: oracles 1 and 2 of methods.md section 9."""
 
 import itertools
 import math
@@ -6,12 +6,18 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from genair_engine.catalog.sequences import Sequences
-from genair_engine.training import calibration
-from genair_engine.training.calibration import Association, calibration_loss, linear_calibration_loss, sample_at_most
+from genair_engine.losses.association import Association
+from genair_engine.losses.base import Step
+from genair_engine.losses.calibration import (
+    CalibrationLoss,
+    LinearCalibrationLoss,
+    calibration_loss,
+    linear_calibration_loss,
+    sample_at_most,
+)
+from genair_engine.models.batch import Batch
 
 
 def unit_vectors(m: int, dim: int = 6, seed: int = 0) -> torch.Tensor:
@@ -82,81 +88,6 @@ def test_fewer_than_two_items_cost_nothing():
     assert loss.item() == 0 and lonely.grad.abs().max() == 0
 
 
-def counted(histories, n_items, window=None, count_once=False):
-    """S by going through every pair of events."""
-    counts = np.zeros((n_items + 1, n_items + 1))
-    for history in histories:
-        pairs = [
-            tuple(sorted((history[one], history[other])))
-            for one, other in itertools.combinations(range(len(history)), 2)
-            if history[one] != history[other] and (window is None or other - one <= window)
-        ]
-        for a, b in set(pairs) if count_once else pairs:
-            counts[a, b] += 1
-            counts[b, a] += 1
-    return np.log1p(counts) / np.log1p(counts.max()) if counts.max() else counts
-
-
-@settings(max_examples=150)
-@given(
-    histories=st.lists(st.lists(st.integers(1, 6), max_size=9), min_size=1, max_size=12),
-    window=st.none() | st.integers(1, 10),
-    count_once=st.booleans(),
-    block=st.sampled_from([1, 7, 1 << 22]),
-)
-def test_association_equals_counting_pairs(histories, window, count_once, block):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration, "BLOCK_PAIRS", block)
-        scores = Association(Sequences.from_lists(histories), 6, window, count_once).scores.toarray()
-    np.testing.assert_allclose(scores, counted(histories, 6, window, count_once), rtol=1e-6)
-
-
-def test_blocks_hold_about_the_pairs_they_may(monkeypatch):
-    """Users stay whole and in order; a block is one user's pairs over the limit at most."""
-    monkeypatch.setattr(calibration, "BLOCK_PAIRS", 100)
-    lengths = np.random.default_rng(0).integers(0, 40, size=200)
-    train = Sequences.from_lists([range(1, length + 1) for length in lengths])
-    blocks = list(calibration._blocks(train, window=3))
-    assert np.array_equal(np.concatenate([block.lengths for block in blocks]), lengths)
-    pairs = [sum(min(3, later) for length in block.lengths for later in range(length)) for block in blocks]
-    most = sum(min(3, later) for later in range(39))
-    assert sum(pairs) > 50 * 100 and max(pairs) <= 100 + most
-
-
-def test_association_knows_training_interactions_only(tiny):
-    """S is symmetric, 1 at its largest, without self pairs; held-out items change nothing."""
-    association = Association(tiny.split.train, tiny.n_items)
-    scores = association.scores.toarray()
-    assert scores.max() == 1 and np.array_equal(scores, scores.T) and scores.diagonal().max() == 0
-    changed = tiny.sequences.items.copy()
-    for user in tiny.split.users:
-        end = tiny.sequences.offsets[user + 1]
-        changed[end - 2 : end] = 12
-    other = type(tiny)("other", tiny.items, Sequences(changed, tiny.sequences.offsets), tiny.user_ids)
-    assert np.array_equal(Association(other.split.train, other.n_items).scores.toarray(), scores)
-
-
-@settings(max_examples=60)
-@given(
-    histories=st.lists(st.lists(st.integers(1, 9), max_size=8), min_size=1, max_size=8),
-    asked=st.lists(st.lists(st.integers(1, 9), unique=True, max_size=9), min_size=1, max_size=4),
-)
-def test_between_picks_the_submatrix(histories, asked):
-    """Any items in any order, call after call."""
-    association = Association(Sequences.from_lists(histories), 9)
-    scores = association.scores.toarray()
-    for items in asked:
-        between = association.between(torch.tensor(items, dtype=torch.int64))
-        np.testing.assert_array_equal(between.numpy(), scores[np.ix_(items, items)])
-
-
-def test_an_item_with_many_partners_has_no_long_row():
-    """One item met by everyone: what a lookup reads stays small."""
-    association = Association(Sequences.from_lists([[1, other] for other in range(2, 1002)]), 1001)
-    assert association._starts.diff().max() == 1
-    assert association.between(torch.arange(1, 1002))[0].sum() == 1000
-
-
 @pytest.mark.parametrize("gamma", [0.0, 4.0])
 def test_linear_kernel_is_the_public_codes_mean_over_targets_with_duplicates(gamma):
     items = torch.tensor([3, 0, 3, 5, 1, 0, 3, 2, 4])  # positive targets of a batch, as places in `vectors`
@@ -201,3 +132,24 @@ def test_a_sample_follows_torchs_seed():
         samples.append(sample_at_most(items, 10))
     assert torch.equal(samples[0], samples[1]) and not torch.equal(samples[0], samples[2])
     assert torch.isin(samples[0], items).all()
+
+
+def test_the_losses_of_a_step_are_over_the_targets_of_the_whole_batch():
+    """All distinct ones under the exponential kernel, at most so many where capped; with duplicates under the linear one."""
+    association = Association(Sequences.from_lists([[1, 2], [2, 3, 1], [4, 5]]), 5)
+    table = torch.cat([torch.zeros(1, 4), torch.randn(5, 4, generator=torch.Generator().manual_seed(0))])
+    order = torch.tensor([0, 5, 3, 1, 2, 4])  # where an item stands in the step's table
+    targets, nothing = torch.tensor([3, 1, 3, 5]), torch.zeros(0, dtype=torch.int64)
+    batch = Batch(nothing, nothing.view(0, 1), nothing, nothing.view(0, 1))
+    step = Step(batch, table[:0], nothing, nothing, nothing, nothing, table[order.argsort()], order, targets)
+    distinct = torch.tensor([1, 3, 5])
+    scores, vectors = association.between(distinct), table[distinct]
+
+    loss = CalibrationLoss(association, 0.3, t=1.5, gamma=2.0, most_items=9)
+    assert (loss.name, loss.weight) == ("calibration", 0.3)
+    torch.testing.assert_close(loss(step), calibration_loss(vectors, scores, 1.5, 2.0))
+    linear = LinearCalibrationLoss(association, 0.3, gamma=2.0)
+    torch.testing.assert_close(linear(step), linear_calibration_loss(vectors, scores, torch.tensor([1, 2, 1]), 2.0))
+    pairs = [calibration_loss(vectors[[a, b]], scores[[a, b]][:, [a, b]], 1.5, 2.0) for a, b in [(0, 1), (0, 2), (1, 2)]]
+    capped = CalibrationLoss(association, 0.3, t=1.5, gamma=2.0, most_items=2)(step)
+    assert any(torch.isclose(capped, pair) for pair in pairs)

@@ -1,58 +1,43 @@
-"""Ranking losses over the predicted positions of a batch.
-
-All take `states` [P, d] (one row for each predicted position) and return the mean over positions, a scalar. BPR and BCE
-compare the next item with one sampled negative; the softmax losses with negatives that a step shares, or with the whole
-catalogue. Numbers obtained with different losses are not comparable as "the same model": a run's loss is part of its name.
-"""
+"""Cross-entropy over the whole catalogue, in blocks."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from genair_engine.losses.base import RankingLoss, Step
+from genair_engine.losses.registry import SoftmaxOptions
+
 BLOCK_SCORES = 8_000_000
-"""Scores that the softmax loss works on at once (32 MB of float32), whatever the batch's size …"""
+"""Scores that the loss works on at once (32 MB of float32), whatever the batch's size …"""
 
 LEAST_ROWS = 64
 """… but never fewer positions than this, because every block reads the whole table: 256 MB with a million items."""
 
 
-def bpr(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-    """Bayesian personalised ranking, −log σ(s⁺ − s⁻): the paper's loss (GenAIR eq. 17; Rendle et al. 2009).
+class Softmax(RankingLoss[SoftmaxOptions]):
+    """Cross-entropy over the catalogue: the next item shall score above every other item.
 
-    positives, negatives: [P, d] item vectors.
+    L = mean(ln Σ_j exp(s_j) − s⁺) over all items j but padding. With `exclude_seen` the items of the history so far do not
+    compete either (the target always does), since full ranking without seen items asks nothing about them.
+
+    Requirements: the vectors of all items a step. Scores exist a block of positions at a time and none are kept for the
+    backward pass, whose gradients are computed along with the loss (the first derivative only).
+
+    Inputs: states [P, d], table [n_items + 1, d], targets [P] ≥ 1 → scalar.
+
+    Relations to other losses: `SampledSoftmax` estimates it from shared negatives. `BPR` and `BCE` compare with one item.
     """
-    return -F.logsigmoid((states * (positives - negatives)).sum(dim=1).float()).mean()
 
+    whole_table = True
 
-def bce(states: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-    """Binary cross-entropy of the positive plus that of the negative: SASRec's loss, and that of the public code.
-
-    positives, negatives: [P, d] item vectors.
-    """
-    positive = (states * positives).sum(dim=1).float()
-    negative = (states * negatives).sum(dim=1).float()
-    return F.softplus(-positive).mean() + F.softplus(negative).mean()
-
-
-def sampled_softmax(states: Tensor, positives: Tensor, targets: Tensor, shared: Tensor, drawn: Tensor, n_items: int) -> Tensor:
-    """Softmax over the positive and K uniform negatives that all positions share (Jean et al. 2015).
-
-    positives: [P, d] vectors of the items `targets` ([P]); shared: [K, d] vectors of the items `drawn` ([K], from
-    1…n_items). A negative that is a position's own target does not compete there. ln(n_items / K) is added to the others'
-    scores: each item is expected K / n_items times, so that their sum estimates that of all other items without bias, and
-    scores mean the same as under `softmax`.
-    """
-    positive = (states * positives).sum(dim=1, keepdim=True).float()
-    negative = (states @ shared.T).float() + math.log(n_items / len(drawn))
-    negative = negative.masked_fill(drawn == targets.unsqueeze(1), -torch.inf)
-    return (torch.cat([positive, negative], dim=1).logsumexp(dim=1) - positive.squeeze(1)).mean()
+    def forward(self, step: Step) -> Tensor:
+        seen = Seen(step.batch.inputs, step.rows, step.places) if self.options.exclude_seen else None
+        return softmax(step.states, step.table, step.targets, seen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +58,7 @@ class Seen:
 
 
 def softmax(states: Tensor, table: Tensor, targets: Tensor, seen: Seen | None = None) -> Tensor:
-    """Cross-entropy over the catalogue. table: [n_items + 1, d], row 0 (padding) never competes. targets: [P] ≥ 1.
-
-    seen: what does not compete either (the target always does): full ranking without seen items asks nothing about them.
-
-    Computed in blocks of positions, gradients along with the loss, so that no more than `BLOCK_SCORES` scores exist at a
-    time and none are kept for the backward pass (the first derivative only).
-    """
+    """The loss of `Softmax`. table: [n_items + 1, d], row 0 (padding) never competes. targets: [P] ≥ 1."""
     return _BlockedSoftmax.apply(states, table[1:], targets - 1, seen)  # type: ignore[no-untyped-call]
 
 

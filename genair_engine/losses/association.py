@@ -1,12 +1,6 @@
-"""Behavioural calibration: items repel each other, less so where real users take them together (GenAIR eq. 9–14).
+"""The association score of items that real users take together (GenAIR eq. 9–10), from training interactions only.
 
-With C(i, j) = how often i and j stand in the same user's training history, S = ln(1 + C) / ln(1 + C_max) (eq. 10),
-w = exp(−γ S) (eq. 11) and unit vectors e:   L_cal = mean over i ≠ j of  w(i, j) · exp(−t ‖e_i − e_j‖²)   (eq. 12, 14).
-
-The paper's equation 13 and proof drop the constant e^(−2t); α is not portable between the two forms (factor e⁴ ≈ 54.6 at
-t = 2), and this is equation 12. Pairs are those of the *distinct* items of a batch: the same item twice is at distance 0
-from itself and says nothing. The public code has neither exponent nor t and keeps duplicates (methods.md 3.5 #1, #2, #14);
-that is `linear_calibration_loss`, never the default.
+With C(i, j) = how often i and j stand in the same user's training history, S = ln(1 + C) / ln(1 + C_max).
 """
 
 from __future__ import annotations
@@ -17,7 +11,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy import sparse
 from torch import Tensor
 
@@ -95,68 +88,6 @@ class Association:
         return framed.view(m + 1, m + 1)[1:, 1:]
 
 
-def calibration_loss(vectors: Tensor, association: Tensor, t: float = 2.0, gamma: float = 3.0) -> Tensor:
-    """L_cal of equation 14 over the ordered pairs i ≠ j of distinct items: a scalar in (0, 1].
-
-    vectors: [m, d] item vectors, normalised here. association: [m, m] S, symmetric. With γ = 0 it is the uniformity kernel
-    of Wang & Isola (2020). Fewer than two items give 0.
-    """
-    if len(vectors) < 2:
-        return vectors.sum() * 0.0
-    dtype = torch.promote_types(vectors.dtype, association.dtype)
-    with torch.autocast(vectors.device.type, enabled=False):  # an exponent in bf16 would have two digits
-        unit = F.normalize(vectors.to(dtype), dim=1)
-        loss: Tensor = _MeanKernel.apply(unit, association.to(dtype), t, gamma)  # type: ignore[no-untyped-call]
-    return loss
-
-
-def linear_calibration_loss(vectors: Tensor, association: Tensor, times: Tensor, gamma: float = 4.0) -> Tensor:
-    """The public code's deviation from equation 12: −mean of w ‖e_i − e_j‖² over pairs of positive targets with duplicates.
-
-    vectors: [m, d] vectors of the distinct targets, normalised here. association: [m, m] S. times: [m] how often each is a
-    target of the batch. Two targets of the same item are at distance 0, so the n(n − 1)/2 pairs of the n = Σ times targets
-    need only the m distinct items: items i < j stand for times_i · times_j pairs. Fewer than two targets give 0.
-    """
-    n = times.sum()
-    unit = F.normalize(vectors, dim=1)
-    weights = torch.exp(-gamma * association) * (times[:, None] * times)
-    squared_distance = 2.0 - 2.0 * (unit @ unit.T)  # [m, m], exact for unit vectors
-    return -(weights * squared_distance).sum() / (n * (n - 1)).clamp(min=1)
-
-
-def sample_at_most(items: Tensor, cap: int, generator: torch.Generator | None = None) -> Tensor:
-    """`items` ([m], distinct) or, if there are more than `cap`, a uniform random subset of that size, on their device.
-
-    Every pair is as likely to stay as any other: the calibration loss of the sample is unbiased for that of `items`.
-    """
-    if len(items) <= cap:
-        return items
-    return items[torch.randperm(len(items), generator=generator, device=items.device)[:cap]]
-
-
-class _MeanKernel(torch.autograd.Function):
-    """Mean of w(i, j) · exp(−t ‖e_i − e_j‖²) over i ≠ j, with the gradient of proposition 3.1 from one product.
-
-    The kernel is symmetric, so both roles of an item in a pair give the same force; autograd would compute each.
-    """
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, unit: Tensor, association: Tensor, t: float, gamma: float) -> Tensor:
-        m = len(unit)
-        # −γ S − t (2 − 2 e_i·e_j): exact for unit vectors, and never above 0.
-        exponent = torch.addmm(association, unit, unit.T, beta=-gamma, alpha=2 * t).sub_(2 * t)
-        kernel = exponent.exp_().fill_diagonal_(0.0)
-        ctx.save_for_backward(unit, kernel)
-        ctx.scale = 4 * t / (m * (m - 1))  # type: ignore[attr-defined]
-        return kernel.sum() / (m * (m - 1))
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        unit, kernel = ctx.saved_tensors  # type: ignore[attr-defined]
-        return (kernel @ unit) * (gradient * ctx.scale), None, None, None  # type: ignore[attr-defined]
-
-
 def _whole_history(train: Sequences, n_items: int, count_once: bool) -> sparse.csr_array:
     """Counts of both orders of each pair, with the diagonal, as one sparse product.
 
@@ -204,9 +135,9 @@ def _window_counts(train: Sequences, n_items: int, window: int, count_once: bool
             break
         earlier.append(event)
         later.append(event + offset)
-    one, other = np.concatenate(earlier), np.concatenate(later)
-    turned = train.items[one] > train.items[other]
-    low, high = np.where(turned, other, one), np.where(turned, one, other)
+    first, second = np.concatenate(earlier), np.concatenate(later)
+    turned = train.items[first] > train.items[second]
+    low, high = np.where(turned, second, first), np.where(turned, first, second)
 
     # Rows of `met` are (user, item): where a user's repeats of a pair come together, and can be made to count once.
     owners, owner = np.unique(train.users * (n_items + 1) + train.items, return_inverse=True)
