@@ -239,16 +239,16 @@ def test_what_does_not_fit_is_refused_by_name(values, name, message):
 @pytest.mark.parametrize(
     "values, expected",
     [
-        ({"preset": "public-code"}, ["linear calibration kernel", "no causal mask, padding takes part in attention"]),
-        ({"preset": "public-code", "backbone": "bert4rec"}, ["linear calibration kernel", "padding takes part in attention"]),
-        ({"preset": "public-code", "backbone": "gru4rec"}, ["linear calibration kernel", "only the last item"]),
+        ({"preset": "public-code"}, ["no causal mask, padding takes part in attention", "linear calibration kernel"]),
+        ({"preset": "public-code", "backbone": "bert4rec"}, ["padding takes part in attention", "linear calibration kernel"]),
+        ({"preset": "public-code", "backbone": "gru4rec"}, ["only the last item", "linear calibration kernel"]),
         ({"preset": "public-code", "public_code_attention": False, "kernel": "exp"}, []),
         ({"public_code_attention": True}, ["no causal mask, padding"]),  # without the preset, too
         ({"kernel": "linear"}, ["linear calibration kernel over pairs with duplicates"]),
         ({"kernel": "linear", "alpha": 0.0}, []),  # no calibration, no kernel
         ({"preset": "public-code", "method": "id", "public_code_attention": False}, []),
         ({"backbone": "gru4rec", "targets": "last"}, ["only the last item of a history is a target"]),
-        ({"method": "genair-id", "shortcut": True}, ["a free vector an item", "a shortcut from the items"]),
+        ({"method": "genair-id", "shortcut": True}, ["a shortcut from the items", "a free vector an item"]),
         ({"projector_dropout": 0.1, "scaling": "parts"}, ["dropout in the projector", "parts of the representation"]),
         ({"method": "llminit", "scaling": "parts"}, ["parts of the representation on one scale"]),
         ({"preset": "studio", "method": "id", "backbone": "bert4rec"}, []),  # it has no projector and reads no parts

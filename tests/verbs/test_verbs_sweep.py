@@ -196,7 +196,7 @@ def test_a_representation_without_the_part_is_refused(represented):
 def test_the_same_configuration_twice_is_one_row(represented):
     workspace, representation = represented
     result = verbs.sweep(workspace, request(representation, alphas=[0.0], ablations=["calibration"], epochs=1))
-    assert [row.variant for row in result.rows] == ["alpha 0 = w/o calibration"] and len(runs_of(workspace, "shop2")) == 1
+    assert [row.variant for row in result.rows] == ["alpha 0 = w/o calibration"] and len(runs_of(workspace)) == 1
 
 
 def test_divergence_is_reported_in_its_row(imported, monkeypatch):
