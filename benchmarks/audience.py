@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from genair_engine import verbs
 from genair_engine.archetypes.segments import audience_name, audience_words, split_segments
 from genair_engine.settings import Settings
-from genair_engine.store.archetypes import texts_of_set
+from genair_engine.store.texts import texts_of_set
 from genair_engine.verbs.recommending import audience_space
 from genair_engine.workspace import Workspace
 

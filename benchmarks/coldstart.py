@@ -23,7 +23,7 @@ from genair_engine.settings import Settings
 from genair_engine.store.runs import find_representation
 from genair_engine.verbs.evaluation import hidden_items
 from genair_engine.verbs.representations import catalogue_states as states
-from genair_engine.verbs.training.load import load_representation
+from genair_engine.verbs.representations.stored import load_representation
 from genair_engine.workspace import Workspace
 
 DATASETS = {"scientific": SCIENTIFIC, "ml": MOVIELENS}

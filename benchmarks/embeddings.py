@@ -26,6 +26,7 @@ import pandas as pd
 from benchmarks.ranking import _peak
 from genair_engine import verbs
 from genair_engine.analysis.spectrum import entropy, gram, resampled_spectra, spectrum
+from genair_engine.archetypes.parts import Part
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.readers.assemble import ReadResult
 from genair_engine.catalog.synthetic import synthetic_dataset
@@ -144,9 +145,7 @@ def _name(workspace: Workspace, dataset: int, name: str, dims: dict[str, Any]) -
                 dataset_id=dataset,
                 model="benchmark",
                 revision="",
-                parts="+".join(dims),
-                dims=dims,
-                explained={part: 1.0 for part in dims},
+                parts=[Part(part, "array", columns=columns).record() for part, columns in dims.items()],
                 provenance={},
                 folder=f"representations/{name}",
             )

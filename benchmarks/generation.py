@@ -29,7 +29,7 @@ from genair_engine.archetypes.backends import BATCH_SIZE, LanguageModel, Samplin
 from genair_engine.archetypes.decoding import Decoding
 from genair_engine.archetypes.loading import load_language_model
 from genair_engine.archetypes.model_folders import find_model
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts.archetype import PAPER
 from genair_engine.catalog.demo import demo_catalogue, write_catalogue
 from genair_engine.catalog.readers import read_dataset
 from genair_engine.devices import peak_memory

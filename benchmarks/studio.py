@@ -26,7 +26,7 @@ from genair_engine.catalog.demo import demo_catalogue, write_catalogue
 from genair_engine.settings import Settings
 from genair_engine.store import artifacts
 from genair_engine.store.scorecards import keep_scorecard, state_of_set
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, ScorecardRow
+from genair_engine.store.tables import ScorecardRow, TextRow, TextSetRow
 from genair_engine.verbs.texts.scored_items import _vocabulary_name
 from genair_engine.workspace import Workspace
 
@@ -70,7 +70,7 @@ def _write(workspace: Workspace, dataset_id: int, model: str, items: int) -> Non
     }
     with workspace.session() as session:
         session.add(
-            ArchetypeSetRow(
+            TextSetRow(
                 id=model,
                 dataset_id=dataset_id,
                 key=model,
@@ -89,7 +89,7 @@ def _write(workspace: Workspace, dataset_id: int, model: str, items: int) -> Non
         session.flush()
         for start in range(1, items + 1, 10_000):
             rows = [row | {"position": place} for place in range(start, min(start + 10_000, items + 1))]
-            session.execute(insert(ArchetypeRow), rows)
+            session.execute(insert(TextRow), rows)
         texts, last = state_of_set(session, model)
         draw = np.random.default_rng(0)
         names = [measure.name for measure in verbs.MEASURES.values() if measure.per_item]

@@ -19,7 +19,7 @@ from genair_engine import verbs
 from genair_engine.archetypes import loading
 from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.settings import Settings
-from genair_engine.store.tables import ArchetypeRow
+from genair_engine.store.tables import TextRow
 from genair_engine.verbs.representations import catalogue_states as states
 from genair_engine.workspace import Workspace
 from tests import conftest
@@ -38,6 +38,9 @@ class Vowels:
     """An encoder whose vectors are the counts of the vowels."""
 
     model_id, revision, dim, device = "minilm", "1", 5, "cpu"
+
+    def count_cut(self, texts: Sequence[str]) -> int:
+        return 0
 
     def encode(self, texts: Sequence[str], *, names: Sequence[str] = ()) -> npt.NDArray[np.float32]:
         return np.array([[text.lower().count(letter) for letter in "aeiou"] for text in texts], dtype=np.float32)
@@ -68,7 +71,7 @@ def built_shop(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> It
     verbs.import_dataset(workspace, verbs.ImportRequest(path=folder, name="shop", format="lcrec"))
     verbs.generate(workspace, verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, device="cpu"))
     with workspace.session() as session:
-        for row in session.scalars(select(ArchetypeRow).where(ArchetypeRow.position.in_(TEXTS))):
+        for row in session.scalars(select(TextRow).where(TextRow.position.in_(TEXTS))):
             row.text = TEXTS[row.position]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(states, "load_encoder", lambda source, device="cpu": Vowels())

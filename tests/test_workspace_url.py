@@ -26,7 +26,7 @@ from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.errors import InputError, NotFoundError, WorkspaceError
 from genair_engine.settings import REPOSITORY, Settings
 from genair_engine.store import artifacts
-from genair_engine.store.tables import ArchetypeRow, RunRow
+from genair_engine.store.tables import RunRow, TextRow
 from genair_engine.workspace import Workspace, content_hash
 from tests.verbs_workspaces import SHORT, SMALL
 
@@ -181,7 +181,7 @@ def test_a_bucket_that_is_gone_leaves_no_row(on_sqlite: Machines, tiny: Dataset,
     with pytest.raises(WorkspaceError, match=message):
         verbs.generate(a, generate.model_copy(update={"limit": 4}))
     with a.reading() as session:
-        assert session.scalar(select(func.count()).select_from(ArchetypeRow)) == 2
+        assert session.scalar(select(func.count()).select_from(TextRow)) == 2
     with pytest.raises(WorkspaceError, match=message):
         verbs.represent(a, verbs.RepresentRequest(dataset="tiny", model="minilm"))
     with pytest.raises(WorkspaceError, match=message):

@@ -14,7 +14,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts.archetype import PAPER
 
 PROMPTS = [
     PAPER.render({"title": "Digital Multimeter", "brand": "Volta", "categories": "Tools, Electrical"}),

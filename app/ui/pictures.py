@@ -29,7 +29,6 @@ RINGED = 50
 OTHER = "other categories"
 NONE = "no category"
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "circle-open")
-PARTS = ("prefill", "decoding")
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def parts(picture: verbs.Picture, facts: pd.DataFrame, title: str, names: Sequen
     """Prefill and decoding states of all items in one plane (the paper's figure 2). names: what the two are called."""
     assert picture.part is not None
     palette = curves.DARK if _dark() else curves.LIGHT
-    traces = [(names[part], picture.part == part, palette[part], SYMBOLS[part]) for part in range(len(PARTS))]
+    traces = [(names[part], picture.part == part, palette[part], SYMBOLS[part]) for part in range(len(names))]
     return _figure(picture, traces, _hover(facts), title, chosen, 1.05 * float(np.abs(picture.points).max()))
 
 
@@ -136,7 +135,7 @@ def table(pictures: Sequence[verbs.Picture], facts: pd.DataFrame) -> pd.DataFram
         rows.insert(0, "space", picture.space.space)
         rows["x"], rows["y"] = picture.points.T
         if picture.part is not None:
-            rows["part"] = np.array(PARTS)[picture.part]
+            rows["part"] = np.array(picture.space.parts)[picture.part]
         shown.append(rows)
     return pd.concat(shown, ignore_index=True)
 

@@ -178,6 +178,10 @@ class Encoder(Protocol):
         """float32 [n, d], row i for text i."""
         ...
 
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many of the texts are longer than it reads, so that their end has no part in their vectors."""
+        ...
+
 
 def in_order(batches: Iterable[list[tuple[int, Written]]]) -> list[Completion]:
     """The completions of all prompts, in their order. Raises ModelError where one has failed."""

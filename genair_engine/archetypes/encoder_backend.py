@@ -50,3 +50,11 @@ class SentenceEncoder:
             ).astype(np.float32, copy=False)
         check_finite(vectors, self.model_id, names)
         return vectors
+
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many texts have more tokens than the model reads (all-MiniLM-L6-v2: 256, its own marks included)."""
+        most = self._model.max_seq_length
+        if not texts or most is None:
+            return 0
+        tokens = self._model.tokenizer(list(texts), truncation=False, padding=False, verbose=False).input_ids
+        return sum(len(ids) > most for ids in tokens)

@@ -8,7 +8,7 @@ nothing is scaled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,6 @@ from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.pca import principal_axes
 from genair_engine.types import Float32Array
 
-PARTS = ("prefill", "decoding", "title")  # the paper has the first two; an encoder can add the titles
 _ROUNDING = 1e-9  # a part of the variance below this is rounding of float32 states, not a direction in the data
 
 
@@ -34,7 +33,7 @@ class PartBasis:
 class Representation:
     """The item representation and what projects a new item into it.
 
-    vectors: float32 [n, sum of k]: the parts side by side, prefill first. bases: part -> its PCA.
+    vectors: float32 [n, sum of k]: the parts side by side. bases: part -> its PCA, in the order of the columns.
     """
 
     vectors: Float32Array
@@ -45,17 +44,20 @@ class Representation:
         return project_parts(self.bases, states, names)
 
     def arrays(self) -> dict[str, Float32Array]:
-        """Flat arrays for an artifact: "vectors", "prefill.mean", "prefill.components", …"""
+        """Flat arrays for an artifact: "vectors", "PART.mean", "PART.components", …"""
         parts = {f"{part}.{field}": getattr(basis, field) for part, basis in self.bases.items() for field in _BASIS_FIELDS}
         return {"vectors": self.vectors, **parts}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Float32Array]) -> Representation:
-        """The inverse of `arrays`. Raises InputError where an array is missing."""
+    def from_arrays(cls, arrays: Mapping[str, Float32Array], parts: Iterable[str]) -> Representation:
+        """The inverse of `arrays`. parts: their names, in the order of the columns; one whose basis was not stored has none.
+
+        Raises InputError where an array is missing.
+        """
         try:
             bases = {
                 part: PartBasis(**{field: arrays[f"{part}.{field}"] for field in _BASIS_FIELDS})
-                for part in PARTS
+                for part in parts
                 if f"{part}.mean" in arrays
             }
             return cls(vectors=arrays["vectors"], bases=bases)
@@ -75,14 +77,13 @@ def represent(
 ) -> Representation:
     """Fits every part and projects the items that it was fitted on.
 
-    states: part of `PARTS` -> [n, d_part], the same n items in each. variance, components: as in
+    states: part -> [n, d_part], the same n items in each; their order is that of the columns. variance, components: as in
     `fit_part`. names: what errors call the items (id and title), n of them. Raises InputError, NonFiniteError.
     """
-    unknown = sorted(set(states) - set(PARTS))
-    if unknown or not states:
-        raise InputError(f"A representation is made of {', '.join(PARTS)}; got {', '.join(unknown) or 'no part'}.")
+    if not states:
+        raise InputError("A representation is made of parts of its items; got no part.")
     bases = {}
-    for part in (p for p in PARTS if p in states):
+    for part in states:
         check_finite(states[part], f"the {part} states", names)
         bases[part] = fit_part(states[part], variance, components, part=part)
     return Representation(project_parts(bases, states, names), bases)
@@ -143,17 +144,12 @@ def project_parts(
     return np.concatenate(columns, axis=1)
 
 
-def level_parts(vectors: Float32Array, widths: Sequence[int]) -> Float32Array:
-    """[n, sum of widths] with each part divided by its root mean square (methods.md 3.5 #18).
+def part_scales(vectors: Float32Array, widths: Sequence[int]) -> Float32Array:
+    """[sum of widths] what each column is divided by so that all parts have a root mean square of 1 (methods.md 3.5 #18).
 
     Parts of different encoders or models differ in scale by orders of magnitude; so does what a projector with the usual
     initial weights makes of them. widths: columns of the parts, in order. A part that is all zero stays so.
     """
-    return vectors / part_scales(vectors, widths)
-
-
-def part_scales(vectors: Float32Array, widths: Sequence[int]) -> Float32Array:
-    """[sum of widths] what `level_parts` divides each column by, to do the same to a new item's row."""
     parts = np.split(vectors, np.cumsum(widths)[:-1], axis=1)
     scales = [float(np.sqrt(np.square(part, dtype=np.float64).mean())) or 1.0 for part in parts]
     return np.repeat(np.array(scales, dtype=np.float32), widths)

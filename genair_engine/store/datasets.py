@@ -17,13 +17,13 @@ from genair_engine.catalog.facets import single_categories
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.tables import (
     MAX_KEY,
-    ArchetypeSetRow,
     DatasetRow,
     ItemCategoryRow,
     ItemRow,
     RejectionRow,
     RepresentationRow,
     RunRow,
+    TextSetRow,
 )
 from genair_engine.store.words import indexed_words
 
@@ -189,7 +189,7 @@ def folders_of(session: Session, dataset: DatasetRow) -> list[str]:
     """The artifact folders of a dataset and of everything made from it."""
     folders = (
         session.scalars(select(table.folder).where(table.dataset_id == dataset.id))
-        for table in (ArchetypeSetRow, RepresentationRow, RunRow)
+        for table in (TextSetRow, RepresentationRow, RunRow)
     )
     return [dataset.folder, analyses_folder(dataset), *itertools.chain.from_iterable(folders)]
 

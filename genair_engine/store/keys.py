@@ -19,6 +19,7 @@ def content_key(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def archetype_key(model: str, revision: str, prompt_version: str, sampling: Mapping[str, object], seed: int) -> str:
-    """What two archetype sets of a dataset must share to be the same set: texts would come out equal."""
-    return content_key([model, revision, prompt_version, dict(sampling), seed])
+def text_set_key(kind: str, model: str, revision: str, prompt_version: str, sampling: Mapping[str, object], seed: int) -> str:
+    """What two text sets of a dataset must share to be the same set: texts would come out equal."""
+    key = [model, revision, prompt_version, dict(sampling), seed]
+    return content_key(key if kind == "archetype" else [*key, kind])  # archetypes have had their keys without it

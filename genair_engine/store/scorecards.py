@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from genair_engine.store.tables import ArchetypeRow, ScorecardRow
+from genair_engine.store.tables import ScorecardRow, TextRow
 
 
 def state_of_set(session: Session, set_id: str) -> tuple[int, int]:
     """The number of texts in a set and the id of the newest (0 for none): while both stay the same, so does what it holds."""
-    row = session.execute(
-        select(func.count(), func.coalesce(func.max(ArchetypeRow.id), 0)).where(ArchetypeRow.set_id == set_id)
-    ).one()
+    row = session.execute(select(func.count(), func.coalesce(func.max(TextRow.id), 0)).where(TextRow.set_id == set_id)).one()
     return row[0], row[1]
 
 

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Integer, Select, Subquery, column, func, literal_column, select, table
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, ItemCategoryRow, ItemRow
+from genair_engine.store.tables import ItemCategoryRow, ItemRow, TextRow, TextSetRow
+from genair_engine.store.texts import ARCHETYPE
 from genair_engine.store.words import search_words
 
 Sort = Literal["relevance", "popularity", "title", "brand"]
@@ -31,10 +32,10 @@ _FACETS: dict[str, tuple[InstrumentedAttribute[Any], InstrumentedAttribute[int],
     "category": (ItemCategoryRow.category, ItemCategoryRow.position, select(ItemCategoryRow.category, _N)),
     "popularity_group": (ItemRow.popularity_group, ItemRow.position, select(ItemRow.popularity_group, _N)),
     "has_archetype_from": (
-        ArchetypeSetRow.model,
-        ArchetypeRow.position,
-        select(ArchetypeSetRow.model, func.count(ArchetypeRow.position.distinct()).label("n")).join(
-            ArchetypeRow, ArchetypeRow.set_id == ArchetypeSetRow.id
+        TextSetRow.model,
+        TextRow.position,
+        select(TextSetRow.model, func.count(TextRow.position.distinct()).label("n")).join(
+            TextRow, (TextRow.set_id == TextSetRow.id) & (TextSetRow.kind == ARCHETYPE)
         ),
     ),
 }
@@ -146,9 +147,13 @@ def _conditions(dataset_id: int, filters: ItemFilter) -> list[ColumnElement[bool
         conditions.append(ItemRow.position.in_(having))
     if filters.has_archetype_from is not None:
         written = (
-            select(ArchetypeRow.position)
-            .join(ArchetypeSetRow, ArchetypeSetRow.id == ArchetypeRow.set_id)
-            .where(ArchetypeSetRow.dataset_id == dataset_id, ArchetypeSetRow.model == filters.has_archetype_from)
+            select(TextRow.position)
+            .join(TextSetRow, TextSetRow.id == TextRow.set_id)
+            .where(
+                TextSetRow.dataset_id == dataset_id,
+                TextSetRow.kind == ARCHETYPE,
+                TextSetRow.model == filters.has_archetype_from,
+            )
         )
         conditions.append(ItemRow.position.in_(written))
     return conditions

@@ -161,15 +161,22 @@ class RejectionRow(Base):
     record: Mapped[str]
 
 
-class ArchetypeSetRow(Base):
-    """What one model wrote under one prompt, sampling and seed; `folder` holds its states (prefill and decoding)."""
+class TextSetRow(Base):
+    """Texts of one kind that one model wrote under one prompt, sampling and seed; `folder` holds their states.
 
-    __tablename__ = "archetype_sets"
-    __table_args__ = (UniqueConstraint("dataset_id", "key"),)
+    kind: a name of `archetypes.prompts.registry`. unit: what each text is about, "item", "user" or "session".
+    """
+
+    __tablename__ = "text_sets"
+    __table_args__ = (  # constraints keep the name of the table that was called archetype_sets: SQLite renames none
+        UniqueConstraint("dataset_id", "key", name="uq_archetype_sets_dataset_id_key"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
-    key: Mapped[str] = mapped_column(String(64))  # store.keys.archetype_key: what must be equal to be the same set
+    key: Mapped[str] = mapped_column(String(64))  # store.keys.text_set_key: what must be equal to be the same set
+    kind: Mapped[str] = mapped_column(String(60), default="archetype", server_default="archetype")
+    unit: Mapped[str] = mapped_column(String(16), default="item", server_default="item")
     model: Mapped[str]
     revision: Mapped[str]
     backend: Mapped[str]
@@ -183,18 +190,18 @@ class ArchetypeSetRow(Base):
     folder: Mapped[str]
 
 
-class ArchetypeRow(Base):
-    """The archetype of one item. finish: "eos" or "length" (cut at the most new tokens allowed). device: what wrote it, "" for
-    texts that were written before this was kept."""
+class TextRow(Base):
+    """The text about one item, user or session. position: of it in the data set, from 1. finish: "eos" or "length" (cut at
+    the most new tokens allowed). device: what wrote it, "" for texts that were written before this was kept."""
 
-    __tablename__ = "archetypes"
+    __tablename__ = "texts"
     __table_args__ = (
-        UniqueConstraint("set_id", "position"),
+        UniqueConstraint("set_id", "position", name="uq_archetypes_set_id_position"),
         CheckConstraint("finish IN ('eos', 'length')", name="finish"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    set_id: Mapped[str] = mapped_column(ForeignKey("archetype_sets.id", ondelete="CASCADE"))
+    set_id: Mapped[str] = mapped_column(ForeignKey("text_sets.id", ondelete="CASCADE"))
     position: Mapped[int]
     text: Mapped[str]
     prompt_tokens: Mapped[int]
@@ -205,19 +212,19 @@ class ArchetypeRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
-class ArchetypeFailureRow(Base):
-    """An item that the last attempt could not write an archetype of, and why; it goes when one is written."""
+class TextFailureRow(Base):
+    """An item, user or session that the last attempt could not write a text of, and why; it goes when one is written."""
 
-    __tablename__ = "archetype_failures"
+    __tablename__ = "text_failures"
 
-    set_id: Mapped[str] = mapped_column(String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), primary_key=True)
+    set_id: Mapped[str] = mapped_column(String(32), ForeignKey("text_sets.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     reason: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class ScorecardRow(Base):
-    """The scorecard of an archetype set: what was measured when it held `texts` texts, the newest of them `last_text`.
+    """The scorecard of a text set: what was measured when it held `texts` texts, the newest of them `last_text`.
 
     version: of the measures' definitions. behaviour: {"auc", "low", "high", "pairs"}. file: the items' scores, one array a
     measure, row k for item k + 1.
@@ -225,7 +232,7 @@ class ScorecardRow(Base):
 
     __tablename__ = "scorecards"
 
-    set_id: Mapped[str] = mapped_column(String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), primary_key=True)
+    set_id: Mapped[str] = mapped_column(String(32), ForeignKey("text_sets.id", ondelete="CASCADE"), primary_key=True)
     version: Mapped[int]
     texts: Mapped[int]
     last_text: Mapped[int]
@@ -270,13 +277,13 @@ class PinRow(Base):
 
     dataset_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    set_id: Mapped[str] = mapped_column(String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), index=True)
+    set_id: Mapped[str] = mapped_column(String(32), ForeignKey("text_sets.id", ondelete="CASCADE"), index=True)
     who: Mapped[str | None] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class PromptTemplateRow(Base):
-    """A saved version of a prompt template, for all data sets (`archetypes.prompts.PromptTemplate`); never changed."""
+    """A saved version of a prompt template, for all data sets (`archetypes.prompts.template`); never changed."""
 
     __tablename__ = "prompt_templates"
 
@@ -290,25 +297,35 @@ class PromptTemplateRow(Base):
 
 
 class RepresentationRow(Base):
-    """Frozen item vectors E. dims: columns a part, e.g. {"prefill": 180}; explained: variance kept a part."""
+    """Frozen vectors: parts of items, which stand side by side in E, and parts of users and sessions.
+
+    parts: a record each, in the order of their columns (`archetypes.parts.Part`). text_set_id: the set that its items' texts
+    are of, where there is one.
+    """
 
     __tablename__ = "representations"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
     job_id: Mapped[str | None] = mapped_column(String(32), index=True)
-    archetype_set_id: Mapped[str | None] = mapped_column(
-        String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), index=True
-    )
+    text_set_id: Mapped[str | None] = mapped_column(String(32), ForeignKey("text_sets.id", ondelete="CASCADE"), index=True)
     model: Mapped[str]
     revision: Mapped[str]
-    parts: Mapped[str]
+    parts: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default="[]")
     variance: Mapped[float | None]
-    dims: Mapped[dict[str, int]]
-    explained: Mapped[dict[str, float]]
     provenance: Mapped[dict[str, Any]]
     folder: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Columns of E a part of the items, in their order, e.g. {"prefill": 180}."""
+        return {part["name"]: part["columns"] for part in self.parts if part["unit"] == "item"}
+
+    @property
+    def explained(self) -> dict[str, float]:
+        """Share of the variance that the columns hold, a part of the items."""
+        return {part["name"]: part["explained"] for part in self.parts if part["unit"] == "item"}
 
 
 class RunRow(Base):
@@ -384,9 +401,7 @@ class RunInputRow(Base):
     representation_id: Mapped[str | None] = mapped_column(
         String(32), ForeignKey("representations.id", ondelete="CASCADE"), index=True
     )
-    text_set_id: Mapped[str | None] = mapped_column(
-        String(32), ForeignKey("archetype_sets.id", ondelete="CASCADE"), index=True
-    )
+    text_set_id: Mapped[str | None] = mapped_column(String(32), ForeignKey("text_sets.id", ondelete="CASCADE"), index=True)
     source_run_id: Mapped[str | None] = mapped_column(String(32), ForeignKey("runs.id", ondelete="CASCADE"), index=True)
 
     @classmethod

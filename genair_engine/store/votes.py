@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, ItemRow, PinRow, VoteRow
+from genair_engine.store.tables import ItemRow, PinRow, TextRow, TextSetRow, VoteRow
 
 
 def list_votes(session: Session, dataset_id: int, position: int | None = None) -> list[tuple[VoteRow, str]]:
@@ -28,7 +28,7 @@ def unrated_item(session: Session, dataset_id: int, set_ids: Sequence[str]) -> s
     voted = select(VoteRow.position).where(VoteRow.dataset_id == dataset_id)
     query = select(ItemRow.item_id).where(ItemRow.dataset_id == dataset_id, ItemRow.position.not_in(voted))
     for set_id in set_ids:
-        query = query.where(ItemRow.position.in_(select(ArchetypeRow.position).where(ArchetypeRow.set_id == set_id)))
+        query = query.where(ItemRow.position.in_(select(TextRow.position).where(TextRow.set_id == set_id)))
     return session.scalar(query.order_by(func.random()).limit(1))
 
 
@@ -42,12 +42,12 @@ def unpin_item(session: Session, dataset_id: int, position: int) -> None:
     session.execute(delete(PinRow).where(PinRow.dataset_id == dataset_id, PinRow.position == position))
 
 
-def list_pins(session: Session, dataset_id: int) -> list[tuple[PinRow, ItemRow, ArchetypeSetRow]]:
+def list_pins(session: Session, dataset_id: int) -> list[tuple[PinRow, ItemRow, TextSetRow]]:
     """All pins of a data set by item, with the item and the set of the pinned archetype."""
     rows = session.execute(
-        select(PinRow, ItemRow, ArchetypeSetRow)
+        select(PinRow, ItemRow, TextSetRow)
         .join(ItemRow, (ItemRow.dataset_id == PinRow.dataset_id) & (ItemRow.position == PinRow.position))
-        .join(ArchetypeSetRow, ArchetypeSetRow.id == PinRow.set_id)
+        .join(TextSetRow, TextSetRow.id == PinRow.set_id)
         .where(PinRow.dataset_id == dataset_id)
         .order_by(PinRow.position)
     )

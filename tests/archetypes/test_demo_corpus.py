@@ -11,7 +11,8 @@ from genair_engine.archetypes.demo.corpus import answer, examples, shop_example,
 from genair_engine.archetypes.demo.items import SyntheticItem, draw_item
 from genair_engine.archetypes.demo.topics import Topic, genres, topics
 from genair_engine.archetypes.demo.wording import style
-from genair_engine.archetypes.prompts import MAX_VALUE_CHARACTERS, PAPER
+from genair_engine.archetypes.prompts.archetype import PAPER
+from genair_engine.archetypes.prompts.template import MAX_VALUE_CHARACTERS
 from genair_engine.catalog.demo import DemoItem, audiences, demo_catalogue, sun_hat
 
 STYLES = ("llama", "qwen")

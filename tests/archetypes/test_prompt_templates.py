@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genair_engine.archetypes.prompts import PAPER, PromptTemplate, check_template
+from genair_engine.archetypes.prompts.archetype import PAPER
+from genair_engine.archetypes.prompts.template import PromptTemplate, check_template
 from genair_engine.errors import InputError
 
 

@@ -12,7 +12,7 @@ from genair_engine.archetypes.representation import (
     Representation,
     check_finite,
     fit_part,
-    level_parts,
+    part_scales,
     project,
     represent,
 )
@@ -73,13 +73,22 @@ def test_components_are_limited_by_items_width_and_rank() -> None:
 
 
 def test_parts_stand_side_by_side_and_new_items_are_projected() -> None:
-    states = {"decoding": states_of(40, 16, seed=1), "prefill": states_of(40, 24, seed=2)}
+    states = {"prefill": states_of(40, 24, seed=2), "decoding": states_of(40, 16, seed=1)}
     built = represent(states, components=5)
     assert built.vectors.shape == (40, 10) and built.vectors.dtype == np.float32
     assert list(built.bases) == ["prefill", "decoding"]
     np.testing.assert_array_equal(built.vectors[:, :5], project(built.bases["prefill"], states["prefill"]))
     new = {part: values[[7, 3]] for part, values in states.items()}
     np.testing.assert_allclose(built.project(new), built.vectors[[7, 3]], atol=1e-4)
+
+
+def test_parts_have_any_names_and_stand_in_the_order_given() -> None:
+    states = {"signal:scenario": states_of(20, 6, seed=1), "image": states_of(20, 5, seed=2)}
+    built = represent(states, components=2)
+    assert list(built.bases) == ["signal:scenario", "image"]
+    np.testing.assert_array_equal(built.vectors[:, 2:], project(built.bases["image"], states["image"]))
+    read = Representation.from_arrays(load(save(built.arrays())), ["signal:scenario", "image"])
+    assert list(read.bases) == ["signal:scenario", "image"]
 
 
 def test_one_part_is_enough() -> None:
@@ -92,13 +101,13 @@ def test_one_part_is_enough() -> None:
 def test_it_survives_an_artifact() -> None:
     states = {"prefill": states_of(30, 12, seed=1), "decoding": states_of(30, 10, seed=2)}
     built = represent(states)
-    read = Representation.from_arrays(load(save(built.arrays())))
+    read = Representation.from_arrays(load(save(built.arrays())), built.bases)
     assert list(read.bases) == list(built.bases)
     np.testing.assert_array_equal(read.vectors, built.vectors)
     np.testing.assert_array_equal(read.project(states), built.project(states))
     incomplete = {k: v for k, v in built.arrays().items() if k != "decoding.components"}
     with pytest.raises(InputError, match=r"lacks the array 'decoding\.components'"):
-        Representation.from_arrays(incomplete)
+        Representation.from_arrays(incomplete, built.bases)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -132,8 +141,8 @@ def test_wrong_shapes_and_options() -> None:
         fit_part(states, variance=None)
     with pytest.raises(InputError, match="components must be at least 1"):
         fit_part(states, components=0)
-    with pytest.raises(InputError, match="got image"):
-        represent({"image": states})
+    with pytest.raises(InputError, match="got no part"):
+        represent({})
     with pytest.raises(InputError, match="different numbers of items"):
         represent({"prefill": states, "decoding": states[:9]})
     built = represent({"prefill": states})
@@ -143,11 +152,11 @@ def test_wrong_shapes_and_options() -> None:
         built.project({"decoding": states})
 
 
-def test_level_parts_gives_every_part_the_same_scale():
+def test_scaled_by_part_every_part_counts_the_same():
     random = np.random.default_rng(0)
     vectors = np.concatenate([random.normal(size=(9, 3)), 40 * random.normal(size=(9, 2))], axis=1).astype(np.float32)
-    level = level_parts(vectors, [3, 2])
+    level = vectors / part_scales(vectors, [3, 2])
     for part in (level[:, :3], level[:, 3:]):
         assert np.sqrt(np.square(part).mean()) == pytest.approx(1.0, rel=1e-5)
     np.testing.assert_allclose(level[:, 3] / level[:, 4], vectors[:, 3] / vectors[:, 4], rtol=1e-5)  # directions stay
-    assert not level_parts(np.zeros((4, 2), np.float32), [2]).any()
+    np.testing.assert_array_equal(part_scales(np.zeros((4, 2), np.float32), [1, 1]), 1)

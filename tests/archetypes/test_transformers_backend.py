@@ -23,7 +23,7 @@ from genair_engine.archetypes import transformers_backend
 from genair_engine.archetypes.backends import Completion, Failure, Sampling, Streaming
 from genair_engine.archetypes.loading import load_encoder, load_language_model
 from genair_engine.archetypes.model_folders import find_model, list_models
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts.archetype import PAPER
 from genair_engine.archetypes.transformers_backend import TransformersModel
 from genair_engine.errors import InputError, ModelError, NonFiniteError
 from tests.tiny_language_models import PROMPTS, save_model, save_tokenizer

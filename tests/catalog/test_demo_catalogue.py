@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts.archetype import PAPER
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.demo import SUN_HAT_ID, DemoCatalogue, audiences, demo_catalogue, kinds, write_catalogue
 from genair_engine.catalog.demo.items import MESSY, METADATA, MISSING, SILENT

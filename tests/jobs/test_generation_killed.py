@@ -9,7 +9,7 @@ from genair_engine import jobs, verbs
 from genair_engine.archetypes.backends import Sampling
 from genair_engine.catalog.synthetic import synthetic_dataset, write_lcrec
 from genair_engine.store import artifacts
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
+from genair_engine.store.tables import TextRow, TextSetRow
 from tests.jobs.conftest import after, kill, process_of, state
 
 ITEMS = 80
@@ -19,7 +19,7 @@ SLOWLY = after("from genair_engine.verbs.texts import writing; writing.SAVE_EVER
 
 def texts(workspace) -> int:
     with workspace.reading() as session:
-        return session.scalar(select(func.count()).select_from(ArchetypeRow)) or 0
+        return session.scalar(select(func.count()).select_from(TextRow)) or 0
 
 
 def test_a_catalogue_job_that_is_killed_twice_ends_with_every_item_once(workspace, settings, drive, tmp_path):
@@ -43,8 +43,8 @@ def test_a_catalogue_job_that_is_killed_twice_ends_with_every_item_once(workspac
     found = jobs.job(workspace, job)
     assert found.attempts == 3 and found.result["items"] == ITEMS and found.result["written"] < ITEMS - seen + 1
     with workspace.reading() as session:
-        positions = session.scalars(select(ArchetypeRow.position)).all()
-        (made,) = session.scalars(select(ArchetypeSetRow)).all()
+        positions = session.scalars(select(TextRow.position)).all()
+        (made,) = session.scalars(select(TextSetRow)).all()
     assert sorted(positions) == list(range(1, ITEMS + 1))
     files = [artifacts.load_arrays(path) for path in workspace.path(made.folder).glob("states-*")]
     assert sorted(np.concatenate([one["positions"] for one in files]).tolist()) == sorted(positions)

@@ -27,7 +27,7 @@ from genair_engine.jobs.ray_executor import RayExecutor
 from genair_engine.jobs.run import STOPPED
 from genair_engine.jobs.worker import Worker
 from genair_engine.settings import REPOSITORY, Settings
-from genair_engine.store.tables import ArchetypeRow, RunRow
+from genair_engine.store.tables import RunRow, TextRow
 from genair_engine.verbs.texts.text_set import states_of
 from genair_engine.workspace import Workspace
 from tests.ray_cluster import CPUS_A_NODE, gpus_of_task
@@ -80,7 +80,7 @@ def _opened(settings: Settings, source: Path) -> Iterator[Workspace]:
 
 def written(workspace: Workspace) -> tuple[list[tuple[int, str, int, str]], list[np.ndarray]]:
     with workspace.reading() as session:
-        rows = session.scalars(select(ArchetypeRow).order_by(ArchetypeRow.position)).all()
+        rows = session.scalars(select(TextRow).order_by(TextRow.position)).all()
     texts = [(row.position, row.text, row.generated_tokens, row.finish) for row in rows]
     (folder,) = (workspace.folder / "archetypes").iterdir()
     return texts, list(states_of(folder, 12))

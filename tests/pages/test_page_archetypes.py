@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from genair_engine import verbs
-from genair_engine.store.archetypes import list_sets, settle_failures, texts_of_item
 from genair_engine.store.datasets import find_item
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow, utc_now
+from genair_engine.store.tables import TextRow, TextSetRow, utc_now
+from genair_engine.store.texts import list_sets, settle_failures, texts_of_item
 from genair_engine.workspace import Workspace
 from tests.pages.conftest import OpenPage, check
 from tests.workspaces import HOSTILE_ID, HOSTILE_TITLE
@@ -131,10 +131,10 @@ def copy_sets(workspace: Workspace, models: list[str]) -> None:
         of, text = texts_of_item(session, owner.id, position)[0]
         for model in models:
             facts = {name: getattr(of, name) for name in of.__mapper__.columns.keys()}  # noqa: SIM118 - not a dict
-            session.add(ArchetypeSetRow(**facts | {"id": model, "key": model, "model": model, "created_at": utc_now()}))
+            session.add(TextSetRow(**facts | {"id": model, "key": model, "model": model, "created_at": utc_now()}))
             session.flush()
             facts = {name: getattr(text, name) for name in text.__mapper__.columns.keys()}  # noqa: SIM118
-            session.add(ArchetypeRow(**facts | {"id": None, "set_id": model, "created_at": utc_now()}))
+            session.add(TextRow(**facts | {"id": None, "set_id": model, "created_at": utc_now()}))
 
 
 def test_an_unknown_item_is_named(app: OpenPage) -> None:

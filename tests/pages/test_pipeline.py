@@ -9,7 +9,8 @@ from genair_engine.verbs.system.overview import ArchetypeSetState, Representatio
 
 def state(written: int | None = None, represented: bool = False) -> verbs.DatasetState:
     sets = [] if written is None else [ArchetypeSetState(archetypes="a1", model="demo-qwen", items=written)]
-    representations = [RepresentationState(representation="minilm-1", model="minilm", archetypes_by=None, dims={"prefill": 4})]
+    of_metadata = {"representation": "minilm-1", "model": "minilm", "archetypes_by": None, "dims": {"prefill": 4}}
+    representations = [RepresentationState(**of_metadata, describes=False)]
     return verbs.DatasetState(
         dataset="shop",
         users=5,

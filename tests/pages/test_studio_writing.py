@@ -20,7 +20,7 @@ from genair_engine.archetypes.loading import load_language_model
 from genair_engine.archetypes.model_folders import find_model
 from genair_engine.archetypes.transformers_backend import TransformersModel
 from genair_engine.errors import ModelError
-from genair_engine.store.tables import ArchetypeSetRow
+from genair_engine.store.tables import TextSetRow
 from genair_engine.workspace import Workspace
 from tests.openai_server import KEY, OpenAIServer, answer, says
 from tests.pages.conftest import OpenPage, check
@@ -92,7 +92,7 @@ def test_what_read_a_text_is_no_markdown(filled_copy: Workspace, jobs_app: OpenP
     request = verbs.EmbedRequest(dataset="workshop", model="demo-qwen", text={"i1": "Those who dig."}, device="cpu")
     made = verbs.embed(filled_copy, request).archetypes
     with filled_copy.session() as session:
-        row = session.get(ArchetypeSetRow, made)
+        row = session.get(TextSetRow, made)
         assert row is not None
         row.sampling = row.sampling | {"reader": "*my* model"}
     shown = jobs_app("archetypes", dataset="workshop", item="i1")

@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 from genair_engine.store.metrics import load_metrics, save_metrics
 from genair_engine.store.runs import LeaderboardRow, best_runs, count_runs, leaderboard_rows, list_runs
 from genair_engine.store.tables import (
-    ArchetypeSetRow,
     DatasetRow,
     RepresentationRow,
     RunEpochRow,
     RunInputRow,
     RunMetricRow,
     RunRow,
+    TextSetRow,
 )
 from genair_engine.workspace import Workspace
 
@@ -57,14 +57,13 @@ def add_run(session: Session, dataset_id: int, name: str, inputs: tuple[RunInput
 
 def add_set(session: Session, dataset_id: int, name: str) -> None:
     texts = dict.fromkeys(("key", "model", "revision", "backend", "prompt_version", "code_version", "folder"), name)
-    session.add(ArchetypeSetRow(id=name, dataset_id=dataset_id, prompt={}, sampling={}, seed=0, dim=1, **texts))
+    session.add(TextSetRow(id=name, dataset_id=dataset_id, prompt={}, sampling={}, seed=0, dim=1, **texts))
     session.flush()
 
 
 def add_representation(session: Session, dataset_id: int, name: str, of_set: str | None = None) -> None:
-    texts = dict.fromkeys(("model", "revision", "parts", "folder"), name)
-    maps: dict[str, Any] = {"dims": {}, "explained": {}, "provenance": {}}
-    session.add(RepresentationRow(id=name, dataset_id=dataset_id, archetype_set_id=of_set, **texts, **maps))
+    texts = dict.fromkeys(("model", "revision", "folder"), name)
+    session.add(RepresentationRow(id=name, dataset_id=dataset_id, text_set_id=of_set, parts=[], provenance={}, **texts))
     session.flush()
 
 
@@ -158,7 +157,7 @@ def reading_each_other(session: Session) -> int:
     [
         ("DELETE FROM representations WHERE id = 'e1'", ["r4", "r5"]),
         ("DELETE FROM representations WHERE id = 'e2'", ["r1", "r4", "r5"]),
-        ("DELETE FROM archetype_sets WHERE id = 's1'", ["r5"]),
+        ("DELETE FROM text_sets WHERE id = 's1'", ["r5"]),
         ("DELETE FROM runs WHERE id = 'r2'", ["r1", "r4", "r5"]),
         ("DELETE FROM datasets", []),
     ],

@@ -14,7 +14,7 @@ from genair_engine.settings import Settings
 from genair_engine.store.datasets import find_item
 from genair_engine.store.keys import new_id
 from genair_engine.store.search import ItemFacets, ItemFilter, ItemPage, Sort, item_facets, search_items
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
+from genair_engine.store.tables import TextRow, TextSetRow
 from genair_engine.store.words import indexed_words, search_words
 from genair_engine.workspace import Workspace
 
@@ -27,14 +27,14 @@ class Catalogue:
         self.dataset_id = workspace.save_dataset(ReadResult(dataset, []), "test").id
         with workspace.session() as session:
             fields = dict.fromkeys(("key", "revision", "backend", "prompt_version", "code_version", "folder"), "")
-            written = ArchetypeSetRow(
+            written = TextSetRow(
                 id=new_id(), dataset_id=self.dataset_id, model="demo", prompt={}, sampling={}, seed=0, dim=4, **fields
             )
             session.add(written)
             session.flush()
             numbers = {"prompt_tokens": 1, "generated_tokens": 1, "seconds": 0.5}
             for position in (1, 2):
-                session.add(ArchetypeRow(set_id=written.id, position=position, text="t", finish="eos", **numbers))
+                session.add(TextRow(set_id=written.id, position=position, text="t", finish="eos", **numbers))
 
     def search(self, text: str = "", sort: Sort = "relevance", **options: object) -> ItemPage:
         pages = {name: options.pop(name) for name in ("limit", "offset", "descending") if name in options}

@@ -13,7 +13,7 @@ from genair_engine.catalog.sessions import Sessions
 from genair_engine.cli import main
 from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.store import artifacts
-from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
+from genair_engine.store.tables import RepresentationRow, TextSetRow
 from genair_engine.verbs.representations.unseen import template_of
 from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.verbs.training.load import load_model
@@ -255,11 +255,11 @@ def test_pasted_nonsense_is_said(text, message):
 
 def test_a_prompt_that_cannot_be_made_again_is_said(recommended_shop):
     with recommended_shop.workspace.reading() as session:
-        row = session.scalars(select(ArchetypeSetRow)).one()
+        row = session.scalars(select(TextSetRow)).one()
         assert template_of(row).version == row.prompt_version
         for prompt in ({"instruction": "Other"}, row.prompt | {"question": "Why?"}, row.prompt | {"more": "x"}):
             with pytest.raises(InputError, match="cannot be made again"):
-                template_of(ArchetypeSetRow(id="x", prompt=prompt, prompt_version=row.prompt_version))
+                template_of(TextSetRow(id="x", prompt=prompt, prompt_version=row.prompt_version))
 
 
 def test_the_verbs_in_a_terminal(recommended_shop, monkeypatch, capsys):

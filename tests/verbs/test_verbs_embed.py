@@ -10,10 +10,10 @@ import pytest
 from genair_engine import verbs
 from genair_engine.archetypes.loading import load_language_model
 from genair_engine.archetypes.model_folders import find_model
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts.archetype import PAPER
 from genair_engine.cli import main
 from genair_engine.errors import InputError, ModelError, NotFoundError
-from genair_engine.store.archetypes import find_set, states_by, texts_of_set
+from genair_engine.store.texts import find_set, states_by, texts_of_set
 from genair_engine.verbs.texts import writing
 from genair_engine.verbs.texts.text_set import states_of
 from tests.verbs_workspaces import SHORT, SMALL

@@ -14,9 +14,10 @@ from genair_engine.catalog.synthetic import write_lcrec
 from genair_engine.cli import main
 from genair_engine.errors import ModelError
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import failures_of_set, find_set
-from genair_engine.store.keys import archetype_key
-from genair_engine.store.tables import ArchetypeRow
+from genair_engine.store.keys import text_set_key
+from genair_engine.store.tables import TextRow
+from genair_engine.store.texts import failures as stored_failures
+from genair_engine.store.texts import find_set
 from genair_engine.verbs.texts import writing
 from genair_engine.verbs.texts.text_set import states_of
 from tests.tiny_language_models import save_model
@@ -33,12 +34,13 @@ def generate(workspace, **options):
 
 def failures(workspace, found):
     with workspace.reading() as session:
-        return failures_of_set(session, found.archetypes)
+        stored = stored_failures(session, workspace.dataset_row("shop").id)
+    return {item.position: failure.reason for of, failure, item in stored if of.id == found.archetypes}
 
 
 def written(workspace):
     with workspace.reading() as session:
-        return list(session.scalars(select(ArchetypeRow).order_by(ArchetypeRow.position)))
+        return list(session.scalars(select(TextRow).order_by(TextRow.position)))
 
 
 def states_files(workspace, found):
@@ -184,7 +186,7 @@ def test_a_set_is_the_same_set_whatever_it_is_written_on(imported):
 def test_the_key_of_a_set_is_what_it_was():
     """Sets that earlier versions began are gone on with."""
     sampling = Sampling().model_dump() | {"precision": "float32"}
-    key = archetype_key("demo-llama", "r1", "paper-1a2b3c4d", sampling, 42)
+    key = text_set_key("archetype", "demo-llama", "r1", "paper-1a2b3c4d", sampling, 42)
     assert key == "d2b87678bbb7b65339d314d004cd0224baa6f3107ca1bf7fdb8ad666871f0449"
 
 

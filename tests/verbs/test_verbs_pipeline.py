@@ -11,7 +11,7 @@ from genair_engine.store.runs import find_run
 from genair_engine.store.tables import RunEpochRow
 from genair_engine.verbs.texts import writing
 from genair_engine.verbs.texts.text_set import states_of
-from genair_engine.verbs.texts.writing import item_seed
+from genair_engine.verbs.texts.writing import seed_of
 from genair_engine.verbs.training import fitting
 from genair_engine.verbs.training.runs import run_result
 from tests.verbs_workspaces import SHORT, SMALL
@@ -86,7 +86,7 @@ def test_generation_goes_on_where_it_stopped(imported, monkeypatch):
 
 
 def artifact_folder(workspace, set_id):
-    from genair_engine.store.archetypes import find_set
+    from genair_engine.store.texts import find_set
 
     with workspace.reading() as session:
         return find_set(session, workspace.dataset_row("shop").id, set_id).folder
@@ -104,7 +104,7 @@ def test_texts_depend_on_the_seed_and_not_on_the_batch(imported):
     other_seed = generate(imported, limit=5, seed=1)
     both = [text.text for text in verbs.item_detail(imported, "shop", "b03").archetypes]
     assert len(both) == 2 and one in both and other_seed.written == 5
-    assert item_seed(42, "b03") != item_seed(42, "b04") != item_seed(1, "b04")
+    assert seed_of(42, "b03") != seed_of(42, "b04") != seed_of(1, "b04")
 
 
 def test_a_missing_model_is_said_before_anything_is_written(imported):
@@ -385,6 +385,9 @@ def test_an_encoder_embeds_metadata_and_texts(imported, monkeypatch):
     class Letters:
         """Counts letters: an encoder whose every number can be checked."""
 
+        def count_cut(self, texts):
+            return 0
+
         def encode(self, texts, names=()):
             assert len(texts) == len(names)
             return np.array([[text.lower().count(letter) for letter in "aeiou"] for text in texts], dtype=np.float32)
@@ -392,7 +395,7 @@ def test_an_encoder_embeds_metadata_and_texts(imported, monkeypatch):
     from genair_engine.verbs.representations import catalogue_states as states
 
     monkeypatch.setattr(states, "ENCODE_CHUNK", 5)
-    monkeypatch.setattr(states, "load_encoder", lambda source: Letters())
+    monkeypatch.setattr(states, "load_encoder", lambda folder: Letters())
     metadata = represent(imported, model="minilm", variance=1.0)
     assert set(metadata.dims) == {"prefill"} and metadata.archetypes is None
     both = represent(imported, model="minilm", archetypes="tiny-llama", variance=1.0)

@@ -5,12 +5,12 @@ import pytest
 from pydantic import ValidationError
 
 from genair_engine import verbs
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts.archetype import PAPER
 from genair_engine.cli import main
 from genair_engine.errors import InputError, NotFoundError
-from genair_engine.store.archetypes import texts_of_set
 from genair_engine.store.runs import find_representation
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
+from genair_engine.store.tables import TextRow, TextSetRow
+from genair_engine.store.texts import texts_of_set
 from genair_engine.verbs.texts.prompts import find_prompt
 from genair_engine.verbs.texts.text_set import states_of
 from tests.verbs_workspaces import SHORT
@@ -28,7 +28,7 @@ def planted(workspace, source, models=("llama", "qwen", "mistral")):
     with workspace.session() as session:
         for model in models:
             session.add(
-                ArchetypeSetRow(
+                TextSetRow(
                     id=f"set-{model}",
                     dataset_id=owner.id,
                     key=model,
@@ -47,8 +47,7 @@ def planted(workspace, source, models=("llama", "qwen", "mistral")):
             session.flush()
             numbers = {"prompt_tokens": 1, "generated_tokens": 1, "finish": "eos", "seconds": 0.1}
             session.add_all(
-                ArchetypeRow(set_id=f"set-{model}", position=position, text=f"{model} {position}", **numbers)
-                for position in (1, 2)
+                TextRow(set_id=f"set-{model}", position=position, text=f"{model} {position}", **numbers) for position in (1, 2)
             )
     return [f"set-{model}" for model in models]
 
@@ -91,7 +90,7 @@ def test_models_with_several_sets_are_told_apart(workspace, source):
     planted(workspace, source, ("one", "two"))
     with workspace.session() as session:
         for name in ("one", "two"):
-            session.get(ArchetypeSetRow, f"set-{name}").model = "same"
+            session.get(TextSetRow, f"set-{name}").model = "same"
     rate(workspace, sets=["set-one", "set-two"], winner="set-two")
     assert [one.model for one in ratings(workspace).rates][:2] == ["same (set-one)", "same (set-two)"]
 
@@ -185,7 +184,7 @@ def test_a_pinned_archetype_replaces_the_items_states(imported, monkeypatch):
     assert made.pinned == 2 and "2 items have pinned archetypes" in made.lines()[0]
     assert provenance(imported, made.representation)["pinned"] == {"b03": other, "b12": other}
     with imported.reading() as session:
-        folders = {name: session.get(ArchetypeSetRow, name).folder for name in (base, other)}
+        folders = {name: session.get(TextSetRow, name).folder for name in (base, other)}
     own, others = (states_of(imported.path(folders[name]), 12) for name in (base, other))
     replaced = np.isin(np.arange(12), [2, 11])
     for part, index in (("prefill", 0), ("decoding", 1)):
@@ -214,6 +213,9 @@ def test_an_encoder_reads_pinned_texts_of_any_model(imported, monkeypatch):
     read = []
 
     class Encoder:
+        def count_cut(self, texts):
+            return 0
+
         def encode(self, texts, names=()):
             read.extend(texts)
             return np.random.default_rng(len(texts)).normal(size=(len(texts), 3)).astype(np.float32)
@@ -227,7 +229,7 @@ def test_an_encoder_reads_pinned_texts_of_any_model(imported, monkeypatch):
         revision = "r"
 
     monkeypatch.setattr(representations, "find_model", lambda name, folder: Source("words", imported.folder))
-    monkeypatch.setattr(states, "load_encoder", lambda source: Encoder())
+    monkeypatch.setattr(states, "load_encoder", lambda folder: Encoder())
     made = represent(imported, model="words", archetypes="tiny-llama", parts="decoding")
     assert read == [texts[1], pinned[2], *(texts[k] for k in range(3, 13))]
     assert provenance(imported, made.representation)["pinned"] == {"b02": qwen}

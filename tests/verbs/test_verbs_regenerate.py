@@ -10,13 +10,13 @@ import pytest
 from genair_engine import jobs, verbs
 from genair_engine.archetypes import model_folders
 from genair_engine.archetypes.backends import Failure
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts.archetype import PAPER
 from genair_engine.archetypes.transformers_backend import TransformersModel
 from genair_engine.cli import main
 from genair_engine.errors import InputError, ModelError, NotFoundError
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import find_set, list_sets, settle_failures
-from genair_engine.store.tables import ArchetypeSetRow
+from genair_engine.store.tables import TextSetRow
+from genair_engine.store.texts import find_set, list_sets, settle_failures
 from genair_engine.verbs.texts.text_set import states_of
 from tests.verbs_workspaces import SHORT
 
@@ -233,7 +233,7 @@ def test_the_estimate_knows_presets_and_readers_by_their_names(imported, model, 
     ask = verbs.GenerateRequest(dataset="shop", model=model, reader=reader, sampling=SHORT)
     assert verbs.generation_estimate(imported, ask).seconds is None
     with imported.session() as session:
-        row = session.get(ArchetypeSetRow, made.archetypes)
+        row = session.get(TextSetRow, made.archetypes)
         row.model, row.sampling = written_by, row.sampling | ({"reader": read_by} if read_by else {})
     assert verbs.generation_estimate(imported, ask).missing == 0
     if reader:  # another reader is another set, written at the same pace

@@ -12,8 +12,8 @@ from genair_engine.archetypes.backends import Sampling
 from genair_engine.archetypes.loading import load_language_model
 from genair_engine.archetypes.model_folders import find_model
 from genair_engine.errors import InputError, ModelError
-from genair_engine.store.archetypes import failures_of_set, find_set
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
+from genair_engine.store.tables import TextRow, TextSetRow
+from genair_engine.store.texts import failures, find_set
 from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.verbs.texts.regenerate import regenerating
 from genair_engine.verbs.texts.requests import RegenerateResult
@@ -60,8 +60,8 @@ def test_a_catalogue_is_written_by_a_server_and_trained_on(shop, server, tmp_pat
     assert (found.written, found.failed, found.model) == (11, 1, "openai:org/tiny")
     with shop.reading() as session:
         row = find_set(session, shop.dataset_row("shop").id, "openai:org/tiny")
-        texts = list(session.scalars(select(ArchetypeRow)))
-        reasons = failures_of_set(session, row.id)
+        texts = list(session.scalars(select(TextRow)))
+        reasons = {item.position: failure.reason for _, failure, item in failures(session, row.dataset_id)}
     assert (row.backend, row.revision, row.dim) == ("openai", server.host, 32)
     assert (row.sampling["server"], row.sampling["reader"]) == (server.host, "tiny-qwen")
     assert {text.device for text in texts} == {f"{server.host}, read on cpu"} and texts[0].generated_tokens == 6
@@ -107,7 +107,7 @@ def test_everything_behind_training_takes_a_servers_set(shop, server):
     assert same.cosine == pytest.approx(1, abs=1e-4)
     assert verbs.what_if(shop, verbs.WhatIfRequest(run=run, item="b01", text="Nobody at all.")).cosine < 0.9999
     with shop.session() as session:
-        row = session.get(ArchetypeSetRow, own.archetypes)
+        row = session.get(TextSetRow, own.archetypes)
         row.sampling = row.sampling | {"reader_revision": "gone"}
     with pytest.raises(InputError, match=r"made by 'tiny-qwen', revision gone .* cannot stand in one representation"):
         verbs.what_if(shop, verbs.WhatIfRequest(run=run, item="b01", text=own.text))
@@ -142,7 +142,7 @@ def test_another_reader_is_another_set(shop):
     first, second = generate(shop, limit=1), generate(shop, limit=1, reader="tiny-llama")
     assert first.archetypes != second.archetypes
     with shop.reading() as session:
-        assert len(list(session.scalars(select(ArchetypeSetRow)))) == 2
+        assert len(list(session.scalars(select(TextSetRow)))) == 2
 
 
 def test_a_server_that_fails_everything_leaves_nothing_behind(shop, server):

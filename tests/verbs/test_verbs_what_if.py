@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from genair_engine import verbs
-from genair_engine.archetypes.representation import level_parts, part_scales
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store import artifacts
-from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
+from genair_engine.store.tables import RepresentationRow, TextSetRow
 from genair_engine.verbs.representations import catalogue_states as states
 from genair_engine.verbs.representations import represent as representations
 from genair_engine.verbs.texts import ready_models
@@ -49,7 +48,7 @@ def test_a_text_is_read_by_the_language_model_itself(represented):
     (own,) = verbs.item_detail(workspace, "shop", "b01").archetypes
     assert what_if(workspace, run, text="Gloves for everybody who solders.").cosine < 0.9999
     with workspace.session() as session:
-        session.get(ArchetypeSetRow, own.archetypes).revision = "gone"
+        session.get(TextSetRow, own.archetypes).revision = "gone"
     with pytest.raises(InputError, match=r"made by 'tiny-llama', revision gone .* cannot stand in one representation"):
         what_if(workspace, run, text=own.text)
 
@@ -64,6 +63,9 @@ def test_texts_are_put_into_an_encoders_representation(imported, monkeypatch):
 
     class Encoder:
         model_id = "words"
+
+        def count_cut(self, texts):
+            return 0
 
         def encode(self, texts, names=()):
             return np.array([[len(text), text.count("e"), text.count("a")] for text in texts], dtype=np.float32)
@@ -120,11 +122,3 @@ def test_a_representation_without_bases_is_said(represented):
     for options in ({"archetypes": "tiny-llama"}, {"text": "x"}):
         with pytest.raises(InputError, match=f"Representation {representation}.*without its PCA bases"):
             what_if(workspace, run, **options)
-
-
-def test_scales_of_parts_are_those_of_levelling():
-    vectors = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32) * np.float32([1, 1, 100, 100, 100])
-    levelled = level_parts(vectors, [2, 3])
-    assert np.allclose(np.square(levelled[:, :2]).mean(), 1) and np.allclose(np.square(levelled[:, 2:]).mean(), 1)
-    assert np.allclose(levelled * part_scales(vectors, [2, 3]), vectors)
-    assert part_scales(np.zeros((3, 2), dtype=np.float32), [1, 1]).tolist() == [1, 1]

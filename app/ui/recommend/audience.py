@@ -14,8 +14,6 @@ from app.ui.text import one_line, plain, title_of
 from genair_engine import verbs
 from genair_engine.errors import GenairError
 
-PART = "decoding"
-
 
 def view(dataset: verbs.DatasetState, session: Session, runs: Sequence[verbs.RunResult], options: Mapping[str, Any]) -> None:
     """The description, what it is blended with, and the items."""
@@ -23,7 +21,7 @@ def view(dataset: verbs.DatasetState, session: Session, runs: Sequence[verbs.Run
     spaces = {
         representation.representation: representation
         for representation in reversed(dataset.representations)
-        if PART in representation.dims
+        if representation.describes
     }
     if not spaces:
         st.info("This needs a representation that holds archetypes.", icon=":material/diversity_3:")

@@ -14,7 +14,7 @@ from app.ui.text import count, plain
 from genair_engine import verbs
 from genair_engine.errors import GenairError
 
-PARTS = {
+FIELDS = {
     "instruction": ("Instruction", "What comes first. {noun} stands for what the catalogue calls a thing.", 110),
     "attribute": ("Sentence for each attribute", "{value} must be in it; {key} and {noun} may be.", 70),
     "question": ("Question", "What comes last. {noun} may be in it.", 70),
@@ -33,7 +33,7 @@ def editor(dataset: str, item: verbs.Item) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         base = saved[state.choice("Begin with version", list(saved), "prompt", shown=lambda one: _called(saved[one]))]
-        given = {part: _field(base, part) for part in PARTS}
+        given = {part: _field(base, part) for part in FIELDS}
     with right:
         st.markdown("**The prompt of this item**")
         rendered = _rendered(dataset, item.item, base, given)
@@ -60,7 +60,7 @@ def _called(one: verbs.SavedPrompt) -> str:
 
 
 def _field(base: verbs.SavedPrompt, part: str) -> str:
-    label, told, height = PARTS[part]
+    label, told, height = FIELDS[part]
     key = _key(base, part)
     st.session_state.setdefault(key, getattr(base, part))
     if height:
@@ -88,7 +88,7 @@ def _rendered(dataset: str, item: str, base: verbs.SavedPrompt, given: dict[str,
 
 def _save(key: str, base: verbs.SavedPrompt) -> None:
     with services.told_errors():
-        given = {part: st.session_state[_key(base, part)] for part in PARTS}
+        given = {part: st.session_state[_key(base, part)] for part in FIELDS}
         made = verbs.save_prompt(services.workspace(), verbs.PromptSaveRequest(name=st.session_state[key].strip(), **given))
         state.keep("prompt", made.prompt.version)
         said = f"Saved as {made.prompt.version}." if made.new else f"It is {made.prompt.version} already."

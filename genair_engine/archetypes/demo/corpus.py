@@ -19,7 +19,7 @@ from genair_engine.archetypes.demo.items import SyntheticItem, draw_item
 from genair_engine.archetypes.demo.shop import shop_answer
 from genair_engine.archetypes.demo.topics import Audience, Topic, topics
 from genair_engine.archetypes.demo.wording import fill, pick, style, with_article
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts.archetype import PAPER
 from genair_engine.catalog.demo import DemoItem, draw_items, returns_and_rank
 
 _NAME_WORDS, _SHOP_NAME_WORDS = 6, 8

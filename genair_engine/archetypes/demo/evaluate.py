@@ -33,7 +33,7 @@ from genair_engine.archetypes.demo import SAMPLING
 from genair_engine.archetypes.demo.corpus import shop_example
 from genair_engine.archetypes.loading import load_language_model
 from genair_engine.archetypes.model_folders import find_model
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts.archetype import PAPER
 from genair_engine.archetypes.segments import split_segments
 from genair_engine.catalog.demo import DemoItem, audiences, demo_catalogue
 from genair_engine.catalog.readers import read_dataset

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from genair_engine.archetypes.prompts import SKIPPED_ATTRIBUTES
+from genair_engine.archetypes.prompts.template import SKIPPED_ATTRIBUTES
 from genair_engine.archetypes.scorecard.words import FUNCTION_WORDS, Word, raw_words, stem, words_of
 
 VERSION = 1

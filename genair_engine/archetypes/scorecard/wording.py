@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from genair_engine.archetypes.prompts import SKIPPED_ATTRIBUTES
+from genair_engine.archetypes.prompts.template import SKIPPED_ATTRIBUTES
 from genair_engine.archetypes.scorecard.words import FUNCTION_WORDS, raw_words, stem
 
 Float32Array = npt.NDArray[np.float64]

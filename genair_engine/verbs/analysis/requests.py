@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -11,17 +11,19 @@ from genair_engine.catalog.popularity import POPULARITY_GROUPS
 from genair_engine.store.keys import content_key
 from genair_engine.verbs.base import AsJob, Record, Request, Result, Verb, positional
 
-Kind = Literal["trained", "fused", "metadata", "prefill", "decoding", "title", "states"]
-
 
 class Space(Record):
-    """A set of item vectors. what: in words; width: columns; deviations: where its run is not as in the paper."""
+    """A set of item vectors. kind: "trained", "fused" (several parts), "states", "metadata" (an encoder's), or else the name
+    of the part. what: in words; width: columns; parts: whose vectors it holds, of a representation; deviations: where its run
+    is not as in the paper.
+    """
 
     space: str
     dataset: str
-    kind: Kind
+    kind: str
     what: str
     width: int
+    parts: list[str]
     deviations: list[str]
 
 

@@ -1,12 +1,14 @@
 """The spaces that item vectors live in: a representation, a part of one, or the trained vectors of a run.
 
-A space is named by the id of its run or representation, a part of a representation by `ID:prefill`, `ID:decoding` or
-`ID:title`. `ID:states` holds prefill and decoding states in the one space of hidden states that both come from, each item
-twice: the paper's figure 2. They are brought back from the stored components, with the share of variance that PCA kept.
+A space is named by the id of its run or representation, a part of a representation's items by `ID:PART`. `ID:states` holds
+what was read before and of an item's text (a language model's prefill and decoding states) in the one space that both come
+from, each item twice: the paper's figure 2. They are brought back from the stored components, with the share of variance that
+PCA kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,28 +16,30 @@ import numpy.typing as npt
 import pandas as pd
 from sqlalchemy.orm import Session
 
+from genair_engine.archetypes.parts import OF_TEXTS, Part, parts_of
 from genair_engine.archetypes.representation import Representation, check_finite
 from genair_engine.errors import InputError, NotFoundError
-from genair_engine.store import artifacts
 from genair_engine.store import datasets as dataset_rows
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
-from genair_engine.verbs.analysis.requests import AnalyseRequest, Kind, ProjectRequest, Space
+from genair_engine.types import Float32Array
+from genair_engine.verbs.analysis.requests import AnalyseRequest, ProjectRequest, Space
 from genair_engine.verbs.base import Progress
+from genair_engine.verbs.representations.stored import columns_of, load_representation
 from genair_engine.verbs.training.runs import deviations_of
 from genair_engine.workspace import Workspace
 
 STATES = "states"
 """What stands for prefill and decoding states side by side."""
-FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class ItemVectors:
-    """vectors: [m, width], finite. items: [m] the item 1…n of each row. part: [m] 0 prefill, 1 decoding, for `STATES` only."""
+    """vectors: [m, width], finite. items: [m] the item 1…n of each row. part: [m] which of the space's two parts, for `STATES`
+    only."""
 
     space: Space
-    vectors: FloatArray
+    vectors: Float32Array
     items: npt.NDArray[np.int64]
     part: npt.NDArray[np.uint8] | None = None
 
@@ -73,12 +77,13 @@ def load_vectors(workspace: Workspace, name: str) -> ItemVectors:
     if isinstance(row, RunRow):
         vectors = _trained_vectors(workspace, row.id)
     else:
-        stored = artifacts.load_arrays(workspace.fetch(f"{row.folder}/representation.safetensors"))
+        stored = load_representation(workspace, row)
         if space.kind == STATES:
-            vectors = _states(Representation.from_arrays(stored))
+            vectors = _states(stored, row, space.parts)
             part = np.repeat(np.array([0, 1], dtype=np.uint8), len(vectors) // 2)
         else:
-            vectors = stored["vectors"][:, _columns(row, name.partition(":")[2])]
+            only = name.partition(":")[2]
+            vectors = stored.vectors[:, columns_of(row, only)] if only else stored.vectors
     items = np.arange(1, len(vectors) + 1)
     if part is not None:
         items = np.tile(items[: len(vectors) // 2], 2)
@@ -106,7 +111,7 @@ def _find(session: Session, name: str) -> tuple[Space, RunRow | RepresentationRo
     representation = session.get(RepresentationRow, owner_name)
     if representation is not None:
         if part not in _parts(representation):
-            offered = [f"{owner_name}:{one}" for one in _parts(representation) if one]
+            offered = [f"{owner_name}:{known}" for known in _parts(representation) if known]
             has = f"has {' and '.join(representation.dims)}"
             raise InputError(f"Representation {owner_name} {has}, no {part}: give {', '.join([owner_name, *offered])}.")
         owner = session.get_one(DatasetRow, representation.dataset_id)
@@ -133,6 +138,7 @@ def _trained(run: RunRow, owner: DatasetRow) -> Space:
         kind="trained",
         what=what,
         width=int(run.config["dim"]),
+        parts=[],
         deviations=deviations_of(run),
     )
 
@@ -140,52 +146,61 @@ def _trained(run: RunRow, owner: DatasetRow) -> Space:
 def _parts(row: RepresentationRow) -> list[str]:
     """What may stand behind the id: "" for the whole, parts where there are several, states where both kinds are there."""
     several = list(row.dims) if len(row.dims) > 1 else []
-    both = [STATES] if {"prefill", "decoding"} <= row.dims.keys() else []
-    return ["", *several, *both]
+    return ["", *several, *([STATES] if _before_and_of_text(row) else [])]
+
+
+def _before_and_of_text(row: RepresentationRow) -> list[Part]:
+    """The first part that is of what is known before an item's text, and the first that is of the text; or nothing."""
+    parts = [part for part in parts_of(row.parts) if part.unit == "item"]
+    before = [part for part in parts if part.reads in ("prompt", "metadata")][:1]
+    of_text = [part for part in parts if part.reads in OF_TEXTS][:1]
+    return before + of_text if before and of_text else []
 
 
 def _represented(row: RepresentationRow, owner: DatasetRow, part: str) -> Space:
     by = row.provenance.get("archetypes_by")
     own = by == row.model  # a language model's own states, or texts that an encoder has read
-    said = {
-        "prefill": f"prefill states of {row.model}" if own else f"metadata read by {row.model}",
-        "decoding": f"decoding states of {row.model}" if own else f"archetypes of {by} read by {row.model}",
-        "title": f"titles read by {row.model}",
-    }
-    only = next(iter(row.dims)) if len(row.dims) == 1 else part
-    kind: Kind = "fused"
-    what = f"{' + '.join(row.dims)} of {row.model}" + ("" if own or not by else f", archetypes of {by}")
+    parts = {each.name: each for each in parts_of(row.parts) if each.unit == "item"}
+    only = next(iter(parts)) if len(parts) == 1 else part
+    kind, held = "fused", list(parts)
+    what = f"{' + '.join(parts)} of {row.model}" + ("" if own or not by else f", archetypes of {by}")
     if only == STATES:
-        kind, what = "states", f"{said['prefill']} beside {said['decoding']}"
-    elif only in said:
-        kind = "metadata" if only == "prefill" and not own else only  # type: ignore[assignment]
-        what = said[only]
+        both = _before_and_of_text(row)
+        kind, what, held = STATES, " beside ".join(_in_words(each, row) for each in both), [each.name for each in both]
+    elif only in parts:
+        kind = "metadata" if parts[only].reads == "metadata" else only
+        what, held = _in_words(parts[only], row), [only]
     width = row.dims[only] if only in row.dims else sum(row.dims.values())
     name = f"{row.id}:{part}" if part else row.id
-    return Space(space=name, dataset=owner.name, kind=kind, what=what, width=width, deviations=[])
+    return Space(space=name, dataset=owner.name, kind=kind, what=what, width=width, parts=held, deviations=[])
 
 
-def _columns(row: RepresentationRow, part: str) -> slice:
-    """The columns of a part, or all: parts stand side by side, in the order of `dims`."""
-    if not part:
-        return slice(None)
-    names = list(row.dims)
-    start = sum(row.dims[name] for name in names[: names.index(part)])
-    return slice(start, start + row.dims[part])
+def _in_words(part: Part, row: RepresentationRow) -> str:
+    """What a part's vectors are."""
+    match part.reads:
+        case "prompt" | "answer":
+            return f"{part.name} states of {part.model}"
+        case "metadata":
+            return f"metadata read by {part.model}"
+        case "title":
+            return f"titles read by {part.model}"
+        case "text":
+            own = part.text_set == row.text_set_id
+            texts = f"archetypes of {row.provenance.get('archetypes_by')}" if own else f"{part.name} texts"
+            return f"{texts} read by {part.model}"
+        case _:
+            return f"{part.name} of {part.model or 'another program'}"
 
 
-def _states(made: Representation) -> FloatArray:
-    """[2n, d] prefill states of all items, then decoding states, in the space that both were computed in."""
-    found, start = {}, 0
-    for part, basis in made.bases.items():
-        stop = start + len(basis.components)
-        if part in ("prefill", "decoding"):
-            found[part] = made.vectors[:, start:stop] @ basis.components + basis.mean
-        start = stop
-    return np.concatenate([found["prefill"], found["decoding"]])
+def _states(stored: Representation, row: RepresentationRow, parts: Sequence[str]) -> Float32Array:
+    """[2n, d] the states of all items of the first part, then of the second, in the space that both were computed in."""
+    bases = {part: stored.bases[part] for part in parts}
+    return np.concatenate(
+        [stored.vectors[:, columns_of(row, part)] @ basis.components + basis.mean for part, basis in bases.items()]
+    )
 
 
-def _trained_vectors(workspace: Workspace, run: str) -> FloatArray:
+def _trained_vectors(workspace: Workspace, run: str) -> Float32Array:
     import torch
 
     from genair_engine.verbs.training.load import load_model

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from genair_engine.archetypes.segments import split_segments
-from genair_engine.store import archetypes as archetype_rows
 from genair_engine.store import search as item_search
+from genair_engine.store import texts as text_rows
 from genair_engine.store.datasets import find_dataset, find_item, items_with_ids, popularity_rank
-from genair_engine.store.tables import ArchetypeFailureRow, ArchetypeRow, ArchetypeSetRow, DatasetRow, ItemRow, PinRow
+from genair_engine.store.tables import DatasetRow, ItemRow, PinRow, TextFailureRow, TextRow, TextSetRow
 from genair_engine.verbs.datasets.details import ArchetypeText, FailedArchetype, ItemDetail
 from genair_engine.verbs.datasets.searching import item_of
 from genair_engine.workspace import Workspace
@@ -24,8 +24,8 @@ def item_detail(workspace: Workspace, dataset: str, item_id: str | None = None) 
     with workspace.reading() as session:
         owner = find_dataset(session, dataset)
         row = find_item(session, owner, item_id) if item_id is not None else _first(session, owner)
-        texts = archetype_rows.texts_of_item(session, owner.id, row.position)
-        failures = archetype_rows.failures(session, owner.id, row.position)
+        texts = text_rows.texts_of_item(session, owner.id, row.position)
+        failures = text_rows.failures(session, owner.id, row.position)
         pinned = session.get(PinRow, (owner.id, row.position))
         rank = popularity_rank(session, row)
     return ItemDetail(
@@ -43,7 +43,7 @@ def item_detail(workspace: Workspace, dataset: str, item_id: str | None = None) 
 def failed_archetypes(workspace: Workspace, dataset: str) -> list[FailedArchetype]:
     """What the last attempts could not write, newest first, at most 200. Raises NotFoundError for an unknown data set."""
     with workspace.reading() as session:
-        return [_failed(*failure) for failure in archetype_rows.failures(session, find_dataset(session, dataset).id)]
+        return [_failed(*failure) for failure in text_rows.failures(session, find_dataset(session, dataset).id)]
 
 
 def archetype_snippets(workspace: Workspace, dataset: str, item_ids: Sequence[str]) -> dict[str, str]:
@@ -53,21 +53,21 @@ def archetype_snippets(workspace: Workspace, dataset: str, item_ids: Sequence[st
     """
     with workspace.reading() as session:
         owner = find_dataset(session, dataset)
-        fullest = archetype_rows.fullest_set(session, owner.id)
+        fullest = text_rows.fullest_set(session, owner.id)
         if fullest is None:
             return {}
         ids = {item.position: item.item_id for item in items_with_ids(session, owner.id, item_ids)}
-        texts = archetype_rows.texts_of_items(session, fullest.id, list(ids))
+        texts = text_rows.texts_of_items(session, fullest.id, list(ids))
     parts = {ids[position]: split_segments(text) for position, text in texts.items()}
     return {item_id: next(iter(part.audiences), part.opening) for item_id, part in parts.items()}
 
 
 def _first(session: Session, owner: DatasetRow) -> ItemRow:
-    written = archetype_rows.first_item_with_text(session, owner.id)
+    written = text_rows.first_item_with_text(session, owner.id)
     return written or item_search.search_items(session, owner.id, limit=1).rows[0]
 
 
-def _text(row: ArchetypeSetRow, text: ArchetypeRow) -> ArchetypeText:
+def _text(row: TextSetRow, text: TextRow) -> ArchetypeText:
     parts = split_segments(text.text)
     return ArchetypeText(
         archetypes=row.id,
@@ -91,7 +91,7 @@ def _text(row: ArchetypeSetRow, text: ArchetypeRow) -> ArchetypeText:
     )
 
 
-def _failed(row: ArchetypeSetRow, failure: ArchetypeFailureRow, item: ItemRow) -> FailedArchetype:
+def _failed(row: TextSetRow, failure: TextFailureRow, item: ItemRow) -> FailedArchetype:
     return FailedArchetype(
         item=item.item_id,
         title=item.title,

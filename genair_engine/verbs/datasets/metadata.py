@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Mapping
 
-from genair_engine.archetypes.prompts import PAPER, attribute_sentences
+from genair_engine.archetypes.prompts.archetype import PAPER
+from genair_engine.archetypes.prompts.template import attribute_sentences
 from genair_engine.catalog.readers.text_table import metadata_text
 from genair_engine.errors import InputError
 

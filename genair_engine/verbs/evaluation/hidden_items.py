@@ -9,6 +9,7 @@ import torch
 
 from genair_engine import __version__
 from genair_engine.archetypes.representation import represent
+from genair_engine.archetypes.subjects import item_labels
 from genair_engine.devices import enough_memory, pick_device
 from genair_engine.errors import InputError
 from genair_engine.evaluation.coldstart import Cases, ColdStart, by_chance, hide
@@ -27,7 +28,6 @@ from genair_engine.verbs.evaluation.checks import check_coldstart
 from genair_engine.verbs.evaluation.coldstart import ColdStartRequest, ColdStartResult, ColdStartRow
 from genair_engine.verbs.recommending.item_space import project
 from genair_engine.verbs.representations.catalogue_states import catalogue_states
-from genair_engine.verbs.texts.writing import item_labels
 from genair_engine.verbs.training.load import initial_model
 from genair_engine.workspace import Workspace
 

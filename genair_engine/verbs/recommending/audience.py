@@ -18,7 +18,7 @@ from genair_engine.errors import InputError
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.recommending.audience_requests import AudienceItem, AudienceRequest, AudienceResult
 from genair_engine.verbs.recommending.recommend import load_recommender, positions_of
-from genair_engine.verbs.representations.catalogue_states import texts_made_of
+from genair_engine.verbs.representations.text_sources import texts_made_of
 from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.workspace import Workspace
 

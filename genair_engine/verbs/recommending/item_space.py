@@ -25,7 +25,8 @@ from genair_engine.methods.registry import rank_new_items
 from genair_engine.models.items import ProjectedItems
 from genair_engine.store.tables import RepresentationRow
 from genair_engine.types import IntArray, ItemArray, States
-from genair_engine.verbs.training.load import load_model, load_with_bases
+from genair_engine.verbs.representations.stored import load_with_bases
+from genair_engine.verbs.training.load import load_model
 from genair_engine.workspace import Workspace
 
 SAMPLE_SEED = 0

@@ -105,7 +105,7 @@ def place_item(
         run=space.run,
         method=space.method,
         representation=row.id,
-        archetypes=row.archetype_set_id,
+        archetypes=row.text_set_id,
         score=score,
         rank=rank,
         of=dataset.n_items - len(set(taken)) + 1,

@@ -16,9 +16,9 @@ from genair_engine.archetypes.segments import SAME_AUDIENCE, audience_name, audi
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import InputError
 from genair_engine.evaluation import beyond
-from genair_engine.store import archetypes as archetype_rows
 from genair_engine.store import runs as run_rows
-from genair_engine.store.tables import ArchetypeSetRow, RepresentationRow
+from genair_engine.store import texts as text_rows
+from genair_engine.store.tables import RepresentationRow, TextSetRow
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.recommending.explain_requests import (
     MOST_EXPLAINED,
@@ -31,7 +31,7 @@ from genair_engine.verbs.recommending.explain_requests import (
 )
 from genair_engine.verbs.recommending.recommend import load_recommender, positions_of
 from genair_engine.verbs.recommending.requests import RecommendRequest
-from genair_engine.verbs.representations.catalogue_states import texts_made_of
+from genair_engine.verbs.representations.text_sources import texts_made_of
 from genair_engine.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -105,20 +105,20 @@ def measure_list(recommender: Recommender, positions: Sequence[int]) -> ListMeas
 
 def _audiences(
     workspace: Workspace, run: str, dataset: Dataset, positions: Sequence[int]
-) -> tuple[ArchetypeSetRow | None, dict[int, list[tuple[str, frozenset[str]]]]]:
+) -> tuple[TextSetRow | None, dict[int, list[tuple[str, frozenset[str]]]]]:
     """The archetypes that a run was trained on, else the data set's fullest set, and the audiences named in it, by item."""
     with workspace.reading() as session:
         row, owner = run_rows.find_run(session, run)
         representation = session.get(RepresentationRow, row.representation_id) if row.representation_id else None
-        made_of = representation.archetype_set_id if representation else None
-        own = session.get(ArchetypeSetRow, made_of) if made_of else None
-        chosen = own or archetype_rows.fullest_set(session, owner.id)
+        made_of = representation.text_set_id if representation else None
+        own = session.get(TextSetRow, made_of) if made_of else None
+        chosen = own or text_rows.fullest_set(session, owner.id)
         if chosen is None:
             return None, {}
         if own and representation:
             texts = texts_made_of(session, dataset, representation, set(positions))
         else:
-            texts = archetype_rows.texts_of_items(session, chosen.id, sorted(set(positions)))
+            texts = text_rows.texts_of_items(session, chosen.id, sorted(set(positions)))
     named = {}
     for position, text in texts.items():
         names = [audience_name(entry) for entry in split_segments(text).audiences]

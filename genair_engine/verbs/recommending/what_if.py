@@ -12,25 +12,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from genair_engine.archetypes.parts import parts_of
 from genair_engine.archetypes.representation import check_finite, project
+from genair_engine.archetypes.subjects import item_labels
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError
 from genair_engine.methods.config import RunConfig
 from genair_engine.methods.item_parts import ItemParts, PartOptions, part_options
 from genair_engine.methods.registry import rank_new_items
-from genair_engine.store.archetypes import find_set, states_by, texts_of_items
 from genair_engine.store.runs import find_representation, find_run
-from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
+from genair_engine.store.tables import DatasetRow, RepresentationRow, TextSetRow
+from genair_engine.store.texts import find_set, states_by, texts_of_items
 from genair_engine.types import States
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.recommending.recommend import positions_of
 from genair_engine.verbs.recommending.what_if_requests import ChangedSession, WhatIfRequest, WhatIfResult
 from genair_engine.verbs.representations.catalogue_states import refuse_other_states, require_revision
-from genair_engine.verbs.representations.unseen import is_read_by_encoder, read_texts
+from genair_engine.verbs.representations.stored import is_read_by_encoder, part_of_texts
+from genair_engine.verbs.representations.unseen import read_texts
 from genair_engine.verbs.texts.ready_models import Models
 from genair_engine.verbs.texts.text_set import states_of
-from genair_engine.verbs.texts.writing import item_labels
 from genair_engine.workspace import Workspace
 
 SEED = 0
@@ -112,7 +114,7 @@ def _row(
     workspace: Workspace, made: RepresentationRow, position: int, states: States, options: PartOptions
 ) -> npt.NDArray[np.float32]:
     """[D] the item's row with other states (part → [1, d]), scaled and cut as the run reads it."""
-    from genair_engine.verbs.training.load import load_with_bases
+    from genair_engine.verbs.representations.stored import load_with_bases
 
     stored = load_with_bases(workspace, made)
     row = stored.vectors[[position - 1]]
@@ -135,14 +137,14 @@ def _states(
     """Part → [1, d] the other archetype's state, for the parts that it changes."""
     label = item_labels(dataset.items.iloc[[position - 1]])[0]
     with workspace.reading() as session:
-        own = session.get(ArchetypeSetRow, made.archetype_set_id) if made.archetype_set_id else None
+        own = session.get(TextSetRow, made.text_set_id) if made.text_set_id else None
         other = find_set(session, owner.id, request.archetypes) if request.archetypes is not None else None
         text = texts_of_items(session, other.id, [position]).get(position) if other else request.text
-    if own is None or "decoding" not in made.dims:
+    if own is None or part_of_texts(made) is None:
         raise InputError(f"Representation {made.id} holds nothing of the archetypes' texts: no archetype can change it.")
     if text is None:
         raise InputError(f"Archetype set {request.archetypes!r} has no text of {label}.")
-    by_encoder = is_read_by_encoder(made, own)
+    by_encoder = is_read_by_encoder(made)
     if by_encoder or other is None:
         require_revision(made, models.folder(made.model))
         if not by_encoder:
@@ -152,13 +154,14 @@ def _states(
     prefill, decoding, there = states_of(workspace.fetch(other.folder), dataset.n_items)
     if not there[position - 1]:
         raise InputError(f"Archetype set {other.id} has no states of {label}: generate or embed it again.")
-    states = {"prefill": prefill[[position - 1]], "decoding": decoding[[position - 1]]}
+    of_item = {"prompt": prefill[[position - 1]], "answer": decoding[[position - 1]]}
+    states = {part.name: of_item[part.reads] for part in parts_of(made.parts) if part.text_set == own.id}
     for part, values in states.items():
         check_finite(values, f"the {part} states", [label])
     return states
 
 
-def _require_same_states(models: Models, made: RepresentationRow, own: ArchetypeSetRow) -> None:
+def _require_same_states(models: Models, made: RepresentationRow, own: TextSetRow) -> None:
     """Raises InputError where the language model here is not the one whose states the set holds."""
     with models.lock:
         model = models.language_model(made.model)

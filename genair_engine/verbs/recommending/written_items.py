@@ -9,7 +9,7 @@ from genair_engine.archetypes.segments import split_segments
 from genair_engine.errors import GenairError, InputError
 from genair_engine.methods.registry import rank_new_items
 from genair_engine.store import runs as rows
-from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow, RunRow
+from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow, TextSetRow
 from genair_engine.types import States
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.datasets.metadata import clean_attributes
@@ -44,7 +44,7 @@ class _Target:
 
     run: RunRow
     representation: RepresentationRow
-    archetypes: ArchetypeSetRow | None
+    archetypes: TextSetRow | None
 
 
 def write_item(
@@ -115,8 +115,8 @@ def _targets(workspace: Workspace, request: NewItemRequest) -> list[_Target]:
         for run in found:
             made = session.get(RepresentationRow, run.representation_id)
             assert made is not None  # methods with a projector name it
-            reads_archetypes = made.archetype_set_id is not None
-            archetypes = session.get(ArchetypeSetRow, made.archetype_set_id) if reads_archetypes else None
+            reads_archetypes = made.text_set_id is not None
+            archetypes = session.get(TextSetRow, made.text_set_id) if reads_archetypes else None
             targets.append(_Target(run, made, archetypes))
     if not targets:
         raise InputError(
@@ -143,7 +143,7 @@ def _has_projector(run: RunRow) -> bool:
     return run.method in rank_new_items()
 
 
-def _notes(models: Models, archetypes: ArchetypeSetRow) -> list[str]:
+def _notes(models: Models, archetypes: TextSetRow) -> list[str]:
     """Where the archetype is not written quite as those of the set."""
     model = models.writer_of(archetypes)
     found = []
@@ -157,7 +157,7 @@ def _notes(models: Models, archetypes: ArchetypeSetRow) -> list[str]:
     return found
 
 
-def _archetype(archetypes: ArchetypeSetRow, archetype: Completion | str) -> NewArchetype:
+def _archetype(archetypes: TextSetRow, archetype: Completion | str) -> NewArchetype:
     given = isinstance(archetype, str)
     text = archetype if isinstance(archetype, str) else archetype.text
     parts = split_segments(text)

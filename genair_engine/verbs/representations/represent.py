@@ -7,84 +7,70 @@ an item's archetype is pinned (`verbs.pins`), the pinned one is used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-from sqlalchemy.orm import Session
 
 from genair_engine import __version__
 from genair_engine.archetypes import representation
 from genair_engine.archetypes.model_folders import ModelFolder, find_model
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.parts import Part, Recipe, check_names, parts_of
+from genair_engine.archetypes.prompts.archetype import PAPER
+from genair_engine.archetypes.subjects import item_labels
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.errors import InputError, OutageError
+from genair_engine.errors import OutageError
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import find_set, states_by, written_positions
 from genair_engine.store.keys import new_id
 from genair_engine.store.runs import representation_of_job as find_representation_of_job
-from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, RepresentationRow
-from genair_engine.store.votes import list_pins
-from genair_engine.types import States
+from genair_engine.store.tables import DatasetRow, RepresentationRow
+from genair_engine.types import Float32Array
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.representations.catalogue_states import (
-    embedded_states,
-    kept_states,
-    refuse_other_states,
-    require_all,
-    texts_with_pins,
+    Gathered,
+    StandIn,
+    encoded,
+    own_states,
 )
+from genair_engine.verbs.representations.plan import Plan, plan_encoded, plan_own
 from genair_engine.verbs.representations.requests import RepresentRequest, RepresentResult
-from genair_engine.verbs.texts.writing import item_labels
+from genair_engine.verbs.representations.stored import part_file
 from genair_engine.workspace import Workspace
 
 LONGEST_STEM = 25
 """Characters of a model's name in a representation's id."""
 
-PIN_ADVICE = "It is pinned: pin one by the same model, take the pin off (`pin DATASET ITEM --off`), or give --ignore-pins."
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """What a representation is made from. archetypes: the set, where there is one.
-
-    pinned: item position → set whose archetype is in the place of that set's own.
-    """
-
-    states: States
-    archetypes: ArchetypeSetRow | None
-    pinned: dict[int, ArchetypeSetRow] = field(default_factory=dict)
-
 
 def represent(workspace: Workspace, request: RepresentRequest, progress: Progress = silent) -> RepresentResult:
-    """Fit PCA on every part and keep vectors and bases. Raises InputError where an item has no archetype."""
+    """Fit PCA on every part and keep vectors and bases. Raises InputError where an item has no text and none stands in."""
     dataset = workspace.load_dataset(request.dataset)
     row = workspace.dataset_row(request.dataset)
     folder = find_model(request.model, workspace.settings.models_dir)
-    gather = _encoded if folder.is_encoder else _generated
-    gathered = gather(workspace, dataset, row, folder, request, progress)
-    made = representation.represent(
-        gathered.states,
-        variance=None if request.components else request.variance,
-        components=request.components,
-        names=item_labels(dataset.items),
-    )
-    dims = {part: len(basis.components) for part, basis in made.bases.items()}
-    explained = {part: float(basis.explained_ratio.sum()) for part, basis in made.bases.items()}
-    kept = _save(workspace, dataset, row, folder, request, gathered, made, dims, explained)
+    make_plan = plan_encoded if folder.is_encoder else plan_own
+    with workspace.reading() as session:
+        plan = make_plan(session, dataset, row, folder, request)
+    gather = encoded if folder.is_encoder else own_states
+    stand_in: StandIn = "nothing" if request.missing == "refuse" else request.missing
+    gathered = gather(workspace, dataset, folder, plan.parts, plan.sources, stand_in, progress)
+    made = _fit(plan.parts, gathered, dataset, folder, request)
+    kept = _save(workspace, dataset, row, folder, request, plan, gathered, made)
     return represent_result(kept, row)
 
 
 def represent_result(kept: RepresentationRow, owner: DatasetRow) -> RepresentResult:
     """A representation as it stands in the workspace."""
+    without_text = kept.provenance.get("without_text", {})
     return RepresentResult(
         dataset=owner.name,
         representation=kept.id,
         model=kept.model,
-        archetypes=kept.archetype_set_id,
+        archetypes=kept.text_set_id,
         items=owner.n_items,
         dims=kept.dims,
         explained=kept.explained,
+        others={part.name: part.columns for part in parts_of(kept.parts) if part.unit != "item"},
         pinned=len(kept.provenance.get("pinned", {})),
+        missing={part: len(ids) for part, ids in without_text.get("parts", {}).items()},
+        cut=kept.provenance.get("cut", {}),
+        instead=without_text.get("instead"),
     )
 
 
@@ -95,69 +81,43 @@ def representation_of_job(workspace: Workspace, job: str) -> RepresentResult | N
     return represent_result(*rows) if rows else None
 
 
-def _generated(
-    workspace: Workspace,
-    dataset: Dataset,
-    row: DatasetRow,
-    folder: ModelFolder,
-    request: RepresentRequest,
-    progress: Progress,  # noqa: ARG001 - loading states is quick
-) -> Gathered:
-    if request.title:
-        raise InputError(f"{folder.model_id!r} is a language model and embeds no titles alone: use an encoder such as minilm.")
-    with workspace.reading() as session:
-        archetypes = find_set(session, row.id, request.archetypes or folder.model_id)
-        model, revision = states_by(archetypes)
-        if (model, revision) != (folder.model_id, folder.revision):
-            raise InputError(
-                f"{folder.model_id!r} is a language model and is represented by its own states, but set {archetypes.id} was "
-                f"{'written' if model == archetypes.model else 'read'} by {model!r}, revision {revision[:12]} (here: "
-                f"{folder.revision[:12]}). Generate its archetypes, or use an encoder such as minilm."
-            )
-        pinned = _pinned(session, row, archetypes, request)
-        for position, of in pinned.items():
-            refuse_other_states(of, archetypes, item_labels(dataset.items.iloc[[position - 1]])[0], PIN_ADVICE)
-        require_all(written_positions(session, archetypes.id) | pinned.keys(), dataset, archetypes.model)
-    states = kept_states(workspace, dataset, archetypes, pinned)
-    return Gathered({part: states[part] for part in _parts(request, list(states))}, archetypes, pinned)
+@dataclass(frozen=True)
+class Made:
+    """items: the parts that stand side by side in E. others: name → arrays of a part of users or sessions."""
+
+    items: representation.Representation
+    others: dict[str, dict[str, Float32Array]]
+    parts: list[Part]
 
 
-def _encoded(
-    workspace: Workspace,
-    dataset: Dataset,
-    row: DatasetRow,
-    folder: ModelFolder,
-    request: RepresentRequest,
-    progress: Progress,
-) -> Gathered:
-    available, archetypes, pinned, texts = ["prefill"], None, {}, {}
-    if request.archetypes is not None:
-        with workspace.reading() as session:
-            archetypes = find_set(session, row.id, request.archetypes)
-            pinned = _pinned(session, row, archetypes, request)
-            texts = texts_with_pins(session, archetypes, pinned)
-        require_all(texts.keys(), dataset, archetypes.model)
-        available.append("decoding")
-    parts = [*_parts(request, available), *(["title"] if request.title else [])]
-    return Gathered(embedded_states(folder, dataset, parts, texts, progress), archetypes, pinned)
-
-
-def _pinned(
-    session: Session, dataset: DatasetRow, archetypes: ArchetypeSetRow, request: RepresentRequest
-) -> dict[int, ArchetypeSetRow]:
-    """Item position → set of its pinned archetype, where that is another set than this one."""
-    pins = [] if request.ignore_pins else list_pins(session, dataset.id)
-    return {pin.position: of for pin, _, of in pins if of.id != archetypes.id}
-
-
-def _parts(request: RepresentRequest, available: list[str]) -> list[str]:
-    wanted = {None: available, "both": ["prefill", "decoding"]}.get(request.parts, [str(request.parts)])
-    missing = [part for part in wanted if part not in available]
-    if missing:
-        raise InputError(
-            f"There is no {missing[0]} part: name whose archetype texts to embed with --archetypes (for example demo-llama)."
+def _fit(recipes: list[Recipe], gathered: Gathered, dataset: Dataset, folder: ModelFolder, request: RepresentRequest) -> Made:
+    """PCA of every part."""
+    check_names([recipe.name for recipe in recipes])
+    variance = None if request.components else request.variance
+    of_items = {recipe.name: gathered.states[recipe.name] for recipe in recipes if recipe.unit == "item"}
+    items = representation.represent(
+        of_items, variance=variance, components=request.components, names=item_labels(dataset.items)
+    )
+    bases, others = dict(items.bases), {}
+    for recipe in recipes:
+        if recipe.unit != "item":
+            states = gathered.states[recipe.name]
+            basis = representation.fit_part(states, variance, request.components, part=recipe.name)
+            bases[recipe.name] = basis
+            others[recipe.name] = representation.Representation(
+                representation.project(basis, states), {recipe.name: basis}
+            ).arrays()
+    parts = [
+        Part(
+            **vars(recipe),
+            columns=len(bases[recipe.name].components),
+            explained=float(bases[recipe.name].explained_ratio.sum()),
+            model=folder.model_id,
+            revision=folder.revision,
         )
-    return wanted
+        for recipe in recipes
+    ]
+    return Made(items, others, parts)
 
 
 def _save(
@@ -166,41 +126,43 @@ def _save(
     dataset: DatasetRow,
     folder: ModelFolder,
     request: RepresentRequest,
+    plan: Plan,
     gathered: Gathered,
-    made: representation.Representation,
-    dims: dict[str, int],
-    explained: dict[str, float],
+    made: Made,
 ) -> RepresentationRow:
     name = f"{folder.model_id.split('/')[-1].lower()[:LONGEST_STEM]}-{new_id()[:6]}"
-    archetypes = gathered.archetypes
+    text_set = plan.text_set
     provenance: dict[str, Any] = {
         "dataset_hash": dataset.content_hash,
         "model_revision": folder.revision,
-        "prompt_version": archetypes.prompt_version if archetypes else PAPER.version,
-        "archetypes_by": archetypes.model if archetypes else None,
-        "sampling": archetypes.sampling if archetypes else None,
-        "seed": archetypes.seed if archetypes else None,
+        "prompt_version": text_set.prompt_version if text_set else PAPER.version,
+        "archetypes_by": text_set.model if text_set else None,
+        "sampling": text_set.sampling if text_set else None,
+        "seed": text_set.seed if text_set else None,
         "components": request.components,
-        "pinned": {catalogue.items["item_id"].iloc[place - 1]: of.id for place, of in gathered.pinned.items()},
+        "pinned": {catalogue.items["item_id"].iloc[place - 1]: of.id for place, of in plan.pinned.items()},
+        "cut": gathered.cut,
         "code_version": __version__,
     }
+    if gathered.without_text:
+        provenance["without_text"] = {"instead": request.missing, "parts": gathered.without_text}
     row = RepresentationRow(
         id=name,
         dataset_id=dataset.id,
         job_id=workspace.job,
-        archetype_set_id=archetypes.id if archetypes else None,
+        text_set_id=text_set.id if text_set else None,
         model=folder.model_id,
         revision=folder.revision,
-        parts="+".join(dims),
+        parts=[part.record() for part in made.parts],
         variance=None if request.components else request.variance,
-        dims=dims,
-        explained=explained,
         provenance=provenance,
         folder=f"representations/{name}",
     )
     try:
         with artifacts.building(workspace.path(row.folder)) as aside:
-            artifacts.save_arrays(aside / "representation.safetensors", made.arrays())
+            artifacts.save_arrays(aside / "representation.safetensors", made.items.arrays())
+            for part, arrays in made.others.items():
+                artifacts.save_arrays(aside / part_file(part), arrays)
         workspace.publish(row.folder)
         with workspace.session() as session:
             session.add(row)

@@ -97,6 +97,6 @@ def _represent(workspace: Workspace, progress: Progress) -> str:
         found = [
             one.id
             for one in list_representations(session, workspace.dataset_row(DEMO).id)
-            if (one.model, one.parts, one.variance) == (REPRESENTED, "prefill+decoding", request.variance)
+            if (one.model, list(one.dims), one.variance) == (REPRESENTED, ["prefill", "decoding"], request.variance)
         ]
     return found[-1] if found else represent(workspace, request, progress).representation

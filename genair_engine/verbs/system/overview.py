@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from genair_engine.store import archetypes as archetype_rows
 from genair_engine.store import runs as run_rows
+from genair_engine.store import texts as text_rows
 from genair_engine.store.datasets import list_datasets
 from genair_engine.store.tables import DatasetRow
 from genair_engine.verbs.base import Record
+from genair_engine.verbs.representations.stored import part_of_texts
 from genair_engine.workspace import Workspace
 
 QUALITY = "NDCG@10"
@@ -28,12 +29,13 @@ class ArchetypeSetState(Record):
 
 
 class RepresentationState(Record):
-    """A representation: what it is made of."""
+    """What a representation is made of. describes: whether a part is of archetypes, so that audiences can be found in it."""
 
     representation: str
     model: str
     archetypes_by: str | None
     dims: dict[str, int]
+    describes: bool
 
 
 class BestRun(Record):
@@ -94,7 +96,7 @@ def _state(session: Session, dataset: DatasetRow, runs: dict[str, int], best: ru
         about=dataset.provenance.get("about", ""),
         archetype_sets=[
             ArchetypeSetState(archetypes=archetypes.id, model=archetypes.model, items=texts)
-            for archetypes, texts in archetype_rows.list_sets(session, dataset.id)
+            for archetypes, texts in text_rows.list_sets(session, dataset.id)
         ],
         representations=[
             RepresentationState(
@@ -102,6 +104,7 @@ def _state(session: Session, dataset: DatasetRow, runs: dict[str, int], best: ru
                 model=representation.model,
                 archetypes_by=representation.provenance.get("archetypes_by"),
                 dims=representation.dims,
+                describes=part_of_texts(representation) is not None,
             )
             for representation in run_rows.list_representations(session, dataset.id)
         ],

@@ -12,21 +12,21 @@ import json
 from genair_engine.archetypes.backends import Sampling
 from genair_engine.archetypes.embedder import Embedder, GivenTexts
 from genair_engine.archetypes.loading import loader
-from genair_engine.catalog.dataset import Dataset
+from genair_engine.archetypes.prompts.kind import TextKind
+from genair_engine.archetypes.prompts.registry import find_kind
+from genair_engine.archetypes.subjects import Subjects, subjects
 from genair_engine.catalog.readers.delimited import header, read_delimited
 from genair_engine.catalog.readers.files import Rejection, SourceFile
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.datasets import find_dataset
 from genair_engine.store.keys import content_key
 from genair_engine.verbs.base import Progress, silent
-from genair_engine.verbs.texts.prompts import find_prompt
+from genair_engine.verbs.texts.prompts import prompt_of
 from genair_engine.verbs.texts.requests import EmbedRequest, EmbedResult
 from genair_engine.verbs.texts.text_set import find_or_new_set, writing_to
 from genair_engine.verbs.texts.writing import Task, outcome_of, write
 from genair_engine.workspace import Workspace
 
-LONGEST_TEXT = 100_000
-"""Characters of one text."""
 Records = list[tuple[int | None, str, str]]
 """Line, item id, text."""
 
@@ -36,20 +36,21 @@ def embed(workspace: Workspace, request: EmbedRequest, progress: Progress = sile
 
     A text that cannot be read (too long for the model) does not stop the others.
     """
-    dataset = workspace.load_dataset(request.dataset)
-    texts = _texts(dataset, request)
+    kind = find_kind(request.kind)
+    about = subjects(workspace.load_dataset(request.dataset), kind.unit)
+    texts = _texts(request, kind, about)
     with workspace.reading() as session:
         owner = find_dataset(session, request.dataset)
-        prompt = find_prompt(session, request.prompt)
+        prompt = prompt_of(session, kind, request.prompt)
     embedder = Embedder(loader(workspace.settings, request.device, progress)(request.model))
     model = GivenTexts(embedder, [], content_key(sorted(texts.items())))
-    archetypes = find_or_new_set(workspace, owner, model, prompt, None, 0)
-    with writing_to(workspace, archetypes) as there:
+    text_set = find_or_new_set(workspace, owner, kind, model, prompt, None, 0)
+    with writing_to(workspace, text_set) as there:
         missing = [position for position in sorted(texts) if position not in there]
         model = GivenTexts(embedder, [texts[position] for position in missing], model.revision)
-        task = Task(missing, prompt, Sampling(), 0, request.batch_size)  # sampling and seed are of no effect
-        tally = write(workspace, dataset, model, archetypes, task, progress, f"{embedder.model_id} reads texts")
-    return EmbedResult(**outcome_of(dataset, archetypes, embedder.model_id, tally, len(there), "read"))
+        task = Task(kind, about, missing, prompt, Sampling(), 0, request.batch_size)  # sampling and seed have no effect
+        tally = write(workspace, model, text_set, task, progress, f"{embedder.model_id} reads texts")
+    return EmbedResult(**outcome_of(owner.name, text_set, about, embedder.model_id, tally, len(there), "read"))
 
 
 def check_embed(workspace: Workspace, request: EmbedRequest) -> None:
@@ -59,8 +60,8 @@ def check_embed(workspace: Workspace, request: EmbedRequest) -> None:
         raise InputError(f"There is no file {request.texts}.")
 
 
-def _texts(dataset: Dataset, request: EmbedRequest) -> dict[int, str]:
-    """Item position to text. Raises InputError for the first record that cannot be used, with file and line."""
+def _texts(request: EmbedRequest, kind: TextKind, about: Subjects) -> dict[int, str]:
+    """Position to text. Raises InputError for the first record that cannot be used, with file and line."""
     if (request.texts is None) == (not request.text):
         raise InputError("Give either the file of --texts, or every --text as ITEM=TEXT.")
     file = SourceFile(request.texts) if request.texts is not None else None
@@ -71,18 +72,16 @@ def _texts(dataset: Dataset, request: EmbedRequest) -> dict[int, str]:
         records = _json_lines(file)
     else:
         records = _delimited(file)
-    positions = dict(zip(dataset.items["item_id"], range(1, dataset.n_items + 1), strict=True))
+    positions = {source_id: position for position, source_id in enumerate(about.ids, start=1)}
     texts: dict[int, str] = {}
     for line, item, text in records:
         where = "" if file is None else f"{file.name}, line {line}: "
         if item not in positions:
-            raise InputError(f"{where}{NotFoundError('item in ' + repr(dataset.name), item, positions)}")
+            raise InputError(f"{where}{NotFoundError(f'{kind.unit} in {request.dataset!r}', item, positions)}")
         if positions[item] in texts:
-            raise InputError(f"{where}item {item!r} has a text already: give it one.")
-        if not text.strip() or "\0" in text or len(text) > LONGEST_TEXT:
-            raise InputError(
-                f"{where}the text of item {item!r} is empty, longer than {LONGEST_TEXT:,} characters, or has a NUL."
-            )
+            raise InputError(f"{where}{kind.unit} {item!r} has a text already: give it one.")
+        if wrong := kind.check(text):
+            raise InputError(f"{where}the text of {kind.unit} {item!r} {wrong}.")
         texts[positions[item]] = text.strip()
     if not texts:
         raise InputError(f"{file.name if file else '--text'}: holds no text.")

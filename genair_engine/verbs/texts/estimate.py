@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from genair_engine.archetypes.hub import PRESETS
 from genair_engine.archetypes.model_folders import SERVER_PREFIX
-from genair_engine.store.archetypes import list_sets, pace_of_set, reader_of, written_positions
+from genair_engine.archetypes.prompts.registry import find_kind
 from genair_engine.store.datasets import find_dataset
-from genair_engine.store.tables import ArchetypeSetRow
+from genair_engine.store.tables import TextSetRow
+from genair_engine.store.texts import list_sets, pace_of_set, reader_of, written_positions
 from genair_engine.verbs.base import Record
-from genair_engine.verbs.texts.prompts import find_prompt
+from genair_engine.verbs.texts.prompts import prompt_of
 from genair_engine.verbs.texts.requests import GenerateRequest
 from genair_engine.verbs.texts.writing import duration
 from genair_engine.workspace import Workspace
@@ -38,13 +39,15 @@ def generation_estimate(workspace: Workspace, request: GenerateRequest) -> Gener
     """Estimate from stored texts; no model is loaded. Raises NotFoundError."""
     with workspace.reading() as session:
         owner = find_dataset(session, request.dataset)
-        version = find_prompt(session, request.prompt).version
+        kind = find_kind(request.kind)
+        version = prompt_of(session, kind, request.prompt).version
         mine = _names(request.model)
-        sets = [(one, texts) for one, texts in list_sets(session, owner.id) if one.model in mine]
-        same = [one for one, _ in sets if _same(one, request, version)]
+        sets = [(row, texts) for row, texts in list_sets(session, owner.id, kind.name) if row.model in mine]
+        same = [row for row, _ in sets if _same(row, request, version)]
         there = written_positions(session, same[-1].id) if same else set()
         measured = _measured(session, same, sets, request)
-    wanted = min(request.limit or owner.n_items, owner.n_items)
+    count = owner.n_items if kind.unit == "item" else owner.n_users
+    wanted = min(request.limit or count, count)
     missing = wanted - sum(position <= wanted for position in there)
     if measured is None:
         how = f"{request.model} has written fewer than {LEAST_MEASURED} texts of this length here: no pace is known yet."
@@ -67,22 +70,23 @@ def _names(model: str) -> set[str]:
     return {model, PurePath(model).name, *([preset.hub_id] if preset else [])}
 
 
-def _same(one: ArchetypeSetRow, request: GenerateRequest, version: str) -> bool:
+def _same(row: TextSetRow, request: GenerateRequest, version: str) -> bool:
     """Whether the request goes on with this set, as far as can be told without the model."""
     drawn = request.sampling.model_dump()
-    sampling = {name: one.sampling.get(name) for name in drawn}  # a set keeps more, such as the precision
-    of_reader = request.reader is None or reader_of(one) in _names(request.reader)
-    return of_reader and (one.prompt_version, one.seed, sampling) == (version, request.seed, drawn)
+    sampling = {name: row.sampling.get(name) for name in drawn}  # a set keeps more, such as the precision
+    of_reader = request.reader is None or reader_of(row) in _names(request.reader)
+    return of_reader and (row.prompt_version, row.seed, sampling) == (version, request.seed, drawn)
 
 
 def _measured(
-    session: Session, same: list[ArchetypeSetRow], sets: list[tuple[ArchetypeSetRow, int]], request: GenerateRequest
+    session: Session, same: list[TextSetRow], sets: list[tuple[TextSetRow, int]], request: GenerateRequest
 ) -> tuple[int, float, float, str] | None:
     """Texts, mean seconds and tokens a text and device: of the set itself, or of the fullest with answers of that length."""
     length = request.sampling.max_new_tokens
-    others = [one for one, _ in sorted(sets, key=lambda pair: -pair[1]) if one.sampling.get("max_new_tokens") == length]
-    for one in (*same, *others):
-        pace = pace_of_set(session, one.id)
+    fullest_first = sorted(sets, key=lambda pair: -pair[1])
+    others = [row for row, _ in fullest_first if row.sampling.get("max_new_tokens") == length]
+    for row in (*same, *others):
+        pace = pace_of_set(session, row.id)
         if pace[0] >= LEAST_MEASURED:
             return pace
     return None

@@ -1,4 +1,4 @@
-"""The verb `generate`: a language model writes archetypes for a data set's items, and their states are kept with them.
+"""The verb `generate`: a language model writes texts of a kind, and their states are kept with them.
 
 Work is saved as it goes (`writing`), so that the same call again goes on where an interrupted one stopped. Every item
 draws from its own seed, so that its text depends on model, prompt and sampling and not on its order or company, up to rounding
@@ -7,10 +7,12 @@ draws from its own seed, so that its text depends on model, prompt and sampling 
 
 from __future__ import annotations
 
+from genair_engine.archetypes.prompts.registry import find_kind
+from genair_engine.archetypes.subjects import subjects
 from genair_engine.cluster import language_model
 from genair_engine.store.datasets import find_dataset
 from genair_engine.verbs.base import Progress, silent
-from genair_engine.verbs.texts.prompts import find_prompt
+from genair_engine.verbs.texts.prompts import prompt_of
 from genair_engine.verbs.texts.requests import GenerateRequest, GenerateResult
 from genair_engine.verbs.texts.text_set import find_or_new_set, writing_to
 from genair_engine.verbs.texts.writing import Task, outcome_of, write
@@ -18,28 +20,29 @@ from genair_engine.workspace import Workspace
 
 
 def generate(workspace: Workspace, request: GenerateRequest, progress: Progress = silent) -> GenerateResult:
-    """Write what is missing. Raises NotFoundError (data set, prompt), InputError where another process writes the set, or
-    ModelError where the model cannot be used or writes no item at all.
+    """Write what is missing. Raises NotFoundError (data set, kind, prompt), InputError where another process writes the set,
+    or ModelError where the model cannot be used or writes no text at all.
 
     An item that fails does not stop the others: it is in the result, and in the database with the reason.
     """
-    dataset = workspace.load_dataset(request.dataset)
+    kind = find_kind(request.kind)
+    about = subjects(workspace.load_dataset(request.dataset), kind.unit)
     with workspace.reading() as session:
         owner = find_dataset(session, request.dataset)
-        prompt = find_prompt(session, request.prompt)
+        prompt = prompt_of(session, kind, request.prompt)
     model = language_model(workspace.settings, request.model, request.device, request.reader, progress)
-    archetypes = find_or_new_set(workspace, owner, model, prompt, request.sampling, request.seed)
-    wanted = range(1, min(request.limit or dataset.n_items, dataset.n_items) + 1)
-    with writing_to(workspace, archetypes) as there:
+    text_set = find_or_new_set(workspace, owner, kind, model, prompt, request.sampling, request.seed)
+    wanted = range(1, min(request.limit or len(about), len(about)) + 1)
+    with writing_to(workspace, text_set) as there:
         missing = [position for position in wanted if position not in there]
-        task = Task(missing, prompt, request.sampling, request.seed, request.batch_size)
-        tally = write(workspace, dataset, model, archetypes, task, progress)
-    outcome = outcome_of(dataset, archetypes, model.model_id, tally, len(there), "wrote")
-    return GenerateResult(**outcome, of=dataset.n_items, tokens=tally.tokens)
+        task = Task(kind, about, missing, prompt, request.sampling, request.seed, request.batch_size)
+        tally = write(workspace, model, text_set, task, progress)
+    outcome = outcome_of(owner.name, text_set, about, model.model_id, tally, len(there), "wrote")
+    return GenerateResult(**outcome, of=len(about), tokens=tally.tokens)
 
 
 def check_generate(workspace: Workspace, request: GenerateRequest) -> None:
-    """Raises NotFoundError where there is no such data set or prompt."""
+    """Raises NotFoundError where there is no such data set, kind or prompt."""
     workspace.dataset_row(request.dataset)
     with workspace.reading() as session:
-        find_prompt(session, request.prompt)
+        prompt_of(session, find_kind(request.kind), request.prompt)

@@ -8,9 +8,9 @@ refuses them, and names the pin.
 from __future__ import annotations
 
 from genair_engine.errors import InputError
-from genair_engine.store.archetypes import find_set, texts_of_items
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.tables import PinRow, utc_now
+from genair_engine.store.texts import find_set, texts_of_items
 from genair_engine.store.votes import list_pins, pin_item, unpin_item
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.texts.rating_requests import Pin, PinRequest, PinResult

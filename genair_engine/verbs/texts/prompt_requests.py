@@ -6,7 +6,8 @@ from datetime import datetime
 
 from pydantic import Field
 
-from genair_engine.archetypes.prompts import PAPER, PARTS, PromptTemplate
+from genair_engine.archetypes.prompts.archetype import PAPER
+from genair_engine.archetypes.prompts.template import FIELDS, PromptTemplate
 from genair_engine.verbs.base import Record, Request, Result, Verb, positional
 
 
@@ -20,14 +21,14 @@ class PromptSaveRequest(Request):
         description="the sentence for each of the item's attributes: {value}, and {key} and {noun} where wanted",
     )
     question: str = Field(PAPER.question, description="what comes last; may have {noun}")
-    noun: str = Field(PAPER.noun, description="what the catalogue calls a thing, for {noun}: item, movie, …")
+    noun: str = Field(PAPER.noun, description="what the catalogue calls an item, for {noun}: item, movie, …")
 
     def template(self) -> PromptTemplate:
         return PromptTemplate(self.name, self.instruction, self.attribute, self.question, self.noun)
 
 
 class SavedPrompt(Record):
-    """A version of a template. created_at: None for the paper's, which is built in."""
+    """A version of a template. created_at: None for the kinds' own, which are built in."""
 
     name: str
     version: str
@@ -53,17 +54,17 @@ class PromptsRequest(Request):
 
 
 class PromptsResult(Result):
-    """The paper's first, then by name, each with its newest version first."""
+    """Those of the kinds of text first, the paper's before all, then by name, each with its newest version first."""
 
     prompts: list[SavedPrompt]
 
     def lines(self) -> list[str]:
         return [
             line
-            for one in self.prompts
+            for prompt in self.prompts
             for line in (
-                f"{one.version}  {f'saved {one.created_at:%Y-%m-%d %H:%M} UTC' if one.created_at else 'built in'}",
-                *(f"  {part}: {getattr(one, part)}" for part in PARTS),
+                f"{prompt.version}  {f'saved {prompt.created_at:%Y-%m-%d %H:%M} UTC' if prompt.created_at else 'built in'}",
+                *(f"  {field}: {getattr(prompt, field)}" for field in FIELDS),
             )
         ]
 

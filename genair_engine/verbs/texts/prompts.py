@@ -10,7 +10,10 @@ import re
 
 from sqlalchemy.orm import Session
 
-from genair_engine.archetypes.prompts import PAPER, PARTS, PromptTemplate, check_template
+from genair_engine.archetypes.prompts.archetype import PAPER
+from genair_engine.archetypes.prompts.kind import TextKind
+from genair_engine.archetypes.prompts.registry import KINDS
+from genair_engine.archetypes.prompts.template import FIELDS, PromptTemplate, check_template
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.prompts import find_template, list_templates
@@ -44,13 +47,15 @@ def save_prompt(
             "letter or digit), and not the form of a version (a hash at the end)."
         )
     check_template(template)
-    if request.name == PAPER.name and template.version != PAPER.version:
-        raise InputError(f"The prompt {PAPER.name!r} is the paper's and stays as it is: save yours under another name.")
+    built_in = built_in_prompts().get(request.name)
+    if built_in is not None:
+        if template.version != built_in.version:
+            owner = "the paper's" if built_in == PAPER else "built in"
+            raise InputError(f"The prompt {request.name!r} is {owner} and stays as it is: save yours under another name.")
+        return PromptSaveResult(prompt=_saved(built_in), new=False)
     with workspace.session() as session:
-        if template.version == PAPER.version:
-            return PromptSaveResult(prompt=_saved(PAPER), new=False)
-        found = session.get(PromptTemplateRow, template.version)
-        row = found or PromptTemplateRow(
+        earlier = session.get(PromptTemplateRow, template.version)
+        row = earlier or PromptTemplateRow(
             version=template.version,
             name=template.name,
             instruction=template.instruction,
@@ -59,7 +64,7 @@ def save_prompt(
             noun=template.noun,
         )
         session.add(row)
-    return PromptSaveResult(prompt=_saved(row), new=found is None)
+    return PromptSaveResult(prompt=_saved(row), new=earlier is None)
 
 
 def list_prompts(
@@ -69,7 +74,8 @@ def list_prompts(
 ) -> PromptsResult:
     """Every version of every template."""
     with workspace.reading() as session:
-        return PromptsResult(prompts=[_saved(PAPER), *(_saved(row) for row in list_templates(session))])
+        saved = [_saved(row) for row in list_templates(session)]
+    return PromptsResult(prompts=[*(_saved(template) for template in built_in_prompts().values()), *saved])
 
 
 def render_prompt(
@@ -82,12 +88,22 @@ def render_prompt(
         owner = find_dataset(session, request.dataset)
         item = find_item(session, owner, request.item)
         saved = find_prompt(session, request.prompt)
-    changed = {part: getattr(request, part) for part in PARTS}
-    values = {part: getattr(saved, part) if value is None else value for part, value in changed.items()}
+    changed = {field: getattr(request, field) for field in FIELDS}
+    values = {field: getattr(saved, field) if value is None else value for field, value in changed.items()}
     template = PromptTemplate(saved.name, **values)
     check_template(template)
     text = template.render(item.attributes)
     return PromptRenderResult(dataset=owner.name, item=item.item_id, version=template.version, text=text, characters=len(text))
+
+
+def built_in_prompts() -> dict[str, PromptTemplate]:
+    """The kinds' own templates by name, the paper's first."""
+    return {kind.template.name: kind.template for kind in KINDS.values()}
+
+
+def prompt_of(session: Session, kind: TextKind, name: str | None) -> PromptTemplate:
+    """The template of that name or version; without one, the kind's own. Raises NotFoundError."""
+    return kind.template if name is None else find_prompt(session, name)
 
 
 def find_prompt(session: Session, name: str) -> PromptTemplate:
@@ -95,11 +111,13 @@ def find_prompt(session: Session, name: str) -> PromptTemplate:
 
     Raises NotFoundError with the names that there are.
     """
-    if name in (PAPER.name, PAPER.version):
-        return PAPER
+    built_in = built_in_prompts()
+    for template in built_in.values():
+        if name in (template.name, template.version):
+            return template
     row = find_template(session, name)
     if row is None:
-        known = {PAPER.name, *(one.name for one in list_templates(session))}
+        known = {*built_in, *(saved.name for saved in list_templates(session))}
         raise NotFoundError("prompt", name, known, "Save one with `prompt-save`.")
     return PromptTemplate(row.name, row.instruction, row.attribute, row.question, row.noun)
 

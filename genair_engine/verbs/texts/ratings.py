@@ -11,9 +11,9 @@ from typing import Literal
 
 from genair_engine.archetypes.ratings import CONFIDENCE, Ballot, WinRate, counting, thumbs, win_rates
 from genair_engine.errors import InputError
-from genair_engine.store.archetypes import find_set, list_sets, texts_of_item
 from genair_engine.store.datasets import find_dataset, find_item
-from genair_engine.store.tables import ArchetypeSetRow, VoteRow
+from genair_engine.store.tables import TextSetRow, VoteRow
+from genair_engine.store.texts import find_set, list_sets, texts_of_item
 from genair_engine.store.votes import list_votes, unrated_item
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.texts.rating_requests import (
@@ -109,7 +109,7 @@ def _check(request: RateRequest) -> None:
         raise InputError("One set alone can only get a thumb up or down.")
 
 
-def _names(sets: Iterable[ArchetypeSetRow], by: Literal["set", "model"]) -> dict[str, str]:
+def _names(sets: Iterable[TextSetRow], by: Literal["set", "model"]) -> dict[str, str]:
     """Set id to the model's name; by set, with the id where a model has several."""
     sets = list(sets)
     models = Counter(one.model for one in sets if by == "set")

@@ -14,8 +14,8 @@ from genair_engine.archetypes.model_folders import ModelFolder, find_model
 from genair_engine.cluster import ClusterModel
 from genair_engine.errors import InputError
 from genair_engine.settings import Settings
-from genair_engine.store.archetypes import reader_of
-from genair_engine.store.tables import ArchetypeSetRow
+from genair_engine.store.tables import TextSetRow
+from genair_engine.store.texts import reader_of
 
 MODELS_KEPT = 4
 """Models in memory at once; the one that was loaded first goes for the next."""
@@ -59,7 +59,7 @@ class Models:
             self._elsewhere[key] = ClusterModel(self._settings, name, self._device, reader)
         return self._elsewhere[key]
 
-    def writer_of(self, archetypes: ArchetypeSetRow) -> LanguageModel:
+    def writer_of(self, archetypes: TextSetRow) -> LanguageModel:
         """What can write another text as those of a set were written: its language model, or its server's with its reader.
 
         Raises ModelError, and InputError where people wrote them.

@@ -7,23 +7,28 @@ from pathlib import Path
 from pydantic import Field
 
 from genair_engine.archetypes.backends import BATCH_SIZE, EMBED_SIZE, Sampling
-from genair_engine.archetypes.prompts import PAPER
+from genair_engine.archetypes.prompts.archetype import KIND as ARCHETYPE
+from genair_engine.archetypes.prompts.registry import find_kind, kinds_in_words
 from genair_engine.verbs.base import AsJob, Record, Request, Result, Verb, positional
 
 
 class FailedItem(Record):
-    """An item that no text could be written of. item: its source id."""
+    """An item (or a user, or a session) that no text could be written of. item: its source id."""
 
     item: str
     reason: str
 
 
 class WritingResult(Result):
-    """What a call added to a set. archetypes: id of the set. model: what wrote the texts, or read them. items: texts it now
-    holds; written: how many of them are new; failed: how many were tried in vain, the first few of which are in failures."""
+    """What a call added to a set. archetypes: id of the set; kind: of its texts. model: what wrote the texts, or read them.
+
+    items: texts it now holds; written: how many of them are new; failed: how many were tried in vain, the first few of which
+    are in failures.
+    """
 
     dataset: str
     archetypes: str
+    kind: str
     model: str
     prompt_version: str
     items: int
@@ -43,7 +48,7 @@ class WritingResult(Result):
 
 
 class GenerateRequest(Request):
-    """Let a language model write the archetypes of a data set's items."""
+    """Let a language model write archetypes, or texts of another kind, for a data set."""
 
     dataset: str = positional("data set")
     model: str = Field(
@@ -53,7 +58,12 @@ class GenerateRequest(Request):
     reader: str | None = Field(
         None, description="for openai:MODEL: the model on this machine whose states of the texts are kept"
     )
-    prompt: str = Field(PAPER.name, description="prompt template: a saved name (its newest version), or a version")
+    kind: str = Field(ARCHETYPE.name, description=f"kind of text: {kinds_in_words()}")
+    prompt: str | None = Field(
+        None,
+        description="prompt template: a saved name (its newest version), or a version; by default the kind's own (of "
+        f"archetypes: {ARCHETYPE.template.name})",
+    )
     limit: int | None = Field(None, ge=1, description="only the first so many items of the catalogue [items]")
     sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
     seed: int = Field(42, ge=0, le=2**31 - 1, description="every item draws from its own seed, made from this and its id")
@@ -62,8 +72,8 @@ class GenerateRequest(Request):
 
 
 class GenerateResult(WritingResult):
-    """archetypes: id of the set. items: texts it now holds; written: how many of them are new; failed: how many were tried in
-    vain, the first few of which are in failures. of: items of the data set."""
+    """archetypes: id of the set; kind: of its texts. items: texts it now holds; written: how many of them are new; failed: how
+    many were tried in vain, the first few of which are in failures. of: items (users, sessions) of the data set."""
 
     of: int
     tokens: int
@@ -71,19 +81,22 @@ class GenerateResult(WritingResult):
     def lines(self) -> list[str]:
         rate = f", {self.tokens / self.seconds:,.0f} tokens/s" if self.seconds and self.tokens else ""
         return [
-            f"{self.model} wrote {self.written:,} archetypes for {self.dataset} in {self.seconds:.1f} s{rate}; set "
-            f"{self.archetypes} now holds {self.items:,} of {self.of:,} items.",
+            f"{self.model} wrote {self.written:,} {self.kind}s for {self.dataset} in {self.seconds:.1f} s{rate}; set "
+            f"{self.archetypes} now holds {self.items:,} of {self.of:,} {find_kind(self.kind).unit}s.",
             *self.failed_lines(),
         ]
 
 
 class RegenerateRequest(Request):
-    """Let a language model write one item's archetype anew; the versions that are there stay."""
+    """Let a language model write one item's archetype anew, or its text of another kind; versions that are there stay."""
 
     dataset: str = positional("data set")
     item: str = positional("source id of the item")
     model: str = Field(description="language model: a folder, a name in models_cache (demo-llama, demo-qwen) or a hub id")
-    prompt: str = Field(PAPER.name, description="prompt template: a saved name (its newest version), or a version")
+    kind: str = Field(ARCHETYPE.name, description=f"kind of text, of those about items: {kinds_in_words()}")
+    prompt: str | None = Field(
+        None, description="prompt template: a saved name (its newest version), or a version; by default the kind's own"
+    )
     sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
     reader: str | None = Field(None, description="for openai:MODEL: the model on this machine that reads the text")
     seed: int | None = Field(
@@ -116,13 +129,16 @@ class RegenerateResult(Result):
 
 
 class EmbedRequest(Request):
-    """Keep texts that people wrote or edited as archetypes, with the states of a model that reads them."""
+    """Keep texts that people wrote or edited, with the states of a model that reads them."""
 
     dataset: str = positional("data set")
     model: str = Field(description="language model (or encoder) that reads them, as for `generate`")
     texts: Path | None = Field(None, description="CSV file (or .jsonl) with the columns item_id and text")
     text: dict[str, str] = Field({}, description="a text without a file: item id = text; may be given several times")
-    prompt: str = Field(PAPER.name, description="prompt that the texts answer: a saved name, or a version")
+    kind: str = Field(ARCHETYPE.name, description=f"kind of the texts: {kinds_in_words()}")
+    prompt: str | None = Field(
+        None, description="prompt that the texts answer: a saved name, or a version; by default the kind's own"
+    )
     batch_size: int = Field(EMBED_SIZE, ge=1, le=4096, description="texts read at once")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, …")
 
@@ -142,7 +158,7 @@ def generation_title(request: GenerateRequest) -> str:
     """What is written, by what, with which prompt, and of how many items."""
     prompt = f", prompt {request.prompt}" if "prompt" in request.model_fields_set else ""
     first = f", first {request.limit:,} items" if request.limit else ""
-    return f"Write archetypes of {request.dataset} with {request.model}{prompt}{first}"
+    return f"Write {request.kind}s of {request.dataset} with {request.model}{prompt}{first}"
 
 
 GENERATE = Verb(

@@ -18,11 +18,11 @@ from genair_engine.archetypes.scorecard.card import Card, measure_set
 from genair_engine.archetypes.scorecard.measures import VERSION
 from genair_engine.errors import InputError, OutageError
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import find_set, list_sets, texts_of_set
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.keys import new_id
 from genair_engine.store.scorecards import keep_scorecard, scorecards_of, state_of_set
-from genair_engine.store.tables import ArchetypeSetRow, DatasetRow, ScorecardRow, utc_now
+from genair_engine.store.tables import DatasetRow, ScorecardRow, TextSetRow, utc_now
+from genair_engine.store.texts import find_set, list_sets, texts_of_set
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.texts.score_requests import ScoreRequest, ScoreResult, SetScores, Summary
 from genair_engine.verbs.texts.scored_items import Scores, arrays_of, learned_vocabulary, scores_of_item
@@ -58,7 +58,7 @@ def score(workspace: Workspace, request: ScoreRequest, progress: Progress = sile
     return ScoreResult(dataset=owner.name, item=request.item, sets=sets, notes=_notes(request, has_text, shared))
 
 
-def _chosen(session: Session, owner: DatasetRow, request: ScoreRequest) -> list[tuple[ArchetypeSetRow, int]]:
+def _chosen(session: Session, owner: DatasetRow, request: ScoreRequest) -> list[tuple[TextSetRow, int]]:
     """The sets that are asked for, each once, with their numbers of texts."""
     sets = [(row, texts) for row, texts in list_sets(session, owner.id) if texts]
     if request.archetypes:
@@ -69,7 +69,7 @@ def _chosen(session: Session, owner: DatasetRow, request: ScoreRequest) -> list[
     return sets
 
 
-def _scorecard(workspace: Workspace, owner: DatasetRow, row: ArchetypeSetRow, progress: Progress) -> ScorecardRow:
+def _scorecard(workspace: Workspace, owner: DatasetRow, row: TextSetRow, progress: Progress) -> ScorecardRow:
     """The set's scorecard as it is, or measured now."""
     with workspace.reading() as session:
         found = scorecards_of(session, [row.id], VERSION).get(row.id)
@@ -93,7 +93,7 @@ def _scorecard(workspace: Workspace, owner: DatasetRow, row: ArchetypeSetRow, pr
 
 
 def _states(
-    workspace: Workspace, row: ArchetypeSetRow, n_items: int
+    workspace: Workspace, row: TextSetRow, n_items: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]] | None:
     folder = workspace.fetch(row.folder)
     if not any(folder.glob("states-*.safetensors")):
@@ -102,7 +102,7 @@ def _states(
     return decoding, there
 
 
-def _keep(workspace: Workspace, row: ArchetypeSetRow, state: tuple[int, int], card: Card) -> ScorecardRow:
+def _keep(workspace: Workspace, row: TextSetRow, state: tuple[int, int], card: Card) -> ScorecardRow:
     behaviour = card.behaviour
     kept = ScorecardRow(
         set_id=row.id,

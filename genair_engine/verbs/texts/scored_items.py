@@ -19,10 +19,10 @@ from genair_engine.archetypes.scorecard.measures import VERSION
 from genair_engine.archetypes.scorecard.vocabulary import VERSION as VOCABULARY_VERSION
 from genair_engine.archetypes.segments import split_segments
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import list_sets, texts_of_item
 from genair_engine.store.datasets import find_dataset, find_item
 from genair_engine.store.scorecards import scorecards_of, state_of_set
 from genair_engine.store.tables import DatasetRow, ScorecardRow
+from genair_engine.store.texts import list_sets, texts_of_item
 from genair_engine.verbs.base import Record
 from genair_engine.workspace import Workspace
 

@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from genair_engine.archetypes.backends import Completion, LanguageModel, Sampling, Written
-from genair_engine.archetypes.prompts import PromptTemplate
-from genair_engine.catalog.dataset import Dataset
+from genair_engine.archetypes.backends import Completion, Failure, LanguageModel, Sampling, Written
+from genair_engine.archetypes.prompts.kind import TextKind
+from genair_engine.archetypes.prompts.template import PromptTemplate
+from genair_engine.archetypes.subjects import Subjects
 from genair_engine.errors import ModelError
 from genair_engine.store import artifacts
-from genair_engine.store.archetypes import settle_failures
 from genair_engine.store.keys import new_id
-from genair_engine.store.tables import ArchetypeRow, ArchetypeSetRow
+from genair_engine.store.tables import TextRow, TextSetRow
+from genair_engine.store.texts import settle_failures
 from genair_engine.verbs.base import Progress
 from genair_engine.verbs.texts.requests import FailedItem
 from genair_engine.workspace import Workspace
@@ -39,8 +39,10 @@ NAMED_FAILURES = 5
 
 @dataclass(frozen=True)
 class Task:
-    """What a call is to write. positions: of the items, from 1; seed: of the call."""
+    """What a call is to write. positions: of items, users or sessions among the subjects, from 1; seed: of the call."""
 
+    kind: TextKind
+    subjects: Subjects
     positions: list[int]
     prompt: PromptTemplate
     sampling: Sampling
@@ -80,26 +82,20 @@ def duration(seconds: float) -> str:
 
 
 def write(
-    workspace: Workspace,
-    dataset: Dataset,
-    model: LanguageModel,
-    archetypes: ArchetypeSetRow,
-    task: Task,
-    progress: Progress,
-    what: str = "",
+    workspace: Workspace, model: LanguageModel, text_set: TextSetRow, task: Task, progress: Progress, what: str = ""
 ) -> Tally:
-    """Writes the task's items into the set, whose lock the caller has. Raises GenairError where it cannot go on.
+    """Writes the task's texts into the set, whose lock the caller has. Raises GenairError where it cannot go on.
 
     what: says what is done, in progress; by default that the model writes.
     """
-    tally, total, what = Tally(), len(task.positions), what or f"{model.model_id} writes archetypes"
+    tally, total, what = Tally(), len(task.positions), what or f"{model.model_id} writes {task.kind.name}s"
     progress(0, total, what)
     started = time.perf_counter()
-    with closing(_chunks(model, dataset, task)) as chunks:
+    with closing(_chunks(model, task)) as chunks:
         for chunk in chunks:
             written = {position: answer for position, answer in chunk if isinstance(answer, Completion)}
             failed = {position: answer.reason for position, answer in chunk if not isinstance(answer, Completion)}
-            save(workspace, archetypes, written, failed, model.device)
+            save(workspace, text_set, written, failed, model.device)
             tally.written += len(written)
             tally.tokens += sum(completion.generated_tokens for completion in written.values())
             tally.failed |= failed
@@ -109,21 +105,21 @@ def write(
 
 
 def outcome_of(
-    dataset: Dataset, archetypes: ArchetypeSetRow, model: str, tally: Tally, before: int, verb: str
+    dataset: str, text_set: TextSetRow, subjects: Subjects, model: str, tally: Tally, before: int, verb: str
 ) -> dict[str, Any]:
     """The fields of a `WritingResult`. model: what "wrote" or "read" (verb); before: texts that the set held before.
 
     Raises ModelError where a set that was empty got none of the texts that were asked for.
     """
-    ids = dataset.items["item_id"]
-    failures = [FailedItem(item=ids.iloc[place - 1], reason=reason) for place, reason in sorted(tally.failed.items())]
+    failures = [FailedItem(item=subjects.ids[place - 1], reason=reason) for place, reason in sorted(tally.failed.items())]
     if failures and not before and not tally.written:
         raise ModelError(f"{model} {verb} none of the {len(failures):,} texts. The first: {failures[0].reason}")
     return {
-        "dataset": dataset.name,
-        "archetypes": archetypes.id,
+        "dataset": dataset,
+        "archetypes": text_set.id,
+        "kind": text_set.kind,
         "model": model,
-        "prompt_version": archetypes.prompt_version,
+        "prompt_version": text_set.prompt_version,
         "items": before + tally.written,
         "written": tally.written,
         "failed": len(failures),
@@ -132,32 +128,33 @@ def outcome_of(
     }
 
 
-def item_seed(seed: int, item_id: str) -> int:
-    """The seed of one item's text, from the call's seed and the item's source id (31 bits)."""
-    return int.from_bytes(hashlib.sha256(f"{seed}\x1f{item_id}".encode()).digest()[:4], "big") >> 1
+def seed_of(seed: int, source_id: str) -> int:
+    """The seed of one text, from the call's seed and the source id of what it is about (31 bits)."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\x1f{source_id}".encode()).digest()[:4], "big") >> 1
 
 
-def item_labels(items: pd.DataFrame) -> list[str]:
-    """How errors name items: source id and title."""
-    pairs = zip(items["item_id"], items["title"], strict=True)
-    return [f"item {item_id!r} ({title[:60] or 'no title'})" for item_id, title in pairs]
+def checked(written: Written, kind: TextKind, label: str) -> Written:
+    """The same, but a failure where the answer is no text of that kind. label: what errors call what it is about."""
+    wrong = kind.check(written.text) if isinstance(written, Completion) else None
+    return written if wrong is None else Failure(f"The {kind.name} of {label} {wrong}.")
 
 
-def _chunks(model: LanguageModel, dataset: Dataset, task: Task) -> Generator[list[tuple[int, Written]]]:
+def _chunks(model: LanguageModel, task: Task) -> Generator[list[tuple[int, Written]]]:
     """(position, completion or failure) pairs, as many at a time as are saved together."""
-    items = dataset.items.iloc[[position - 1 for position in task.positions]]
+    rows = [position - 1 for position in task.positions]
+    labels = [task.subjects.labels[row] for row in rows]
     batches = model.generate_batches(
-        [task.prompt.render(attributes) for attributes in items["attributes"]],
-        [item_seed(task.seed, item_id) for item_id in items["item_id"]],
+        [task.prompt.render(task.subjects.attributes[row]) for row in rows],
+        [seed_of(task.seed, task.subjects.ids[row]) for row in rows],
         task.sampling,
         task.batch_size,
-        names=item_labels(items),
+        names=labels,
     )
     chunk: list[tuple[int, Written]] = []
     saved = time.monotonic()
     try:
         for batch in batches:
-            chunk += [(task.positions[index], written) for index, written in batch]
+            chunk += [(task.positions[i], checked(written, task.kind, labels[i])) for i, written in batch]
             if len(chunk) >= SAVE_EVERY or time.monotonic() - saved >= SAVE_SECONDS:
                 yield chunk
                 chunk, saved = [], time.monotonic()
@@ -171,7 +168,7 @@ def _chunks(model: LanguageModel, dataset: Dataset, task: Task) -> Generator[lis
 
 def save(
     workspace: Workspace,
-    archetypes: ArchetypeSetRow,
+    text_set: TextSetRow,
     written: dict[int, Completion],
     failed: dict[int, str],
     device: str,
@@ -181,7 +178,7 @@ def save(
     States first, rows second: a text in the database always has its states.
     """
     if written:
-        name = f"{archetypes.folder}/states-{next(iter(written)):08d}-{new_id()}.safetensors"
+        name = f"{text_set.folder}/states-{next(iter(written)):08d}-{new_id()}.safetensors"
         artifacts.save_arrays(
             workspace.path(name),
             {
@@ -192,12 +189,12 @@ def save(
         )
         workspace.publish(name)
     with workspace.session() as session:
-        session.merge(archetypes)
+        session.merge(text_set)
         session.flush()
-        settle_failures(session, archetypes.id, failed, list(written))
+        settle_failures(session, text_set.id, failed, list(written))
         session.add_all(
-            ArchetypeRow(
-                set_id=archetypes.id,
+            TextRow(
+                set_id=text_set.id,
                 position=position,
                 text=completion.text,
                 prompt_tokens=completion.prompt_tokens,

@@ -9,7 +9,6 @@ import torch
 from pydantic import ValidationError
 
 from genair_engine import __version__
-from genair_engine.archetypes.representation import Representation
 from genair_engine.devices import pick_device
 from genair_engine.errors import InputError
 from genair_engine.methods.config import RunConfig, build_recommender
@@ -18,6 +17,7 @@ from genair_engine.methods.recommender import SequenceRecommender, TableRecommen
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
+from genair_engine.verbs.representations.stored import load_representation
 from genair_engine.verbs.training.checks import RunInput
 from genair_engine.workspace import Workspace
 
@@ -76,19 +76,3 @@ def initial_model(config: RunConfig, n_items: int, inputs: Mapping[str, Any]) ->
 def load_item_parts(workspace: Workspace, row: RepresentationRow) -> ItemParts:
     """The item parts of a stored representation."""
     return ItemParts(load_representation(workspace, row).vectors, row.dims, row.id)
-
-
-def load_representation(workspace: Workspace, row: RepresentationRow) -> Representation:
-    """The vectors of a representation with the bases that project new items; without bases where it was stored without."""
-    return Representation.from_arrays(artifacts.load_arrays(workspace.fetch(f"{row.folder}/representation.safetensors")))
-
-
-def load_with_bases(workspace: Workspace, row: RepresentationRow) -> Representation:
-    """The same, for who projects new states with it. Raises InputError where a part's bases are not there."""
-    representation = load_representation(workspace, row)
-    if set(representation.bases) != set(row.dims):
-        raise InputError(
-            f"Representation {row.id} was stored without its PCA bases, so that nothing new can be put into it: make it again "
-            f"with `represent` (--model {row.model}), and train on that."
-        )
-    return representation

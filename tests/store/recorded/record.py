@@ -18,7 +18,7 @@ from genair_engine.catalog.synthetic import synthetic_dataset, write_lcrec
 from genair_engine.errors import NonFiniteError
 from genair_engine.jobs import queue
 from genair_engine.settings import Settings
-from genair_engine.store.archetypes import settle_failures
+from genair_engine.store.texts import settle_failures
 from genair_engine.workspace import Workspace
 
 DATASET = "shop"

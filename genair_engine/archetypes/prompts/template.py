@@ -1,8 +1,8 @@
-"""Prompts: from an item's attributes to the messages that ask a language model for its archetype.
+"""Templates of prompts: from what is known of an item, a user or a session to the message that asks a language model.
 
-The template is the paper's Table 1. Attribute values are prepared as in the public code (methods.md 3.1): identifiers,
-image links and co-purchase lists are left out, line breaks become spaces, every value is cut to 100 characters. Unlike the
-code, values are cut after trimming, and attributes that an item lacks are left out of its prompt.
+Attribute values are prepared as in the public code (methods.md 3.1): identifiers, image links and co-purchase lists are left
+out, line breaks become spaces, every value is cut to 100 characters. Unlike the code, values are cut after trimming, and
+attributes that an item lacks are left out of its prompt.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from genair_engine.errors import InputError
 
 MAX_VALUE_CHARACTERS = 100
+ATTRIBUTE_SENTENCE = "The {noun} {key} is {value}."
+"""The paper's sentence for each attribute."""
 LONGEST_TEMPLATE = 20_000
-"""Characters of one part of a template."""
+"""Characters of one field of a template."""
 PLACEHOLDERS = {
     "instruction": frozenset({"noun"}),
     "attribute": frozenset({"noun", "key", "value"}),
     "question": frozenset({"noun"}),
 }
-"""What each part of a template may hold in braces; the attribute sentence must hold {value}."""
-PARTS = (*PLACEHOLDERS, "noun")
+"""What each field of a template may hold in braces; the attribute sentence must hold {value}."""
+FIELDS = (*PLACEHOLDERS, "noun")
 """What a template is made of, beside its name."""
 SKIPPED_ATTRIBUTES = frozenset(
     {"fit", "also_buy", "also_view", "similar_item", "imageurl", "imageurlhighres", "image", "images", "asin", "item_id"}
@@ -36,7 +38,7 @@ _NAMES = {"title": "name", "movie_title": "name", "class": "genre", "release_yea
 class PromptTemplate:
     """A versioned prompt: `instruction`, one `attribute` sentence for each attribute, `question`.
 
-    `noun` is what the catalogue calls a thing ("item", "movie", …).
+    `noun` is what the catalogue calls an item ("item", "movie", …).
     """
 
     name: str
@@ -52,60 +54,49 @@ class PromptTemplate:
         return f"{self.name}-{hashlib.sha256(wording.encode()).hexdigest()[:8]}"
 
     def render(self, attributes: Mapping[str, str]) -> str:
-        """The user message for an item with these attributes; an item without any is an "unknown item"."""
-        facts = attribute_sentences(attributes, self.attribute, self.noun)
-        facts = facts or [self.attribute.format(noun=self.noun, key="name", value=f"unknown {self.noun}")]
-        return " ".join((self.instruction.format(noun=self.noun), *facts, self.question.format(noun=self.noun)))
+        """The user message about what has these attributes; an item without any is an "unknown item"."""
+        sentences = attribute_sentences(attributes, self.attribute, self.noun)
+        sentences = sentences or [self.attribute.format(noun=self.noun, key="name", value=f"unknown {self.noun}")]
+        return " ".join((self.instruction.format(noun=self.noun), *sentences, self.question.format(noun=self.noun)))
 
 
 def check_template(template: PromptTemplate) -> None:
-    """Raises InputError that names the part where a template cannot be rendered, or would tell nothing of the item."""
-    for part, allowed in PLACEHOLDERS.items():
-        wording = getattr(template, part)
+    """Raises InputError that names the field where a template cannot be rendered, or would tell nothing of the item."""
+    for field, allowed in PLACEHOLDERS.items():
+        wording = getattr(template, field)
         if len(wording) > LONGEST_TEMPLATE or "\0" in wording:
-            raise InputError(f"The {part} holds a NUL or more than {LONGEST_TEMPLATE:,} characters.")
-        for name in _placeholders(part, wording):
+            raise InputError(f"The {field} holds a NUL or more than {LONGEST_TEMPLATE:,} characters.")
+        for name in _placeholders(field, wording):
             if name not in allowed:
-                known = " and ".join(f"{{{one}}}" for one in sorted(allowed))
+                known = " and ".join(f"{{{placeholder}}}" for placeholder in sorted(allowed))
                 raise InputError(
-                    f"The {part} has the placeholder {{{name}}}, which is not known: it may have {known}. Write {{{{ and }}}} "
-                    "for braces that are text."
+                    f"The {field} has the placeholder {{{name}}}, which is not known: it may have {known}. Write {{{{ and "
+                    "}} for braces that are text."
                 )
     if "value" not in _placeholders("attribute", template.attribute):
         raise InputError(
             "The attribute sentence lacks the placeholder {value}: without it the model learns nothing about the item. "
-            f"The paper's is {PAPER.attribute!r}."
+            f"The paper's is {ATTRIBUTE_SENTENCE!r}."
         )
     if not (template.instruction.strip() or template.question.strip()):
         raise InputError("Instruction and question are both empty: nothing is asked of the model.")
     if not template.noun.strip() or len(template.noun) > MAX_VALUE_CHARACTERS or "\0" in template.noun:
-        raise InputError(f"The noun says what the catalogue calls a thing: give it 1 to {MAX_VALUE_CHARACTERS} characters.")
+        raise InputError(f"The noun says what the catalogue calls an item: give it 1 to {MAX_VALUE_CHARACTERS} characters.")
 
 
-def _placeholders(part: str, wording: str) -> list[str]:
-    """The placeholders of a part as they are written, with what follows the name: none but plain names are allowed."""
+def _placeholders(field: str, wording: str) -> list[str]:
+    """The placeholders of a field as they are written, with what follows the name: none but plain names are allowed."""
     try:
         fields = list(string.Formatter().parse(wording))
     except ValueError as error:
         raise InputError(
-            f"The {part} has a brace without its partner ({error}). Write {{{{ and }}}} for braces that are text."
+            f"The {field} has a brace without its partner ({error}). Write {{{{ and }}}} for braces that are text."
         ) from None
     return [
         name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
         for _, name, spec, conversion in fields
         if name is not None
     ]
-
-
-PAPER = PromptTemplate(
-    name="paper",
-    instruction=(
-        "You are a helpful recommendation expert. Based on the following attributes, identify the types of users this "
-        "{noun} would appeal to:"
-    ),
-    attribute="The {noun} {key} is {value}.",
-    question="What potential users align best with this {noun}?",
-)
 
 
 def attribute_sentences(attributes: Mapping[str, str], template: str, noun: str) -> list[str]:
