@@ -135,3 +135,19 @@ def test_deleting_the_data_set_takes_everything_with_it(own_copy: Workspace, ans
     verbs.delete_dataset(own_copy, verbs.DeleteRequest(dataset="shop"))
     assert verbs.workspace_state(own_copy).datasets == []
     assert [path for path in own_copy.folder.rglob("*.safetensors") if path.parent.name != "jobs"] == []
+
+
+def asked(answers: dict[str, Any], seed: int) -> dict[str, Any]:
+    """What the runs `genair` and `stopped` were asked for with, by their seed (record.py)."""
+    small = {"dim": 8, "layers": 1, "batch_size": 8, "epochs": 2, "max_len": 10, "device": "cpu"}
+    options = {"backbone": "sasrec", "method": "genair", "gamma": 2.0, "alpha": 0.3, "seed": seed}
+    return {"dataset": "shop", "representation": answers["representations"]["states"], **small, **options}
+
+
+def test_a_finished_run_is_known_and_one_that_was_stopped_goes_on(own_copy: Workspace, answers: dict[str, Any]) -> None:
+    swept = verbs.sweep(own_copy, verbs.SweepRequest(**asked(answers, seed=42)))
+    assert swept.rows[0].runs == [answers["runs"]["genair"]]
+    done: list[int] = []
+    resumed = verbs.train(own_copy, verbs.TrainRequest(**asked(answers, seed=9)), lambda at, *_: done.append(at))
+    assert (resumed.run, resumed.state, resumed.epochs) == (answers["runs"]["stopped"], "done", 2)
+    assert done[0] == 1  # from its checkpoint
