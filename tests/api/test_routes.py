@@ -37,15 +37,15 @@ def test_answers_are_those_of_the_verbs(served):
     assert answer.status_code == 200 and answer.headers["content-type"] == "application/json"
     assert answer.json() == verbs.recommend(workspace, request).model_dump(mode="json")
     many = client.post("/api/recommend/batch", json={"run": run, "sessions": [["b01", "b08"], ["b02"]], "k": 4}).json()
-    assert [one["item"] for one in many["results"][0]["items"]] == [one["item"] for one in answer.json()["items"]]
-    found = client.get("/api/items/search", params={"dataset": "shop", "text": "solder", "limit": 1}).json()
+    assert [item["item"] for item in many["results"][0]["items"]] == [item["item"] for item in answer.json()["items"]]
+    answered = client.get("/api/items/search", params={"dataset": "shop", "text": "solder", "limit": 1}).json()
     expected = verbs.search(workspace, verbs.SearchRequest(dataset="shop", text="solder", limit=1))
-    assert found == expected.model_dump(mode="json") and found["total"] == 2
+    assert answered == expected.model_dump(mode="json") and answered["total"] == 2
     assert client.get("/healthz").json()["status"] == "ok" and client.head("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "content", "status", "said"),
+    ("method", "path", "content", "status", "words"),
     [
         ("POST", "/api/recommend", "{", 400, "not JSON"),
         ("POST", "/api/recommend", "[" * 20_000, 400, "not JSON"),
@@ -68,13 +68,13 @@ def test_answers_are_those_of_the_verbs(served):
         ("DELETE", "/api/items/search", None, 405, "answers GET"),
     ],
 )
-def test_errors_are_json_with_their_status(served, method, path, content, status, said):
+def test_errors_are_json_with_their_status(served, method, path, content, status, words):
     client, _, run = served
     content = content.replace("RUN", run) if isinstance(content, str) else content
     answer = client.request(method, path, content=content)
     assert answer.status_code == status, answer.text
     error = answer.json()["error"]
-    assert error.keys() == {"kind", "message", "fields"} and said in error["message"]
+    assert error.keys() == {"kind", "message", "fields"} and words in error["message"]
 
 
 def test_long_lists_and_sessions_are_answered(served):
@@ -138,8 +138,8 @@ def test_the_description_names_every_path_and_resolves(served):
         "/api/items/search": {"get"},
     }
     parameters = document["paths"]["/api/items/search"]["get"]["parameters"]
-    assert {one["name"]: one["required"] for one in parameters if one["required"]} == {"dataset": True}
-    assert {one["name"] for one in parameters} == set(verbs.SearchRequest.model_fields)
+    assert {parameter["name"]: parameter["required"] for parameter in parameters if parameter["required"]} == {"dataset": True}
+    assert {parameter["name"] for parameter in parameters} == set(verbs.SearchRequest.model_fields)
     text = json.dumps(document)
     assert "positional" not in text
     for part in text.split('"$ref": "')[1:]:
@@ -161,8 +161,8 @@ class Slow:
 
     def answer_many(self, requests):
         self.may.wait(30)
-        self.batches.append([one.items[0] for one in requests])
-        return [one.items[0] for one in requests]
+        self.batches.append([request.items[0] for request in requests])
+        return [request.items[0] for request in requests]
 
 
 def test_what_arrives_meanwhile_is_answered_together():
@@ -179,7 +179,7 @@ def test_what_arrives_meanwhile_is_answered_together():
         return slow.batches, answers
 
     batches, answers = asyncio.run(ask())
-    assert [one for batch in batches for one in batch] == ["0", "1", "2", "3", "4", "5"] and len(batches) <= 2
+    assert [item for batch in batches for item in batch] == ["0", "1", "2", "3", "4", "5"] and len(batches) <= 2
     assert [answer for answer in answers if isinstance(answer, str)] == ["0", "1", "2", "4", "5"]
 
 

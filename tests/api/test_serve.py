@@ -35,12 +35,12 @@ def test_a_server_of_its_own(imported, run):
         with urllib.request.urlopen(f"{address}/api/recommend", data=body, timeout=60) as answer:
             assert len(json.load(answer)["items"]) == 3
         server.send_signal(signal.SIGINT)
-        said, errors = server.communicate(timeout=60)
+        output, errors = server.communicate(timeout=60)
     finally:
         server.kill()
         server.wait()
     assert server.returncode == 0, errors
-    assert json.loads(said) == {"address": address, "requests": 1}
+    assert json.loads(output) == {"address": address, "requests": 1}
     assert "Traceback" not in errors
 
 

@@ -120,28 +120,28 @@ def _imported(workspace: Workspace, source: Path) -> Workspace:
 def processes() -> Iterator[None]:
     """Ends what a test leaves running."""
     yield
-    for one in of_the_engine():
+    for process in of_the_engine():
         with suppress(psutil.Error):
-            one.kill()
-            one.wait(10)
+            process.kill()
+            process.wait(10)
 
 
 def children(process: psutil.Process | None = None) -> list[psutil.Process]:
-    """All processes that a process has started and those in turn; of this one by default. None that has ended."""
+    """All processes that a process has started and those in turn; of this process by default. None that has ended."""
     with suppress(psutil.NoSuchProcess):
-        found = (process or psutil.Process()).children(recursive=True)
-        return [one for one in found if running(one)]
+        descendants = (process or psutil.Process()).children(recursive=True)
+        return [child for child in descendants if running(child)]
     return []
 
 
 def of_the_engine() -> list[psutil.Process]:
     """The engine's processes among them."""
-    found = []
-    for one in children():
+    engines = []
+    for child in children():
         with suppress(psutil.Error):
-            if any("genair_engine" in word for word in one.cmdline()):
-                found.append(one)
-    return found
+            if any("genair_engine" in word for word in child.cmdline()):
+                engines.append(child)
+    return engines
 
 
 def running(process: psutil.Process) -> bool:
@@ -177,14 +177,14 @@ class Driven(Worker):
 @pytest.fixture
 def drive(processes: None) -> Iterator[Callable[..., Driven]]:
     """Makes workers in this process: `drive(workspace)`."""
-    made: list[Driven] = []
+    workers: list[Driven] = []
 
     def make(workspace: Workspace, slots: int = 1, executor: Executor | None = None) -> Driven:
-        made.append(Driven(workspace, executor or LocalExecutor(workspace.settings), slots))
-        return made[-1]
+        workers.append(Driven(workspace, executor or LocalExecutor(workspace.settings), slots))
+        return workers[-1]
 
     yield make
-    for worker in made:
+    for worker in workers:
         worker._kill_all()
 
 
@@ -208,9 +208,9 @@ def start_worker(processes: None, tmp_path: Path) -> Iterator[Callable[..., subp
 
     yield start
     for process in started:
-        for one in children(psutil.Process(process.pid)) if process.poll() is None else []:
+        for child in children(psutil.Process(process.pid)) if process.poll() is None else []:
             with suppress(psutil.Error):
-                one.kill()
+                child.kill()
         process.kill()
         process.wait()
 
@@ -250,13 +250,12 @@ def trained(workspace: Workspace, epochs: int) -> Callable[[], bool]:
 def curve(workspace: Workspace) -> list[tuple[int, dict[str, float], dict[str, float]]]:
     """(epoch, losses, validation metrics) of the one run."""
     with workspace.reading() as session:
-        return [(one.epoch, one.losses, one.valid) for one in session.scalars(select(RunEpochRow).order_by(RunEpochRow.epoch))]
+        return [(row.epoch, row.losses, row.valid) for row in session.scalars(select(RunEpochRow).order_by(RunEpochRow.epoch))]
 
 
 def process_of(job: str) -> psutil.Process:
     """The process that this test's worker, in a process or not, has started for a job. Fails where there is none."""
-    found = [one for one in of_the_engine() if job in one.cmdline()]
-    return found[0]
+    return next(process for process in of_the_engine() if job in process.cmdline())
 
 
 @pytest.fixture(scope="session")

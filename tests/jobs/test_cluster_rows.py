@@ -23,10 +23,10 @@ def test_a_failure_travels_beside_completions(tmp_path) -> None:
     }
     columns = _Writer(Settings(models_dir=tmp_path), "short", "cpu", None, model.revision, sampling, 2)(block)
     assert {len(column) for column in columns.values()} == {3}
-    found = dict(_pair(columns, row) for row in range(3))
+    written = dict(_pair(columns, row) for row in range(3))
     here = model.generate([PROMPTS[1], PROMPTS[2]], [2, 3], sampling)
-    assert isinstance(found[30], Failure) and "The prompt of item b04 has" in found[30].reason
+    assert isinstance(written[30], Failure) and "The prompt of item b04 has" in written[30].reason
     for index, expected in ((20, here[0]), (10, here[1])):
-        one = found[index]
-        assert isinstance(one, Completion) and (one.text, one.finish) == (expected.text, expected.finish)
-        np.testing.assert_allclose(one.decoding, expected.decoding, atol=1e-5)
+        completion = written[index]
+        assert isinstance(completion, Completion) and (completion.text, completion.finish) == (expected.text, expected.finish)
+        np.testing.assert_allclose(completion.decoding, expected.decoding, atol=1e-5)

@@ -49,8 +49,8 @@ def test_a_killed_process_is_started_again_and_resumes(shop, drive, uninterrupte
     worker.drive(lambda: jobs.job(shop, job).attempts == 2)
     worker.drive(trained(shop, 5))
     worker.drive(lambda: state(shop, job) == "done")
-    found = jobs.job(shop, job)
-    assert (found.attempts, found.error, found.done) == (2, None, EPOCHS)
+    record = jobs.job(shop, job)
+    assert (record.attempts, record.error, record.done) == (2, None, EPOCHS)
     assert jobs.log_tail(shop, job).count("epoch 2:") == 1
     uninterrupted(shop)
 
@@ -59,9 +59,9 @@ def test_a_process_that_always_dies_is_started_three_times(shop, drive):
     job = submit(shop)
     worker = drive(shop, executor=Scripted("echo allocating; kill -9 $$"))
     worker.drive(lambda: state(shop, job) == "failed")
-    found = jobs.job(shop, job)
-    assert found.attempts == found.max_attempts == 3 and worker.held == {}
-    assert found.error == "The job's process was ended by signal SIGKILL in attempt 3. Its log ends with: allocating"
+    record = jobs.job(shop, job)
+    assert record.attempts == record.max_attempts == 3 and worker.held == {}
+    assert record.error == "The job's process was ended by signal SIGKILL in attempt 3. Its log ends with: allocating"
     assert jobs.log_tail(shop, job).splitlines().count("allocating") == 3
     assert jobs.retry(shop, job).status == "queued: other jobs come first"
     worker.drive(lambda: state(shop, job) == "failed")
@@ -86,12 +86,12 @@ def app(workspace):
 
 def laptop_workers(workspace):
     """The processes that work as the laptop's worker of this workspace."""
-    found = []
-    for one in psutil.process_iter():
+    workers = []
+    for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if "--only-one" in one.cmdline() and one.environ().get("GENAIR_WORKSPACE") == str(workspace.folder):
-                found.append(one)
-    return [one for one in found if running(one)]
+            if "--only-one" in process.cmdline() and process.environ().get("GENAIR_WORKSPACE") == str(workspace.folder):
+                workers.append(process)
+    return [process for process in workers if running(process)]
 
 
 def test_the_app_is_killed_and_its_worker_goes_on(shop, monkeypatch):
@@ -100,17 +100,17 @@ def test_the_app_is_killed_and_its_worker_goes_on(shop, monkeypatch):
     apps = [app(shop), app(shop)]
     worker = None
     try:
-        for one in apps:
-            assert one.stdout.readline() == b"asked\n"
+        for app_process in apps:
+            assert app_process.stdout.readline() == b"asked\n"
         until(trained(shop, 1))
         (known,) = jobs.jobs(shop, jobs.JobsRequest()).workers
         worker = psutil.Process(known.pid)
-        until(lambda: [one.pid for one in laptop_workers(shop)] == [worker.pid])
-        for one in apps:
-            kill(one)
-            one.wait()
+        until(lambda: [process.pid for process in laptop_workers(shop)] == [worker.pid])
+        for app_process in apps:
+            kill(app_process)
+            app_process.wait()
         jobs.ensure_worker(shop)
-        assert [one.pid for one in laptop_workers(shop)] == [worker.pid]
+        assert [process.pid for process in laptop_workers(shop)] == [worker.pid]
         done = the_run(shop).epochs_done
         until(trained(shop, done + 5))
         assert (jobs.job(shop, job).attempts, jobs.job(shop, job).worker) == (1, known.worker)
@@ -120,13 +120,13 @@ def test_the_app_is_killed_and_its_worker_goes_on(shop, monkeypatch):
         jobs.cancel(shop, job)
         until(lambda: state(shop, job) == "cancelled")
     finally:
-        for one in apps:
-            one.kill()
-            one.wait()
-            one.stdout.close()
-        for one in [worker] if worker is not None else laptop_workers(shop):
-            family = [one, *children(one)]
-            one.send_signal(signal.SIGTERM)
+        for app_process in apps:
+            app_process.kill()
+            app_process.wait()
+            app_process.stdout.close()
+        for process in [worker] if worker is not None else laptop_workers(shop):
+            family = [process, *children(process)]
+            process.send_signal(signal.SIGTERM)
             until(lambda family=family: not any(running(each) for each in family))
 
 
@@ -161,9 +161,9 @@ def test_a_laptop_s_worker_that_was_killed_is_not_waited_for(shop, drive, monkey
         submit(shop)
         with shop.session() as session:
             now = rows.clock(session)
-            one = worker._row(now + worker.lease, now)
-            one.pid = other.pid
-            rows.say_alive(session, one)
+            row = worker._row(now + worker.lease, now)
+            row.pid = other.pid
+            rows.say_alive(session, row)
         started = []
         monkeypatch.setattr(jobs.laptop, "_started", {})
         monkeypatch.setattr(jobs.laptop.subprocess, "Popen", lambda *a, **_k: started.append(a))
@@ -185,9 +185,9 @@ def test_the_disk_is_full_while_a_checkpoint_is_written(postgres_shop, drive, un
     process = process_of(job)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (checkpoint.stat().st_size // 2, resource.RLIM_INFINITY))
     worker.drive(lambda: state(shop, job) != "running")
-    found = jobs.job(shop, job)
-    assert (found.state, found.attempts) == ("failed", 1)
-    assert found.error.startswith(f"Cannot write {checkpoint}: ") and "the disk not full" in found.error
+    record = jobs.job(shop, job)
+    assert (record.state, record.attempts) == ("failed", 1)
+    assert record.error.startswith(f"Cannot write {checkpoint}: ") and "the disk not full" in record.error
     run = the_run(shop)
     assert run.state == "stopped" and 3 <= run.epochs_done < EPOCHS
     assert f'"epochs_done": {run.epochs_done}' in artifacts.load_metadata(checkpoint)["progress"]
@@ -261,15 +261,15 @@ def test_connections_that_break_are_no_end_of_a_job(postgres_shop, postgres_url,
 def test_a_broken_file_fails_the_job_with_what_to_do(shop, drive):
     sampling = Sampling(max_new_tokens=6)
     verbs.generate(shop, verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=sampling, device="cpu"))
-    made = verbs.represent(shop, verbs.RepresentRequest(dataset="shop", model="tiny-llama"))
-    job = submit(shop, method="genair", representation=made.representation, epochs=1)
-    (file,) = (path for path in Path(shop.folder).rglob("*.safetensors") if made.representation in str(path))
+    represented = verbs.represent(shop, verbs.RepresentRequest(dataset="shop", model="tiny-llama"))
+    job = submit(shop, method="genair", representation=represented.representation, epochs=1)
+    (file,) = (path for path in Path(shop.folder).rglob("*.safetensors") if represented.representation in str(path))
     file.write_bytes(b"no safetensors")
     worker = drive(shop)
     worker.drive(lambda: state(shop, job) == "failed")
-    found = jobs.job(shop, job)
-    assert found.error.startswith(f"The artifact {file} cannot be read") and "make it anew" in found.error
-    assert found.attempts == 1 and the_run(shop) is None  # trying again would not help
+    record = jobs.job(shop, job)
+    assert record.error.startswith(f"The artifact {file} cannot be read") and "make it anew" in record.error
+    assert record.attempts == 1 and the_run(shop) is None  # trying again would not help
 
 
 DEFECTIVE = after("from genair_engine.verbs.training import fitting\nfitting.train = lambda *asked: {}['key']")
@@ -279,6 +279,6 @@ def test_a_defect_is_called_one_and_keeps_its_traceback_in_the_log(shop, setting
     job = submit(shop)
     worker = drive(shop, executor=DEFECTIVE(settings))
     worker.drive(lambda: state(shop, job) == "failed")
-    found = jobs.job(shop, job)
-    assert found.error == "A defect of GenAIR Studio: KeyError: 'key'. The log has more." and found.attempts == 1
+    record = jobs.job(shop, job)
+    assert record.error == "A defect of GenAIR Studio: KeyError: 'key'. The log has more." and record.attempts == 1
     assert "Traceback" in jobs.log_tail(shop, job)

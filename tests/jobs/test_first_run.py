@@ -23,11 +23,11 @@ def fresh(settings):
 
 
 def test_the_demo_is_queued_once_by_whoever_comes_first(fresh):
-    one, other = fresh(), fresh(demo_items=30)
-    queue_demo(one)
+    first, other = fresh(), fresh(demo_items=30)
+    queue_demo(first)
     queue_demo(other)
-    queue_demo(one)
-    assert queued(one) == [("demo", verbs.DEMO, {})]
+    queue_demo(first)
+    assert queued(first) == [("demo", verbs.DEMO, {})]
 
 
 def test_its_size_is_a_setting_and_0_is_none(fresh):

@@ -40,12 +40,12 @@ def test_a_catalogue_job_that_is_killed_twice_ends_with_every_item_once(workspac
         seen = texts(workspace)
         assert 0 < seen < ITEMS, "killed too late to tell anything"
     worker.drive(lambda: state(workspace, job) == "done")
-    found = jobs.job(workspace, job)
-    assert found.attempts == 3 and found.result["items"] == ITEMS and found.result["written"] < ITEMS - seen + 1
+    record = jobs.job(workspace, job)
+    assert record.attempts == 3 and record.result["items"] == ITEMS and record.result["written"] < ITEMS - seen + 1
     with workspace.reading() as session:
         positions = session.scalars(select(TextRow.position)).all()
-        (made,) = session.scalars(select(TextSetRow)).all()
+        (text_set,) = session.scalars(select(TextSetRow)).all()
     assert sorted(positions) == list(range(1, ITEMS + 1))
-    files = [artifacts.load_arrays(path) for path in workspace.path(made.folder).glob("states-*")]
-    assert sorted(np.concatenate([one["positions"] for one in files]).tolist()) == sorted(positions)
-    assert all(np.isfinite(one[part]).all() for one in files for part in ("prefill", "decoding"))
+    files = [artifacts.load_arrays(path) for path in workspace.path(text_set.folder).glob("states-*")]
+    assert sorted(np.concatenate([arrays["positions"] for arrays in files]).tolist()) == sorted(positions)
+    assert all(np.isfinite(arrays[part]).all() for arrays in files for part in ("prefill", "decoding"))

@@ -151,12 +151,12 @@ def test_a_job_without_an_estimate_waits_for_some_room_too(shop, settings, drive
 
 def test_workers_of_one_machine_share_no_gpu(shop, settings, driver, drive):
     driver(9_000, 8_000)
-    found = [automatic(shop, seed) for seed in (1, 2, 3)]
+    queued = [automatic(shop, seed) for seed in (1, 2, 3)]
     both = [drive(shop, slots=2, executor=SHOWING(settings)) for _ in range(2)]
     for worker in [*both, *both]:
         worker.tick()
-    assert [jobs.job(shop, job).devices for job in found] == [[0], [1], []]
-    assert state(shop, found[2]) == "queued"
+    assert [jobs.job(shop, job).devices for job in queued] == [[0], [1], []]
+    assert state(shop, queued[2]) == "queued"
 
 
 def test_a_certain_gpu_is_the_only_one_that_the_job_sees(shop, settings, driver, drive):
@@ -188,7 +188,8 @@ def test_a_machine_without_a_gpu_takes_automatic_jobs_and_leaves_others(shop, se
 
 def ranks(job):
     """The processes that torch's launcher has started for a job."""
-    return [one for one in of_the_engine() if job in one.cmdline() and "torch.distributed.run" not in one.cmdline()]
+    commands = ((process, process.cmdline()) for process in of_the_engine())
+    return [process for process, words in commands if job in words and "torch.distributed.run" not in words]
 
 
 @pytest.mark.parametrize("lease", [LEASE])
@@ -201,7 +202,7 @@ def test_several_gpus_are_several_processes_of_one_run_and_end_together(shop, dr
     launcher = process_of(job)
     assert len(first) == 2 and the_run(shop).device == "2 × cpu"
     kill(killed)
-    until(lambda: not any(running(one) for one in first), LEASE)
+    until(lambda: not any(running(process) for process in first), LEASE)
     with shop.reading() as session:
         assert rows.lease_left(session, job, 1) > 0
     until(lambda: not running(launcher))
@@ -211,7 +212,7 @@ def test_several_gpus_are_several_processes_of_one_run_and_end_together(shop, dr
     worker.drive(trained(shop, done + 1))
     second = ranks(job)
     kill(process_of(job))
-    until(lambda: not any(running(one) for one in second))
+    until(lambda: not any(running(process) for process in second))
     worker.drive(lambda: jobs.job(shop, job).attempts == 3)
     done = the_run(shop).epochs_done
     worker.drive(trained(shop, done + 1))
@@ -219,14 +220,14 @@ def test_several_gpus_are_several_processes_of_one_run_and_end_together(shop, dr
     jobs.cancel(shop, job)
     worker.drive(lambda: state(shop, job) == "cancelled")
     assert the_run(shop).state == "stopped" and jobs.job(shop, job).devices == [0, 1]
-    until(lambda: not any(running(one) for one in third))
+    until(lambda: not any(running(process) for process in third))
 
 
 def test_several_processes_tell_the_result_once(shop, driver, drive):
     job = jobs.submit(shop, "train", verbs.TrainRequest(**(LONG | {"device": "auto", "epochs": 2})), gpus=2).job
     worker = drive(shop)
     worker.drive(lambda: state(shop, job) not in ("queued", "running"))
-    found = jobs.job(shop, job)
-    assert (found.state, found.attempts, found.result["epochs"]) == ("done", 1, 2)
-    assert found.runs == [the_run(shop).id] and found.result["device"] == "2 × cpu"
+    record = jobs.job(shop, job)
+    assert (record.state, record.attempts, record.result["epochs"]) == ("done", 1, 2)
+    assert record.runs == [the_run(shop).id] and record.result["device"] == "2 × cpu"
     assert jobs.log_tail(shop, job).count("epoch 2:") == 1

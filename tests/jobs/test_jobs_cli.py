@@ -37,8 +37,8 @@ def run(shop, monkeypatch, capsys):
 
     def call(*arguments):
         code = cli.main(arguments)
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return call
 
@@ -50,12 +50,12 @@ def test_a_job_from_the_terminal(run, shop, start_worker):
     job = given["job"]
     assert (code, given["state"], given["waits"]) == (0, "queued", "no worker is alive")
     assert run(*TRAIN, "--job")[1].startswith(
-        f"{job}  queued: no worker is alive  Train sasrec with id on shop, loss ce, dim 8, layers 1, max len 10, epochs 1, "
+        f"{job}  queued: no worker is alive  Train sasrec with id on shop, loss ce, epochs 1, dim 8, layers 1, max len 10, "
         "seed 42"
     )
     assert run("jobs", "log", job) == (0, "The job has written nothing yet.\n", "")
     assert run("jobs", "cancel", job)[1].startswith(f"{job}  cancelled")
-    assert [one["state"] for one in json.loads(run("jobs", "list", "--json")[1])["jobs"]] == ["cancelled"]
+    assert [job["state"] for job in json.loads(run("jobs", "list", "--json")[1])["jobs"]] == ["cancelled"]
     assert run("jobs", "--states", "done")[1].startswith("There are no jobs.")
     assert run("jobs", "retry", job)[1].startswith(f"{job}  queued")
     worker = start_worker(shop, "--idle-exit", "1", "--json")

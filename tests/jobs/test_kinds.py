@@ -26,9 +26,9 @@ def test_every_kind_runs_and_its_result_can_be_read_back(workspace, source, driv
 
     def done(*names):
         worker.drive(lambda: not any(jobs.job(workspace, name).live for name in names))
-        found = [jobs.job(workspace, name) for name in names]
-        assert [(one.state, one.error, one.attempts) for one in found] == [("done", None, 1)] * len(found)
-        return [one.result for one in found]
+        records = [jobs.job(workspace, name) for name in names]
+        assert [(record.state, record.error, record.attempts) for record in records] == [("done", None, 1)] * len(records)
+        return [record.result for record in records]
 
     (shop,) = done(submitted("import", verbs.ImportRequest(path=source, name="shop")))
     assert (shop["dataset"], shop["items"]) == ("shop", 12)
@@ -37,31 +37,31 @@ def test_every_kind_runs_and_its_result_can_be_read_back(workspace, source, driv
         submitted("train", verbs.TrainRequest(**TRAIN)),
     )
     assert (written["written"], written["items"]) == (12, 12)
-    made, again, scored, embedded = done(
+    represented, again, scored, embedded = done(
         submitted("represent", verbs.RepresentRequest(dataset="shop", model="tiny-llama")),
         submitted("evaluate", verbs.EvaluateRequest(run=run["run"], device="cpu")),
         submitted("score", verbs.ScoreRequest(dataset="shop")),
         submitted("embed", verbs.EmbedRequest(dataset="shop", model="tiny-llama", text={"b01": "Tinkerers."}, device="cpu")),
     )
     assert embedded["written"] == 1
-    assert [one["measured"] for one in scored["sets"]] == [12]
+    assert [card["measured"] for card in scored["sets"]] == [12]
     assert again["metrics"] == run["metrics"] == metrics_of_the_run(workspace)
     (swept,) = done(
         submitted("sweep", verbs.SweepRequest(**(TRAIN | {"seed": 7, "backbones": ["sasrec", "gru4rec"], "methods": ["id"]})))
     )
     assert sorted(row["backbone"] for row in swept["rows"]) == ["gru4rec", "sasrec"]
-    hidden = {"method": "genair", "representation": made["representation"], "share": 0.3, "hide_seed": 1}
+    hidden = {"method": "genair", "representation": represented["representation"], "share": 0.3, "hide_seed": 1}
     (cold,) = done(submitted("coldstart", verbs.ColdStartRequest(**(TRAIN | hidden))))
     assert (cold["hidden"], cold["share"]) == (4, 0.3)
     spread, pictures = done(
         submitted("analyse", verbs.AnalyseRequest(spaces=[run["run"]], resamples=3)),
-        submitted("project", verbs.ProjectRequest(spaces=[run["run"], made["representation"]])),
+        submitted("project", verbs.ProjectRequest(spaces=[run["run"], represented["representation"]])),
     )
     assert [group["group"] for group in spread["spaces"][0]["groups"]] == [0, 1, 2, 3, 4, 5]
-    assert [one["computed"] for one in pictures["projections"]] == [True, True]
+    assert [picture["computed"] for picture in pictures["projections"]] == [True, True]
     state = verbs.workspace_state(workspace).datasets[0]
-    assert [one.representation for one in state.representations] == [made["representation"]]
-    kinds = [one.kind for one in jobs.jobs(workspace, jobs.JobsRequest()).jobs]
+    assert [stored.representation for stored in state.representations] == [represented["representation"]]
+    kinds = [job.kind for job in jobs.jobs(workspace, jobs.JobsRequest()).jobs]
     assert sorted(kinds) == sorted(set(jobs.job_kinds()) - {"demo"})  # which takes minutes: tests/browser/test_browser_tour.py
 
 
@@ -84,11 +84,11 @@ def test_what_was_made_before_an_attempt_died_is_its_result(shop, settings, sour
     worker = drive(shop, slots=3)
     worker.drive(lambda: not any(jobs.job(shop, job).live for job in results))
     for job, result in results.items():
-        found = jobs.job(shop, job)
-        assert (found.state, found.attempts, found.error) == ("done", 2, None)
-        assert found.result == result.model_dump(mode="json")
+        record = jobs.job(shop, job)
+        assert (record.state, record.attempts, record.error) == ("done", 2, None)
+        assert record.result == result.model_dump(mode="json")
     state = verbs.workspace_state(shop)
-    assert [one.dataset for one in state.datasets] == ["again", "shop"]
+    assert [dataset.dataset for dataset in state.datasets] == ["again", "shop"]
     assert len(state.datasets[1].representations) == 1 and state.datasets[1].runs == {"done": 1}
 
 

@@ -103,13 +103,13 @@ def test_a_generation_and_a_sweep_as_locally(local: Workspace, shared: Workspace
         np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-5)
 
     def table(workspace: Workspace) -> dict[str, dict]:
-        made = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="demo-qwen"))
+        representation = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="demo-qwen")).representation
         asked = verbs.SweepRequest(
-            dataset="shop", methods=["id", "llminit"], seeds=[1, 2], representation=made.representation, floors=True, **SMALL
+            dataset="shop", methods=["id", "llminit"], seeds=[1, 2], representation=representation, floors=True, **SMALL
         )
-        found = verbs.sweep(workspace, asked)
-        assert verbs.sweep(workspace, asked).rows == found.rows  # trained once
-        return {row.method: row.model_dump(exclude={"runs", "seconds_per_epoch"}) for row in found.rows}
+        result = verbs.sweep(workspace, asked)
+        assert verbs.sweep(workspace, asked).rows == result.rows  # trained once
+        return {row.method: row.model_dump(exclude={"runs", "seconds_per_epoch"}) for row in result.rows}
 
     ours, theirs = table(local), table(shared)
     assert theirs["id"] == ours["id"]  # bit by bit
@@ -140,10 +140,10 @@ def test_a_search_as_locally(local: Workspace, shared: Workspace) -> None:
 
 def test_tasks_share_the_gpus(shared: Workspace) -> None:
     told = []
-    made = dict(spread(shared, gpus_of_task, [10, 11, 12, 13], lambda *said: told.append(said), "auto"))
-    assert [made[index][:2] for index in range(4)] == [(10, "0"), (11, "0"), (12, "0"), (13, "0")]
-    assert len({node for *_, node in made.values()}) == 2
-    assert [one[1:3] for one in told if "finished" in one[3]] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    results = dict(spread(shared, gpus_of_task, [10, 11, 12, 13], lambda *report: told.append(report), "auto"))
+    assert [results[index][:2] for index in range(4)] == [(10, "0"), (11, "0"), (12, "0"), (13, "0")]
+    assert len({node for *_, node in results.values()}) == 2
+    assert [report[1:3] for report in told if "finished" in report[3]] == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_errors_come_back_as_they_are(shared: Workspace) -> None:
@@ -169,10 +169,10 @@ def _of_few_positions(workspace: Workspace) -> str:
 
 @pytest.fixture
 def worker(shared: Workspace) -> Iterator[Worker]:
-    one = Worker(shared, RayExecutor(shared.settings), slots=2)
-    yield one
-    one.leaving = True
-    one._leave()
+    started = Worker(shared, RayExecutor(shared.settings), slots=2)
+    yield started
+    started.leaving = True
+    started._leave()
 
 
 def until(worker: Worker, condition: Callable[[], bool]) -> None:

@@ -47,8 +47,8 @@ def test_a_killed_worker_takes_its_process_along_and_another_goes_on(shop, start
     until(lambda: not running(process), LEASE)
     assert state(shop, job) == "running"
     drive(shop).drive(lambda: state(shop, job) == "done")
-    found = jobs.job(shop, job)
-    assert (found.attempts, found.error, found.runs) == (2, None, [the_run(shop).id])
+    record = jobs.job(shop, job)
+    assert (record.attempts, record.error, record.runs) == (2, None, [the_run(shop).id])
     assert "attempt 2" in jobs.log_tail(shop, job) and jobs.log_tail(shop, job).count("epoch 2:") == 1
     uninterrupted(shop)
 
@@ -60,8 +60,8 @@ def test_a_worker_that_leaves_gives_its_job_back_and_does_not_count_it(shop, sta
     process = process_of(job)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(PATIENCE) == 0 and not running(process)
-    found = jobs.job(shop, job)
-    assert (found.state, found.attempts, found.max_attempts, found.worker) == ("queued", 1, 4, None)
+    record = jobs.job(shop, job)
+    assert (record.state, record.attempts, record.max_attempts, record.worker) == ("queued", 1, 4, None)
     assert the_run(shop).state == "stopped"
     assert jobs.jobs(shop, jobs.JobsRequest()).workers == []
     drive(shop).drive(lambda: state(shop, job) == "done")
@@ -74,8 +74,8 @@ def test_a_job_that_ends_while_its_worker_leaves_is_not_counted_whatever_its_exi
     worker = drive(shop, executor=Scripted("sleep 100"))
     worker.drive(lambda: worker.held)
     worker._leave()
-    found = jobs.job(shop, job)
-    assert (found.state, found.attempts, found.max_attempts) == ("queued", 1, 4)
+    record = jobs.job(shop, job)
+    assert (record.state, record.attempts, record.max_attempts) == ("queued", 1, 4)
 
 
 def test_a_worker_leaves_when_it_is_idle(shop, start_worker):
@@ -108,12 +108,12 @@ def test_an_idle_worker_that_sees_a_job_at_the_last_moment_stays(shop, drive):
 def test_two_workers_after_one_job(any_shop, drive):
     job = submit(any_shop)
     both = [drive(any_shop, executor=Scripted("sleep 1")), drive(any_shop, executor=Scripted("sleep 1"))]
-    threads = [threading.Thread(target=one.tick) for one in both]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert sorted(len(one.held) for one in both) == [0, 1]
+    threads = [threading.Thread(target=worker.tick) for worker in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(len(worker.held) for worker in both) == [0, 1]
     assert jobs.job(any_shop, job).attempts == 1
 
 
@@ -129,16 +129,16 @@ def test_a_cancelled_job_that_ignores_sigterm_is_killed_with_all_that_it_started
     worker = drive(workspace, executor=Scripted(STUBBORN))
 
     def started():
-        found = [psutil.Process(one.handle.process.pid) for one in worker.held.values()]
-        return found + [below for one in found for below in children(one)]
+        processes = [psutil.Process(held.handle.process.pid) for held in worker.held.values()]
+        return processes + [below for process in processes for below in children(process)]
 
     worker.drive(lambda: len(started()) >= 4)  # the script, two shells and the sleep of one of them, at least
     family = started()
     assert jobs.cancel(workspace, job).status == "stopping at the next checkpoint"
     worker.drive(lambda: worker.held and next(iter(worker.held.values())).cancelled_at is not None)
-    assert all(running(one) for one in family)
+    assert all(running(process) for process in family)
     worker.drive(lambda: state(workspace, job) == "cancelled")
-    until(lambda: not any(running(one) for one in family))
+    until(lambda: not any(running(process) for process in family))
     assert jobs.job(workspace, job).error is None
     workspace.close()
 
@@ -177,21 +177,21 @@ def refusing(executor, error, monkeypatch):
 @pytest.mark.parametrize("error", [OutageError("The cluster is away."), OSError(12, "Cannot allocate memory")])
 def test_a_machine_that_can_start_nothing_costs_no_job_an_attempt(shop, drive, monkeypatch, error):
     executor = Scripted("exit 1")
-    found = [submit(shop, seed=seed) for seed in (1, 2)]
+    both = [submit(shop, seed=seed) for seed in (1, 2)]
     worker = drive(shop, executor=executor)
     with monkeypatch.context() as context:
         tried = refusing(executor, error, context)
         for _ in range(5):
             worker.tick()
-        assert tried == found[:1] and worker.held == {}  # and then it waits
+        assert tried == both[:1] and worker.held == {}  # and then it waits
         context.setattr(workers, "PAUSES", (0.05, 0.1))
         worker._next_claim = 0.0
         worker.drive(lambda: len(tried) >= 5)
-        assert [state(shop, job) for job in found] == ["queued", "queued"]
+        assert [state(shop, job) for job in both] == ["queued", "queued"]
     worker._next_claim = 0.0
-    worker.drive(lambda: all(state(shop, job) == "failed" for job in found))
-    assert "attempt" in jobs.job(shop, found[0]).error  # three real ones
-    assert jobs.job(shop, found[1]).attempts == 3
+    worker.drive(lambda: all(state(shop, job) == "failed" for job in both))
+    assert "attempt" in jobs.job(shop, both[0]).error  # three real ones
+    assert jobs.job(shop, both[1]).attempts == 3
 
 
 def test_a_job_that_cannot_be_started_is_told(shop, drive, monkeypatch):
@@ -234,14 +234,14 @@ def test_a_log_ends_with_what_a_database_refuses(any_shop, drive):
 
 
 def test_a_job_that_cannot_be_settled_is_left_to_its_lease_and_others_go_on(shop, drive, monkeypatch):
-    found = [submit(shop, seed=seed) for seed in (1, 2)]
+    both = [submit(shop, seed=seed) for seed in (1, 2)]
     worker = drive(shop, slots=2, executor=Scripted("sleep 1000"))
     worker.drive(lambda: len(worker.held) == 2)
-    process = worker.held[found[0]].handle.process
-    monkeypatch.setattr(worker.held[found[0]].handle, "poll", lambda: 1 / 0)
-    jobs.cancel(shop, found[1])
-    worker.drive(lambda: state(shop, found[1]) == "cancelled")
-    assert state(shop, found[0]) == "running" and worker.held == {} and process.wait(10) == -signal.SIGKILL
+    process = worker.held[both[0]].handle.process
+    monkeypatch.setattr(worker.held[both[0]].handle, "poll", lambda: 1 / 0)
+    jobs.cancel(shop, both[1])
+    worker.drive(lambda: state(shop, both[1]) == "cancelled")
+    assert state(shop, both[0]) == "running" and worker.held == {} and process.wait(10) == -signal.SIGKILL
 
 
 class Hanging:
@@ -306,11 +306,11 @@ class Line:
     def _accept(self) -> None:
         while True:
             try:
-                one, _ = self._listening.accept()
+                accepted, _ = self._listening.accept()
             except OSError:
                 return
             other = socket.create_connection(("127.0.0.1", self.port))
-            for source, target in ((one, other), (other, one)):
+            for source, target in ((accepted, other), (other, accepted)):
                 threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
 
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
@@ -368,6 +368,6 @@ def test_a_process_that_says_nothing_in_the_row_has_died(shop, drive, code):
     job = submit(shop)
     worker = drive(shop, executor=Scripted(f"echo out of luck; exit {code}"))
     worker.drive(lambda: state(shop, job) == "failed")
-    found = jobs.job(shop, job)
-    assert found.attempts == 3
-    assert found.error == f"The job's process ended with exit code {code} in attempt 3. Its log ends with: out of luck"
+    record = jobs.job(shop, job)
+    assert record.attempts == 3
+    assert record.error == f"The job's process ended with exit code {code} in attempt 3. Its log ends with: out of luck"
