@@ -36,6 +36,7 @@ def nothing_yet(target: writing.Target, detail: verbs.ItemDetail, versions: list
                     icon=":material/edit_note:",
                     on_click=writing.start,
                     args=(target.dataset, target.item, model),
+                    kwargs={"kind": target.kind},
                 )
             writing.with_another_model(target, set(), versions)
             st.button(
@@ -58,9 +59,10 @@ def compare(
     shown: Sequence[columns.Column],
     scores: Mapping[str, verbs.ItemScores],
     versions: list[str],
+    kind: str,
 ) -> None:
     """Texts side by side, what can be done with each, the ballot, and the way out as files."""
-    target = writing.Target(dataset.dataset, detail.item.item, "compare")
+    target = writing.Target(dataset.dataset, detail.item.item, "compare", kind)
     wanted = writing.wanted(target.dataset, target.item)
     places = {}
     for place, column in zip(st.columns(len(shown)), shown, strict=True):
@@ -105,9 +107,18 @@ def whole_catalogue(dataset: verbs.DatasetState) -> None:
     catalogue.failed(dataset.dataset)
 
 
+def kind_of_text(dataset: str) -> str:
+    """Which kind of text about items is looked at; a choice where there are several."""
+    kinds = {name: kind for name, kind in verbs.TEXT_KINDS.items() if kind.unit == "item"}
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return state.choice("Kind of text", list(kinds), "kind", dataset, shown=lambda name: f"{name}: {kinds[name].purpose}")
+
+
 def one_item(dataset: verbs.DatasetState, view: str) -> None:
     """The item of the URL in one of its views."""
-    detail = items.chosen(dataset.dataset)
+    kind = kind_of_text(dataset.dataset)
+    detail = items.chosen(dataset.dataset, kind=kind)
     items.picker(dataset.dataset, detail.item if detail else None)
     if detail is None:
         return
@@ -120,8 +131,8 @@ def one_item(dataset: verbs.DatasetState, view: str) -> None:
         return
     found = columns.of_item(dataset.dataset, detail)
     if not found:
-        target = writing.Target(dataset.dataset, detail.item.item, "first")
-        nothing_yet(target, detail, list(prompts.versions()))
+        target = writing.Target(dataset.dataset, detail.item.item, "first", kind)
+        nothing_yet(target, detail, prompts.offered(kind))
         return
     if view == "what-if":
         what_if.view(dataset, detail)
@@ -131,7 +142,7 @@ def one_item(dataset: verbs.DatasetState, view: str) -> None:
         rating.blind(dataset.dataset, detail.item.item, shown)
         return
     scores = {one.archetypes: one for one in verbs.item_scores(services.workspace(), dataset.dataset, detail.item.item)}
-    compare(dataset, detail, shown, scores, list(prompts.versions()))
+    compare(dataset, detail, shown, scores, prompts.offered(kind), kind)
 
 
 guards.heading("Archetypes", "One item, and the audiences that each language model describes for it, side by side.")

@@ -49,14 +49,14 @@ def table_columns() -> dict[str, object]:
     }
 
 
-def chosen(dataset: str, suggestion: str | None = None) -> verbs.ItemDetail | None:
-    """The item that the URL names; without one the suggestion, or else the item with most archetypes, which stays.
+def chosen(dataset: str, suggestion: str | None = None, kind: str = "archetype") -> verbs.ItemDetail | None:
+    """The item that the URL names; without one the suggestion, or else the item with most texts of the kind, which stays.
 
     An id that does not exist is named in a warning, and there is no item.
     """
     asked = state.recall("item", dataset)
     try:
-        detail = verbs.item_detail(services.workspace(), dataset, asked or suggestion)
+        detail = verbs.item_detail(services.workspace(), dataset, asked or suggestion, kind)
     except NotFoundError:
         st.warning("The item in the link does not exist in this dataset.", title="Unknown item", icon=":material/link_off:")
         st.text(f"Asked for: {one_line(asked)}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from genair_engine.archetypes.backends import Sampling
     from genair_engine.archetypes.diff import word_diff
     from genair_engine.archetypes.model_folders import SERVER_PREFIX
+    from genair_engine.archetypes.prompts.registry import TEXT_KINDS
     from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
     from genair_engine.methods.registry import METHODS, rank_new_items
     from genair_engine.verbs.analysis.analyse import analyse, stored_spread

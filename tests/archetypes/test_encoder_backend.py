@@ -36,6 +36,12 @@ def test_a_text_has_the_same_vector_alone(minilm: Encoder) -> None:
     np.testing.assert_allclose(minilm.encode(texts[69:])[0], together[69], atol=1e-5)
 
 
+def test_texts_longer_than_it_reads_are_counted(minilm: Encoder) -> None:
+    long, longer = "glass " * 300, "glass " * 300 + "novel " * 100
+    assert minilm.count_cut(["A beaker.", long, longer, "glass " * 200]) == 2 and minilm.count_cut([]) == 0
+    np.testing.assert_array_equal(*minilm.encode([long, longer]))  # the end has no part in it
+
+
 def test_no_texts_give_no_vectors(minilm: Encoder) -> None:
     assert minilm.encode([]).shape == (0, 384)
 

@@ -37,15 +37,19 @@ def generate(dataset: verbs.DatasetState) -> None:
             name: field.get_default() for name, field in verbs.GenerateRequest.model_fields.items() if name != "sampling"
         }
         chosen = {"model": options[0], "reader": next(iter(choices.readers), None)}
-        what = Form(verbs.GenerateRequest, f"catalogue_{dataset.dataset}", defaults | chosen)
-        how = Form(verbs.Sampling, f"catalogue_{dataset.dataset}_sampling", verbs.Sampling().model_dump())
+        what = Form(verbs.GenerateRequest.model_fields, f"catalogue_{dataset.dataset}", defaults | chosen)
+        how = Form(verbs.Sampling.model_fields, f"catalogue_{dataset.dataset}_sampling", verbs.Sampling().model_dump())
         if what.value("model") not in options:  # a preset that has been downloaded since
             what.given.pop("model", None)
         left, middle, right = st.columns([3, 2, 1])
         with left:
             what.widget("model", options=options, shown=partial(_called, presets=presets, server=choices.server))
         with middle:
-            what.widget("prompt", options=["paper", *list(versions())[1:]])
+            if len(verbs.TEXT_KINDS) > 1:
+                what.widget("kind", options=list(verbs.TEXT_KINDS))
+            own = verbs.TEXT_KINDS[what.value("kind")].template
+            what.defaults = {**what.defaults, "prompt": own.name}
+            what.widget("prompt", options=[own.name, *(name for name in versions() if name != own.version)])
         with right:
             what.widget("limit")
         writer = _of_server(dataset.dataset, what, choices) if what.value("model") == SERVER else _writer(what, presets)

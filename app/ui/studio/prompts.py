@@ -27,6 +27,12 @@ def versions() -> dict[str, verbs.SavedPrompt]:
     return {one.version: one for one in verbs.list_prompts(services.workspace(), verbs.PromptsRequest()).prompts}
 
 
+def offered(kind: str) -> list[str]:
+    """Versions of prompts to write a kind of text with, its own first."""
+    own = verbs.TEXT_KINDS[kind].template.version
+    return [own, *(version for version in versions() if version != own)]
+
+
 def editor(dataset: str, item: verbs.Item) -> None:
     """Template at the left, the item's prompt at the right."""
     saved = versions()

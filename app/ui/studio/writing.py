@@ -30,11 +30,12 @@ _WANTED, _WRITTEN = "studio_wanted", "studio_written"
 
 @dataclass(frozen=True)
 class Target:
-    """Which item a form writes about. place: sets its widgets apart from those of other forms."""
+    """Which item a form writes about. place: sets its widgets apart from those of other forms. kind: of the text."""
 
     dataset: str
     item: str
     place: str
+    kind: str = "archetype"
 
 
 def regenerate(target: Target, column: columns.Column, prompts: list[str]) -> None:
@@ -66,8 +67,8 @@ def _form(
 ) -> None:
     """reader: what reads the texts of a server's model."""
     key = f"write_{target.place}_{model}"
-    how = Form(verbs.Sampling, f"{key}_sampling", sampling)
-    what = Form(verbs.RegenerateRequest, key, {"prompt": prompt, "seed": None})
+    how = Form(verbs.Sampling.model_fields, f"{key}_sampling", sampling)
+    what = Form(verbs.RegenerateRequest.model_fields, key, {"prompt": prompt, "seed": None})
     what.widget("prompt", options=prompts)
     left, right = st.columns(2)
     with left:
@@ -95,6 +96,7 @@ def _start(target: Target, model: str, reader: str | None, what: Form, how: Form
             item=target.item,
             model=model,
             reader=reader,
+            kind=target.kind,
             prompt=what.value("prompt"),
             seed=what.value("seed"),
             sampling=verbs.Sampling(**{name: how.value(name) for name in SAMPLING}),

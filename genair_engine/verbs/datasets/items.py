@@ -16,16 +16,16 @@ from genair_engine.verbs.datasets.searching import item_of
 from genair_engine.workspace import Workspace
 
 
-def item_detail(workspace: Workspace, dataset: str, item_id: str | None = None) -> ItemDetail:
-    """One item with all its archetypes; without an id the item that has most of them.
+def item_detail(workspace: Workspace, dataset: str, item_id: str | None = None, kind: str = text_rows.ARCHETYPE) -> ItemDetail:
+    """One item with all its archetypes, or its texts of another kind; without an id the item that has most of them.
 
     Raises NotFoundError for an unknown data set or item.
     """
     with workspace.reading() as session:
         owner = find_dataset(session, dataset)
-        row = find_item(session, owner, item_id) if item_id is not None else _first(session, owner)
-        texts = text_rows.texts_of_item(session, owner.id, row.position)
-        failures = text_rows.failures(session, owner.id, row.position)
+        row = find_item(session, owner, item_id) if item_id is not None else _first(session, owner, kind)
+        texts = text_rows.texts_of_item(session, owner.id, row.position, kind)
+        failures = text_rows.failures(session, owner.id, row.position, kind)
         pinned = session.get(PinRow, (owner.id, row.position))
         rank = popularity_rank(session, row)
     return ItemDetail(
@@ -62,8 +62,8 @@ def archetype_snippets(workspace: Workspace, dataset: str, item_ids: Sequence[st
     return {item_id: next(iter(part.audiences), part.opening) for item_id, part in parts.items()}
 
 
-def _first(session: Session, owner: DatasetRow) -> ItemRow:
-    written = text_rows.first_item_with_text(session, owner.id)
+def _first(session: Session, owner: DatasetRow, kind: str) -> ItemRow:
+    written = text_rows.first_item_with_text(session, owner.id, kind)
     return written or item_search.search_items(session, owner.id, limit=1).rows[0]
 
 

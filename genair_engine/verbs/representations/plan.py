@@ -39,7 +39,7 @@ def plan_own(session: Session, dataset: Dataset, row: DatasetRow, folder: ModelF
     if request.title:
         raise InputError(f"{folder.model_id!r} is a language model and embeds no titles alone: use an encoder such as minilm.")
     text_set = find_set(session, row.id, request.archetypes or folder.model_id)
-    more = {name: find_set(session, row.id, of, kind=None) for name, of in request.texts.items()}
+    more = {name: find_set(session, row.id, of, kind=None) for name, of in request.text.items()}
     for each in (text_set, *more.values()):
         model, revision = states_by(each)
         if (model, revision) != (folder.model_id, folder.revision):
@@ -74,7 +74,7 @@ def plan_encoded(
         sets[text_set.id] = text_set
         available.append(Recipe("decoding", "text", "item", text_set.id))
     parts = [*_wanted(request, available), *([Recipe("title", "title")] if request.title else [])]
-    for name, of in request.texts.items():
+    for name, of in request.text.items():
         each = find_set(session, row.id, of, kind=None)
         sets[each.id] = each
         parts.append(Recipe(name, "text", find_kind(each.kind).unit, each.id))

@@ -17,7 +17,7 @@ class RepresentRequest(Request):
     archetypes: str | None = Field(
         None, description="for an encoder: embed the texts of this model (or set) as the decoding part"
     )
-    texts: dict[str, str] = Field(
+    text: dict[str, str] = Field(
         {}, description="more texts, each as one more part: part's name = text set; may be given several times"
     )
     parts: list[str] | None = Field(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from genair_engine.archetypes.prompts.archetype import PAPER
 from genair_engine.archetypes.prompts.kind import TextKind
-from genair_engine.archetypes.prompts.registry import KINDS
+from genair_engine.archetypes.prompts.registry import TEXT_KINDS
 from genair_engine.archetypes.prompts.template import FIELDS, PromptTemplate, check_template
 from genair_engine.errors import InputError, NotFoundError
 from genair_engine.store.datasets import find_dataset, find_item
@@ -98,7 +98,7 @@ def render_prompt(
 
 def built_in_prompts() -> dict[str, PromptTemplate]:
     """The kinds' own templates by name, the paper's first."""
-    return {kind.template.name: kind.template for kind in KINDS.values()}
+    return {kind.template.name: kind.template for kind in TEXT_KINDS.values()}
 
 
 def prompt_of(session: Session, kind: TextKind, name: str | None) -> PromptTemplate:
