@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # so that the long browser tests are not left for the end.
 PYTEST := OMP_NUM_THREADS=1 GENAIR_TEST_INSTALL=1 $(BIN)/python -m pytest
 
-.PHONY: app test setup fmt lint type smoke bench clean
+.PHONY: app test setup fmt lint type docs smoke bench clean
 
 app: .venv/app-ready
 	$(BIN)/streamlit run app/Home.py
@@ -29,9 +29,14 @@ lint: .venv/tests-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.house.circles
+	$(BIN)/python -m tests.house.names
 
 type: .venv/tests-ready
 	$(BIN)/mypy
+
+docs: .venv/tests-ready
+	$(BIN)/python -m docs.generate
 
 smoke: .venv/tests-ready
 	$(PYTEST) tests/pages tests/browser

@@ -83,7 +83,7 @@ def parser(verbs: dict[str, Verb]) -> argparse.ArgumentParser:
     for name, verb in verbs.items():
         summary = (verb.request.__doc__ or "").strip()
         sub = subparsers.add_parser(name, help=summary, description=summary)
-        for path, field in _flat_fields(verb.request):
+        for path, field in flat_fields(verb.request):
             _add_option(sub, path, field)
         if verb.job:
             sub.add_argument("--job", dest="as_job", action="store_true", help="queue it for a worker and return at once")
@@ -92,13 +92,13 @@ def parser(verbs: dict[str, Verb]) -> argparse.ArgumentParser:
     return whole
 
 
-def _flat_fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, FieldInfo]]:
+def flat_fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, FieldInfo]]:
     """The fields of a request; those of a nested model (sampling) are options of their own."""
     fields: list[tuple[str, FieldInfo]] = []
     for name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            fields += _flat_fields(kind, f"{prefix}{name}.")
+            fields += flat_fields(kind, f"{prefix}{name}.")
         else:
             fields.append((prefix + name, field))
     positional_first = sorted(fields, key=lambda pair: not is_positional(pair[1]))
@@ -115,7 +115,7 @@ def _add_option(parser: argparse.ArgumentParser, path: str, field: FieldInfo) ->
             positional.nargs, positional.default = "?", field.default
         return
     flags = [f"--{name}"] + ([extra["short"]] if "short" in extra else [])
-    choices, many = _choices(field.annotation)
+    choices, many = choices_of(field.annotation)
     default = field.get_default(call_default_factory=True)
     if field.annotation is bool:
         parser.add_argument(*flags, dest=path, action="store_true", default=argparse.SUPPRESS, help=help_text)
@@ -140,7 +140,7 @@ def _add_option(parser: argparse.ArgumentParser, path: str, field: FieldInfo) ->
     )
 
 
-def _choices(annotation: Any) -> tuple[list[str] | None, bool]:
+def choices_of(annotation: Any) -> tuple[list[str] | None, bool]:
     """The values of a Literal (also one that may be None), and whether the field takes a list."""
     if typing.get_origin(annotation) in (Union, types.UnionType):
         annotation = next(kind for kind in typing.get_args(annotation) if kind is not type(None))
@@ -164,11 +164,11 @@ def _owners(extra: dict[str, Any]) -> str:
 def _request(model: type[BaseModel], options: dict[str, Any]) -> BaseModel:
     """The typed request. Raises InputError that names the option that is wrong."""
     values: dict[str, Any] = {}
-    for path, field in _flat_fields(model):
+    for path, field in flat_fields(model):
         if path not in options:
             continue
         value: Any = options[path]
-        if _choices(field.annotation)[1]:
+        if choices_of(field.annotation)[1]:
             value = [part.strip() for part in value.split(",") if part.strip()]
         elif typing.get_origin(field.annotation) is dict:
             value = dict(_pair(path, part) for part in value)

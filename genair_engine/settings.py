@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     )
     models_dir: RepositoryPath = Field(REPOSITORY / "models_cache", description="Folder of language-model weights.")
     threads: int | None = Field(None, ge=1, description="CPU threads that torch may use; unset: torch decides.")
+    actor: str | None = Field(
+        None, max_length=100, description="Who works here: a name that is kept with votes and pins; unset: none."
+    )
     worker: Literal["auto", "none"] = Field(
         "auto",
         description="auto: the app starts a worker on this machine when jobs wait and none is alive; none: it never does.",
@@ -131,6 +134,10 @@ class Settings(BaseSettings):
             return self.workspace
         readable = re.sub(r"[^A-Za-z0-9.-]+", "-", self.workspace)[-60:].strip("-.")
         return self.cache_dir / f"{readable}-{hashlib.sha256(self.workspace.encode()).hexdigest()[:12]}"
+
+    def acting_as(self, actor: str) -> Settings:
+        """These settings for somebody else."""
+        return self.model_copy(update={"actor": actor})
 
     def environment(self) -> dict[str, str]:
         """The environment variables that give another process these settings."""

@@ -10,6 +10,7 @@ complete and before a row says that it is there. Where it is a folder, both do n
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
@@ -51,12 +52,13 @@ class Workspace:
     """An open workspace. Safe to share between threads; every session is its own.
 
     settings: what it was opened with. folder: the artifact folder, absolute. remote: what the folder is a cache of, if it is.
-    job: the job that it was opened for, if it was.
+    job: the job that it was opened for, if it was. actor: who works with it, if anybody said.
     """
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings = settings
         self.job: str | None = None
+        self.actor = settings.actor
         self.folder = settings.folder
         self.remote = Remote(settings.url, settings.folder) if settings.url else None
         self.engine = engine
@@ -81,6 +83,12 @@ class Workspace:
             ) from error
         database.upgrade(engine)
         return cls(settings, engine)
+
+    def acting_as(self, actor: str) -> Workspace:
+        """This workspace for somebody else: it shares everything with it but who acts."""
+        other = copy.copy(self)
+        other.actor = actor
+        return other
 
     def close(self) -> None:
         """Closes the database connections."""

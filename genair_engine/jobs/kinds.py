@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from genair_engine.errors import InputError
 from genair_engine.verbs import registry
-from genair_engine.verbs.base import AsJob, Result, Verb, is_positional
+from genair_engine.verbs.base import AsJob, Result, Verb, is_positional, may_be_folder
 from genair_engine.workspace import Workspace
 
 
@@ -48,6 +49,22 @@ def stored_request(verb: Verb, config: dict[str, Any]) -> Any:
             f"This version cannot read the job's configuration ({'.'.join(map(str, first['loc']))}: {first['msg']}). "
             "Launch it again from the form."
         ) from None
+
+
+def anywhere(request: BaseModel) -> BaseModel:
+    """The request with its files and folders by their full names: the worker starts in another folder.
+
+    Those are the given fields that hold a `Path`, and those marked `MayBeFolder` that name a folder here.
+    """
+    full: dict[str, Any] = {}
+    fields = type(request).model_fields
+    for name in request.model_fields_set:
+        value = getattr(request, name)
+        if isinstance(value, Path):
+            full[name] = value.expanduser().absolute()
+        elif isinstance(value, str) and may_be_folder(fields[name]) and (folder := Path(value).expanduser()).is_dir():
+            full[name] = str(folder.absolute())
+    return request.model_copy(update=full)
 
 
 def command_line(verb: str, request: BaseModel) -> str:

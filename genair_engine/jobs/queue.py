@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from genair_engine.errors import InputError
 from genair_engine.jobs import gpus as machine
-from genair_engine.jobs.kinds import check, job_kinds, kind_of, stored_request
+from genair_engine.jobs.kinds import anywhere, check, job_kinds, kind_of, stored_request
 from genair_engine.jobs.records import job_record, worker_record
 from genair_engine.jobs.requests import JobRecord, JobsRequest, JobsResult
 from genair_engine.store import jobs as rows
@@ -46,7 +45,7 @@ def submit(
     verb, as_job = kind_of(kind)
     if not isinstance(request, verb.request):
         raise InputError(f"A job of kind {kind!r} takes a {verb.request.__name__}, not a {type(request).__name__}.")
-    request = _anywhere(request)
+    request = anywhere(request)
     check(workspace, as_job, request)
     wanted, certain = _gpus(getattr(request, "device", "cpu"), gpus)
     if wanted:
@@ -153,18 +152,6 @@ def _records(session: Session, jobs: Sequence[JobRow], workers: Sequence[WorkerR
     runs = rows.runs_of(session, [row.id for row in jobs])
     alive = [worker_record(worker) for worker in (rows.live_workers(session) if workers is None else workers)]
     return [job_record(row, runs[row.id], alive) for row in jobs]
-
-
-def _anywhere(request: BaseModel) -> BaseModel:
-    """The request with its files and folders by their full names: the worker starts in another folder."""
-    given = {name: getattr(request, name) for name in request.model_fields_set & {"path", "model"}}
-    return request.model_copy(update={name: _full(value) for name, value in given.items()})
-
-
-def _full(name: Path | str) -> Path | str:
-    """A model may be a folder or a name that is none here."""
-    path = Path(name).expanduser()
-    return type(name)(path.absolute()) if isinstance(name, Path) or path.is_dir() else name
 
 
 def _gpus(device: str, wanted: int | None) -> tuple[int | None, int | None]:

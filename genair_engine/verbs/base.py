@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -90,6 +90,20 @@ class Verb:
     http: Http | None = None
     terminal: bool = True
     needs_workspace: bool = True
+
+
+@dataclass(frozen=True)
+class MayBeFolder:
+    """Marks a text field (in `Annotated`) that is a name or a folder on this machine, as a model is."""
+
+
+ModelName = Annotated[str, MayBeFolder()]
+"""A model by its name, or its folder."""
+
+
+def may_be_folder(field: FieldInfo) -> bool:
+    """Whether the field's text may be a folder's name, which is another one where a job is done."""
+    return MayBeFolder() in field.metadata
 
 
 def is_positional(field: FieldInfo) -> bool:

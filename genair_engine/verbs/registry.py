@@ -110,18 +110,20 @@ def call(
     verb raises.
     """
     verb = find(name)
-    with entered(workspace, verb, request, actor):
+    if actor is not None:
+        workspace = workspace.acting_as(actor)
+    with entered(workspace, verb, request):
         return resolve(verb.run)(workspace, request, progress, **at_hand)
 
 
 @contextmanager
-def entered(workspace: Workspace | Settings, verb: Verb, request: BaseModel, actor: str | None = None) -> Iterator[None]:
+def entered(workspace: Workspace | Settings, verb: Verb, request: BaseModel) -> Iterator[None]:
     """What surrounds a verb that runs, for whoever runs it in a way of their own (the API answers requests in batches)."""
     if not isinstance(request, verb.request):
         raise InputError(f"The verb {verb.name!r} takes a {verb.request.__name__}, not a {type(request).__name__}.")
     with ExitStack() as stack:
         for hook in HOOKS:
-            stack.enter_context(hook(Call(verb, request, actor, workspace)))
+            stack.enter_context(hook(Call(verb, request, workspace.actor, workspace)))
         yield
 
 
@@ -133,7 +135,6 @@ def function(verb: Verb) -> Callable[..., Any]:
 
     run.__name__ = run.__qualname__ = verb.run.partition(":")[2]
     run.__doc__ = f"The verb `{verb.name}`: {verb.request.__doc__}"
-    run.__annotations__ = {"request": verb.request, "progress": Progress, "return": verb.result}
     return run
 
 

@@ -30,7 +30,7 @@ def test_it_is_detected_and_imported_with_its_option(copy: Path) -> None:
     arguments = ("import", "mine", "--name", "mine", "--between", ";", "--json")
     result = json.loads(run_in(copy, "-m", "genair_engine", *arguments))
     assert (result["format"], result["users"], result["items"], result["interactions"]) == ("baskets", 2, 2, 4)
-    assert [(one["file"], one["line"], one["reason"]) for one in result["rejections"]] == [
+    assert [(record["file"], record["line"], record["reason"]) for record in result["rejections"]] == [
         ("shop.baskets", 3, "empty user id (column 'user')")
     ]
 

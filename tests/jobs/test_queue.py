@@ -88,12 +88,24 @@ def test_what_cannot_run_is_refused_with_the_reason_and_leaves_no_row(shop, tmp_
 
 def test_a_relative_path_is_stored_as_the_worker_needs_it(shop, source, monkeypatch):
     monkeypatch.chdir(source.parent)
-    one = jobs.submit(shop, "import", verbs.ImportRequest(path=source.name, name="again"))
-    assert one.config == {"path": str(source), "name": "again"}
-    (source.parent / "folder").mkdir()
-    two = jobs.submit(shop, "generate", verbs.GenerateRequest(dataset="shop", model="folder"))
+    imported = jobs.submit(shop, "import", verbs.ImportRequest(path=source.name, name="again"))
+    assert imported.config == {"path": str(source), "name": "again"}
+    folder = source.parent / "folder"
+    folder.mkdir()
+    (source.parent / "texts.csv").write_text("item_id,text\nb01,Tinkerers.\n")
+    embedded = jobs.submit(shop, "embed", verbs.EmbedRequest(dataset="shop", model="folder", texts="texts.csv"))
+    assert (embedded.config["texts"], embedded.config["model"]) == (str(source.parent / "texts.csv"), str(folder))
+    read = jobs.submit(shop, "generate", verbs.GenerateRequest(dataset="shop", model="openai:model", reader="folder"))
+    assert (read.config["model"], read.config["reader"]) == ("openai:model", str(folder))
     named = jobs.submit(shop, "generate", verbs.GenerateRequest(dataset="shop", model="tiny-llama"))
-    assert (two.config["model"], named.config["model"]) == (str(source.parent / "folder"), "tiny-llama")
+    assert named.config["model"] == "tiny-llama"
+
+
+def test_a_name_stays_a_name_where_a_folder_is_called_the_same(shop, source, monkeypatch):
+    monkeypatch.chdir(source.parent)
+    (source.parent / "shop").mkdir()
+    scored = jobs.submit(shop, "score", verbs.ScoreRequest(dataset="shop"))
+    assert scored.config == {"dataset": "shop"}
 
 
 @pytest.mark.parametrize("together", [4, 20])

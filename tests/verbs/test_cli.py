@@ -139,6 +139,6 @@ def test_the_real_command_from_another_folder(settings, tmp_path):
 
 
 def test_showing_help_waits_for_no_heavy_library():
-    heavy = "{'torch', 'transformers', 'optuna', 'scipy', 'sqlalchemy'}"
+    heavy = "{'torch', 'transformers', 'optuna', 'pandas', 'scipy', 'sqlalchemy'}"
     code = f"import sys; from genair_engine import cli; cli.parser(cli.commands()); assert not {heavy} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)

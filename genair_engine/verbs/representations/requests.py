@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from genair_engine.verbs.base import AsJob, Request, Result, Verb, positional
+from genair_engine.verbs.base import AsJob, ModelName, Request, Result, Verb, positional
 
 
 class RepresentRequest(Request):
     """Make the item representation that a recommender is trained on."""
 
     dataset: str = positional("data set")
-    model: str = Field(description="language model whose states to use, or an encoder such as minilm")
+    model: ModelName = Field(description="language model whose states to use, or an encoder such as minilm")
     archetypes: str | None = Field(
         None, description="for an encoder: embed the texts of this model (or set) as the decoding part"
     )

@@ -27,6 +27,7 @@ def doctor(settings: Settings, request: DoctorRequest, progress: Progress = sile
     """Look at everything; a problem is a row in the result, never an exception."""
     checks = [
         *_packages(),
+        _actor(settings),
         _device(),
         *_models(settings),
         _database(settings),
@@ -62,6 +63,11 @@ def _packages() -> list[Check]:
 def _pins() -> dict[str, str]:
     lines = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").splitlines()
     return dict(line.split("==", 1) for line in lines if "==" in line and not line.startswith("#"))
+
+
+def _actor(settings: Settings) -> Check:
+    advice = "" if settings.actor else "GENAIR_ACTOR names you: the name is kept with your votes and pins."
+    return Check(name="Actor", state="ok", found=settings.actor or "nobody is named", advice=advice)
 
 
 def _device() -> Check:

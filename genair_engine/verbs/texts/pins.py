@@ -43,7 +43,7 @@ def pin(
                         dataset_id=owner.id,
                         position=item.position,
                         set_id=chosen.id,
-                        who=request.who or None,
+                        who=request.who or workspace.actor,
                         created_at=utc_now(),
                     ),
                 )

@@ -25,7 +25,9 @@ class RateRequest(Request):
     blind: bool = Field(False, description="the models' names were hidden")
     reason: str = Field("", max_length=LONGEST_REASON, description="why, in words")
     who: str | None = Field(
-        None, max_length=100, description="who votes; of one person the newest vote on the same texts counts"
+        None,
+        max_length=100,
+        description="who votes, by default GENAIR_ACTOR; of one person the newest vote on the same texts counts",
     )
 
 
@@ -127,7 +129,7 @@ class PinRequest(Request):
     item: str | None = positional("source id of the item; without one the pins are listed", default=None)
     archetypes: str | None = Field(None, description="archetype set (or model) whose text of the item to pin")
     off: bool = Field(False, description="take the item's pin off")
-    who: str | None = Field(None, max_length=100, description="who pins it")
+    who: str | None = Field(None, max_length=100, description="who pins it, by default GENAIR_ACTOR")
 
 
 class Pin(Record):

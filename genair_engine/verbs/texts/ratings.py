@@ -54,7 +54,7 @@ def rate(
             down=request.down,
             blind=request.blind,
             reason=request.reason.replace("\0", "").strip(),
-            who=(request.who or "").replace("\0", "").strip() or None,
+            who=(request.who or workspace.actor or "").replace("\0", "").strip() or None,
         )
         session.add(row)
         session.flush()

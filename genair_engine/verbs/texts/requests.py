@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from genair_engine.archetypes.backends import BATCH_SIZE, EMBED_SIZE, Sampling
 from genair_engine.archetypes.prompts.archetype import KIND as ARCHETYPE
 from genair_engine.archetypes.prompts.registry import find_kind, kinds_in_words
-from genair_engine.verbs.base import AsJob, Record, Request, Result, Verb, positional
+from genair_engine.verbs.base import AsJob, MayBeFolder, ModelName, Record, Request, Result, Verb, positional
 
 
 class FailedItem(Record):
@@ -51,11 +52,11 @@ class GenerateRequest(Request):
     """Let a language model write archetypes, or texts of another kind, for a data set."""
 
     dataset: str = positional("data set")
-    model: str = Field(
+    model: ModelName = Field(
         description="language model: a folder, a name in models_cache (demo-llama, demo-qwen), a preset such as "
         "qwen2.5-0.5b-instruct, a hub id, or openai:MODEL of the server in GENAIR_OPENAI_BASE_URL"
     )
-    reader: str | None = Field(
+    reader: Annotated[str | None, MayBeFolder()] = Field(
         None, description="for openai:MODEL: the model on this machine whose states of the texts are kept"
     )
     kind: str = Field(ARCHETYPE.name, description=f"kind of text: {kinds_in_words()}")
@@ -92,13 +93,17 @@ class RegenerateRequest(Request):
 
     dataset: str = positional("data set")
     item: str = positional("source id of the item")
-    model: str = Field(description="language model: a folder, a name in models_cache (demo-llama, demo-qwen) or a hub id")
+    model: ModelName = Field(
+        description="language model: a folder, a name in models_cache (demo-llama, demo-qwen) or a hub id"
+    )
     kind: str = Field(ARCHETYPE.name, description=f"kind of text, of those about items: {kinds_in_words()}")
     prompt: str | None = Field(
         None, description="prompt template: a saved name (its newest version), or a version; by default the kind's own"
     )
     sampling: Sampling = Field(default_factory=Sampling, description="how tokens are chosen")
-    reader: str | None = Field(None, description="for openai:MODEL: the model on this machine that reads the text")
+    reader: Annotated[str | None, MayBeFolder()] = Field(
+        None, description="for openai:MODEL: the model on this machine that reads the text"
+    )
     seed: int | None = Field(
         None, ge=0, le=2**31 - 1, description="as of `generate`; by default the first from 42 on that gives a new version"
     )
@@ -132,7 +137,7 @@ class EmbedRequest(Request):
     """Keep texts that people wrote or edited, with the states of a model that reads them."""
 
     dataset: str = positional("data set")
-    model: str = Field(description="language model (or encoder) that reads them, as for `generate`")
+    model: ModelName = Field(description="language model (or encoder) that reads them, as for `generate`")
     texts: Path | None = Field(None, description="CSV file (or .jsonl) with the columns item_id and text")
     text: dict[str, str] = Field({}, description="a text without a file: item id = text; may be given several times")
     kind: str = Field(ARCHETYPE.name, description=f"kind of the texts: {kinds_in_words()}")

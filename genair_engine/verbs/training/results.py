@@ -9,7 +9,7 @@ from genair_engine.verbs.base import Result
 
 
 class RunResult(Result):
-    """A run with its metrics: metrics.{valid,test}.{full,sampled100}.{HR@10, NDCG@10, MRR@10, …}.
+    """A run with its metrics: metrics.{valid,test}.{full,sampled100}.{HR,NDCG,MRR}@{1,5,10,20,50}.
 
     Beside the protocols, metrics.{valid,test} holds "groups" ({popularity,history} → protocol → group → users and metrics)
     and "beyond" (coverage, novelty, popularity of the top 10); runs of earlier versions have neither.
