@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from genair_engine.errors import InputError
+from genair_engine.methods.config import RunConfig
 from genair_engine.methods.item_parts import ItemParts, PartOptions
 
 ROWS = np.random.default_rng(0).normal(size=(7, 6)).astype(np.float32) * np.array([9, 9, 1, 1, 1, 0], dtype=np.float32)
@@ -38,3 +39,11 @@ def test_a_part_that_is_not_there_cannot_be_left_out(without):
 def test_the_only_part_cannot_be_left_out():
     with pytest.raises(InputError, match="holds vectors: leaving out vectors"):
         ItemParts.of_one_part(ROWS).read(PartOptions(without="vectors"))
+
+
+def test_parts_that_the_paper_does_not_have_are_said():
+    parts = ["prefill", "decoding", "title", "mood"]
+    departures = {without: RunConfig.of(without=without).departures(parts) for without in (None, "title", "decoding")}
+    title, mood = (f"{part} as one more part of the representation (extension)" for part in ("title", "mood"))
+    assert departures == {None: [title, mood], "title": [mood], "decoding": [title, mood]}
+    assert RunConfig.of(method="id").departures(parts) == []  # it reads none
