@@ -25,7 +25,7 @@ VALIDATION = "NDCG@10"
 def table(epochs: Mapping[str, Sequence[verbs.Epoch]]) -> pd.DataFrame:
     """A row an epoch of every run: losses, validation metrics, seconds."""
     rows = [
-        {"run": run, "epoch": epoch.epoch}
+        {"run": run, "epoch": epoch.epoch, "stage": epoch.stage}
         | {f"loss_{name}": value for name, value in epoch.losses.items()}
         | {f"valid_{name}": value for name, value in epoch.valid.items()}
         | {"seconds": epoch.seconds}
@@ -43,7 +43,7 @@ def loss(epochs: Mapping[str, Sequence[verbs.Epoch]], names: Mapping[str, str]) 
 
 def validation(epochs: Mapping[str, Sequence[verbs.Epoch]], names: Mapping[str, str], best: Mapping[str, int]) -> go.Figure:
     """Validation NDCG@10 by epoch, the best epoch marked. best: by run, 0 where there is none yet."""
-    lines = {run: [epoch.valid[VALIDATION] for epoch in all_of_it] for run, all_of_it in epochs.items()}
+    lines = {run: [epoch.valid.get(VALIDATION) for epoch in all_of_it] for run, all_of_it in epochs.items()}
     return _figure(f"Validation {VALIDATION}", f"{VALIDATION}, validation items", epochs, lines, names, best)
 
 
@@ -51,7 +51,7 @@ def _figure(
     title: str,
     axis: str,
     epochs: Mapping[str, Sequence[verbs.Epoch]],
-    lines: Mapping[str, Sequence[float]],
+    lines: Mapping[str, Sequence[float | None]],
     names: Mapping[str, str],
     best: Mapping[str, int],
 ) -> go.Figure:

@@ -22,7 +22,8 @@ class Step:
     """What the losses of one step see.
 
     batch: the histories. states: [P, d], a row for each predicted position of this process's share of them. targets: [P] the
-    items that they must predict. rows: [P] the history of each, places: [P] its last place that the position has seen.
+    items that they must predict. rows: [P] the history of each, places: [P] its last place that the position has seen (the
+    width T for the cloze task, which shows the whole history; where a state stands is `batch.targets != 0`).
     drawn: [P] a negative for each position, or [K] negatives that all share, or none, as the ranking loss draws them.
     table: [m, d] vectors of the items that the step needs; row: [n_items + 1] where an item stands in it. every_target: [Q]
     the targets of the whole batch, of all processes. epoch: from 1, counted over all stages.

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from genair_engine.methods.base import Method
-from genair_engine.methods.genair import GenAIR
-from genair_engine.methods.genair_id import GenAIRID
-from genair_engine.methods.id import ID
-from genair_engine.methods.llminit import LLMInit
 
-METHODS: dict[str, Method[Any]] = {
-    method.name: method
-    for method in (
-        GenAIR(),
-        GenAIRID(),
-        LLMInit(),
-        ID(),
-    )
-}
+PLACES = [
+    "genair_engine.methods.genair:GenAIR",
+    "genair_engine.methods.genair_id:GenAIRID",
+    "genair_engine.methods.llminit:LLMInit",
+    "genair_engine.methods.id:ID",
+]
+"""Where each method stands, in the order in which lists show them."""
+
+
+def _methods() -> dict[str, Method[Any]]:
+    places = (place.partition(":") for place in PLACES)
+    methods: list[Method[Any]] = [getattr(import_module(module), name)() for module, _, name in places]
+    return {method.name: method for method in methods}
+
+
+METHODS = _methods()
 
 
 def rank_new_items() -> list[str]:

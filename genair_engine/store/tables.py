@@ -442,12 +442,14 @@ class RunMetricRow(Base):
 
 
 class RunEpochRow(Base):
-    """One epoch of a run. losses: total, rank, calibration; valid: validation metrics, {} where not measured."""
+    """One epoch of a run, counted over its stages. losses: means by name, "total" among them; valid: validation metrics, {}
+    where not measured. stage: name of the stage that it belongs to."""
 
     __tablename__ = "run_epochs"
 
     run_id: Mapped[str] = mapped_column(String(32), ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    stage: Mapped[str] = mapped_column(String(40), default="main", server_default="main")
     losses: Mapped[dict[str, float]]
     valid: Mapped[dict[str, float]]
     seconds: Mapped[float]

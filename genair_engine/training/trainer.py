@@ -226,8 +226,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             seed = int(rng.integers(2**62))
             torch.manual_seed(seed)
-            with torch.no_grad():
-                self.method.before_epoch(self.context, self.stage, epoch)  # the same in all processes
+            self._before_epoch(epoch)  # the same in all processes
             torch.manual_seed(seed + self.processes.rank)
             for step, batch in enumerate(self.batches.epoch(rng, self.device), start=1):
                 self._set_learning_rate(in_stage - 1 + step / len(self.batches))
@@ -241,6 +240,15 @@ class Trainer:
         seconds = time.perf_counter() - started
         losses = dict(zip(watch.names, means, strict=True))
         return EpochRecord(epoch, losses, self.validate(), seconds, self.stage.name)
+
+    @torch.no_grad()
+    def _before_epoch(self, epoch: int) -> None:
+        """The method's hook. What it writes into the weights, the running average gets too, which would follow only slowly."""
+        before = _copy(self.model)
+        self.method.before_epoch(self.context, self.stage, epoch)
+        for name, value in self.model.state_dict().items():
+            if not torch.equal(value, before[name]):
+                self.average[name] += value - before[name]
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One optimizer step on a batch; returns the detached loss parts."""

@@ -24,10 +24,11 @@ class WatchedRun(Record):
 
 
 class Epoch(Record):
-    """One epoch of a run. losses: means over steps ("rank", "total", "calibration" where it is on). valid: full-ranking
-    metrics of the validation items. seconds: validation not counted."""
+    """One epoch of a run, counted over its stages. losses: means over steps ("rank", "total", "calibration" where it is on).
+    valid: full-ranking metrics of the validation items. seconds: validation not counted."""
 
     epoch: int
+    stage: str
     losses: dict[str, float]
     valid: dict[str, float]
     seconds: float
@@ -51,5 +52,7 @@ def run_epochs(workspace: Workspace, runs: Sequence[str]) -> dict[str, list[Epoc
     with workspace.reading() as session:
         query = select(RunEpochRow).where(RunEpochRow.run_id.in_(runs)).order_by(RunEpochRow.run_id, RunEpochRow.epoch)
         for row in session.scalars(query):
-            epochs[row.run_id].append(Epoch(epoch=row.epoch, losses=row.losses, valid=row.valid, seconds=row.seconds))
+            epochs[row.run_id].append(
+                Epoch(epoch=row.epoch, stage=row.stage, losses=row.losses, valid=row.valid, seconds=row.seconds)
+            )
     return epochs

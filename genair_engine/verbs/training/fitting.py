@@ -200,7 +200,7 @@ def _keep_epoch(workspace: Workspace, run: RunRow, trainer: Trainer, record: Epo
 
 def _merge_epochs(session: Session, run: RunRow, records: list[EpochRecord]) -> None:
     for epoch in records:
-        values = {"losses": epoch.losses, "valid": epoch.valid, "seconds": epoch.seconds}
+        values = {"losses": epoch.losses, "valid": epoch.valid, "seconds": epoch.seconds, "stage": epoch.stage}
         session.merge(RunEpochRow(run_id=run.id, epoch=epoch.epoch, **values))
 
 
