@@ -123,6 +123,10 @@ def test_numbers_of_the_readme_are_measured() -> None:
     assert [number for number in numbers if number not in measured] == []
 
 
+def test_the_readme_is_short() -> None:
+    assert len(text_of(ROOT / "README.md").splitlines()) <= 130
+
+
 @pytest.mark.parametrize("name", ["README.md", "docs/api.md"])
 def test_python_examples_run(name: str, filled_workspace: FilledWorkspace) -> None:
     ids = {"id1": "i1", "id2": "i2", "id3": "i3", "sasrec-genair-1a2b3c4d": filled_workspace.run}
