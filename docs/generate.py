@@ -1,4 +1,4 @@
-"""Writes docs/cli.md and docs/json.md from the verbs' request and result types: `make docs`.
+"""Writes docs/cli.md and docs/json.md from the verbs' types, and docs/components.md from the registries: `make docs`.
 
 A test compares the files with what this would write, so that a new option or key without its line is noticed.
 """
@@ -16,6 +16,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from genair_engine.cli import commands, flat_fields
+from genair_engine.losses.registry import LOSSES
+from genair_engine.methods.backbones import BACKBONES
+from genair_engine.methods.base import Tags
+from genair_engine.methods.registry import METHODS
+from genair_engine.methods.stages import TrainingOptions
 from genair_engine.verbs.base import Verb, is_positional
 
 FOLDER = Path(__file__).resolve().parent
@@ -30,6 +35,12 @@ HEAD_OF_KEYS = """# JSON keys
 This page is generated from the verbs' result types (`make docs`). With `--json` a verb prints one JSON object and nothing
 else on stdout; progress and errors go to stderr. Its keys are stable. `key[]` stands for an entry of a list, `key.*` for any
 value of an object. A verb with `--job` prints the job instead, whose keys are those of `jobs[]` in [`jobs`](#jobs).
+"""
+HEAD_OF_COMPONENTS = """# Methods, backbones and losses: options
+
+This page is generated from the registries (`make docs`). What the methods do is in [methods](methods.md), what training does
+in [training](training.md). An option is of the methods, backbones and losses under which it stands: given with others it is
+refused, and a run's key covers only what is read.
 """
 PLAIN = {
     str: "text",
@@ -53,12 +64,45 @@ def keys_page() -> str:
     return "\n".join([HEAD_OF_KEYS, *(_keys_of(verb) for verb in commands().values())])
 
 
+def components_page() -> str:
+    """docs/components.md."""
+    methods = [
+        _component(
+            f"Method `{method.name}`",
+            f"{method.purpose}. Source: {method.source.citation or method.source.kind}.",
+            [f"Needs {need.role}: {need.purpose}." for need in method.needs] + [f"Tags: {_tags(method.tags)}."],
+            method.options,
+        )
+        for method in METHODS.values()
+    ]
+    backbones = [
+        _component(f"Backbone `{entry.name}`", f"{entry.purpose}.", [], entry.options) for entry in BACKBONES.values()
+    ]
+    losses = [_component(f"Loss `{loss.name}`", f"{loss.purpose}.", [], loss.options) for loss in LOSSES.values()]
+    training = _component("Training", "Of every method that is trained.", [], TrainingOptions)
+    return "\n".join([HEAD_OF_COMPONENTS, *methods, *backbones, *losses, training])
+
+
+def _component(title: str, purpose: str, remarks: list[str], options: type[BaseModel]) -> str:
+    table = [
+        f"| `{_option(name, field)}` | {_cell(_values(field))} | {_default(field)} | {_cell(field.description or '')} |"
+        for name, field in options.model_fields.items()
+    ]
+    head = ["", "| option | values | default | meaning |", "|---|---|---|---|"] if table else []
+    return "\n".join([f"## {title}", "", " ".join([purpose[0].upper() + purpose[1:], *remarks]), *head, *table, ""])
+
+
+def _tags(tags: Tags) -> str:
+    """Those that hold, in words."""
+    return ", ".join(name.replace("_", " ") for name, holds in vars(tags).items() if holds) or "none"
+
+
 def _options_of(verb: Verb) -> str:
     fields = flat_fields(verb.request)
     words = ["genair", verb.name, *(_option(path, field) for path, field in fields if is_positional(field))]
     job = " It may be a job (`--job`)." if verb.job else ""
     table = [
-        f"| `{_option(path, field)}` | {_cell(_values(field))} | {_default(field)} | {_cell(field.description or '')} |"
+        f"| `{_option(path, field)}` | {_cell(_values(field))} | {_default(field)} | {_cell(_meaning(field))} |"
         for path, field in fields
     ]
     head = ["", "| option | values | default | meaning |", "|---|---|---|---|"] if table else []
@@ -80,10 +124,20 @@ def _values(field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    default = field.get_default(call_default_factory=True)
+    default = _extra(field).get("default") or field.get_default(call_default_factory=True)
     if field.is_required():
         return "required"
     return "–" if default in (None, False, "", [], {}) else f"`{default}`"
+
+
+def _meaning(field: FieldInfo) -> str:
+    """The description, and whose option it is where it is not everybody's."""
+    owners = _extra(field).get("of")
+    return f"{field.description or ''}" + (f" (of {', '.join(owners)})" if owners else "")
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
 def _keys_of(verb: Verb) -> str:
@@ -157,8 +211,9 @@ def _cell(text: str) -> str:
 
 
 def main() -> None:
-    """Writes both pages."""
+    """Writes the pages."""
     (FOLDER / "cli.md").write_text(options_page(), encoding="utf-8")
+    (FOLDER / "components.md").write_text(components_page(), encoding="utf-8")
     (FOLDER / "json.md").write_text(keys_page(), encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("app", "genair_engine", "pages", "sql", "tests", "CONTRIBUTING.md", "README.md", "pyproject.toml")
+COPIED = ("app", "docs", "genair_engine", "pages", "sql", "tests", "CONTRIBUTING.md", "README.md", "pyproject.toml")
 LINKED = ("models_cache",)
 SECTION = re.compile(r"^### (.+?)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```python\n# (\S+?)(?:, in (\w+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -48,6 +48,14 @@ def test_the_command_line_shows_it_with_its_option(copy: Path) -> None:
     assert "seed of the order in which items get representations (of shuffled; default: 7)" in after
 
 
+def test_the_documentation_shows_it(copy: Path) -> None:
+    run_in(copy, "-m", "docs.generate")
+    section = (copy / "docs" / "components.md").read_text().partition("## Method `shuffled`")[2].partition("\n## ")[0]
+    assert "GenAIR with the representations of other items, a control. Source: ours." in section
+    assert "| `--shuffle-seed` | whole number, ≥ 0 | `7` | seed of the order" in section
+    assert "(of shuffled)" in (copy / "docs" / "cli.md").read_text()
+
+
 def test_the_form_shows_it(copy: Path) -> None:
     printed = run_in(copy, "-c", FORM).strip()
     assert printed == "GenAIR with the representations of other items, a control shuffle_seed 7 shuffled"

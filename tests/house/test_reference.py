@@ -21,6 +21,7 @@ def sections(page: str) -> dict[str, str]:
 
 def test_the_pages_are_up_to_date() -> None:
     assert (generate.FOLDER / "cli.md").read_text(encoding="utf-8") == generate.options_page(), TO_DO
+    assert (generate.FOLDER / "components.md").read_text(encoding="utf-8") == generate.components_page(), TO_DO
     assert (generate.FOLDER / "json.md").read_text(encoding="utf-8") == generate.keys_page(), TO_DO
 
 
