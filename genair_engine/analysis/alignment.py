@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from genair_engine.types import Float64Array, IntArray
 
 
-def unit_size(points: npt.NDArray[np.floating]) -> FloatArray:
+def unit_size(points: npt.NDArray[np.floating]) -> Float64Array:
     """[n, k] points about their centre, with a root-mean-square distance of 1 from it (or 0 where all are in one place)."""
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     radius = np.sqrt(np.square(centred).sum() / max(len(centred), 1))
     return np.asarray(centred / radius if radius > 0 else centred)
 
 
-def procrustes(reference: npt.NDArray[np.floating], points: npt.NDArray[np.floating]) -> tuple[FloatArray, float]:
+def procrustes(reference: npt.NDArray[np.floating], points: npt.NDArray[np.floating]) -> tuple[Float64Array, float]:
     """`points` [n, k] in unit size, rotated and mirrored as close to `reference` [n, k] as can be, and how close that is.
 
     Orthogonal Procrustes (Schönemann 1966): the rotation U Vᵀ of the singular value decomposition of pointsᵀ reference. The

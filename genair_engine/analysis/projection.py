@@ -20,11 +20,11 @@ import numpy.typing as npt
 
 from genair_engine.errors import InputError
 from genair_engine.pca import principal_axes
+from genair_engine.types import Float32Array, Float64Array
 
 Method = Literal["pca", "tsne", "umap"]
 Metric = Literal["cosine", "euclidean"]
 Tell = Callable[[int, int, str], None]
-FloatArray = npt.NDArray[np.float32]
 
 LEADING = 50
 """Components that t-SNE and UMAP work on."""
@@ -37,8 +37,8 @@ TSNE_ITERATIONS = 1000
 class Projected:
     """points: [n, 2]. explained: [2] shares of the variance along both axes, for PCA only."""
 
-    points: FloatArray
-    explained: FloatArray | None = None
+    points: Float32Array
+    explained: Float32Array | None = None
 
 
 def pca(vectors: npt.NDArray[np.floating]) -> Projected:
@@ -123,7 +123,7 @@ class _Listener(io.TextIOBase):
         return len(text)
 
 
-def _prepared(vectors: npt.NDArray[np.floating], metric: Metric) -> FloatArray:
+def _prepared(vectors: npt.NDArray[np.floating], metric: Metric) -> Float32Array:
     """[n, at most 50] rows whose Euclidean distances stand for the metric: of unit vectors they order as cosines do."""
     if len(vectors) < FEWEST:
         raise InputError(f"t-SNE and UMAP need at least {FEWEST} items, there are {len(vectors)}: use PCA.")
@@ -133,7 +133,7 @@ def _prepared(vectors: npt.NDArray[np.floating], metric: Metric) -> FloatArray:
     return _leading(vectors, LEADING)[0]
 
 
-def _leading(vectors: npt.NDArray[np.floating], count: int) -> tuple[FloatArray, npt.NDArray[np.float64]]:
+def _leading(vectors: npt.NDArray[np.floating], count: int) -> tuple[Float32Array, Float64Array]:
     """[n, at most count] coordinates on the leading principal axes, and the sums of squares along all axes."""
     mean, sums, axes = principal_axes(vectors)
     return np.asarray((vectors - mean.astype(np.float32)) @ axes[:count].T.astype(np.float32)), sums

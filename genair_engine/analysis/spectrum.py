@@ -13,15 +13,15 @@ import numpy.typing as npt
 
 from genair_engine.errors import InputError
 from genair_engine.pca import scatter
+from genair_engine.types import Float64Array
 
-FloatArray = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.floating]
 
 _NEARLY_ONE = 1e-6
 """Orders so close to 1 are taken for it: there the quotient of equation 25 has lost more digits than its limit is off."""
 
 
-def gram(vectors: Vectors) -> FloatArray:
+def gram(vectors: Vectors) -> Float64Array:
     """The smaller of Z Zᵀ [n, n] and Zᵀ Z [d, d] of vectors [n, d]."""
     n, d = vectors.shape
     if n > d:
@@ -30,7 +30,7 @@ def gram(vectors: Vectors) -> FloatArray:
     return rows @ rows.T
 
 
-def spectrum(matrix: FloatArray) -> FloatArray:
+def spectrum(matrix: Float64Array) -> Float64Array:
     """[r] λ_i / tr(K) of a `gram` matrix, decreasing, with sum 1; r is the rank: what is only rounding is left out.
 
     Raises InputError where all vectors are zero, which have no direction.
@@ -43,7 +43,7 @@ def spectrum(matrix: FloatArray) -> FloatArray:
     return np.asarray(kept / kept.sum())
 
 
-def entropy(shares: npt.NDArray[np.floating], order: float = 1.0) -> FloatArray:
+def entropy(shares: npt.NDArray[np.floating], order: float = 1.0) -> Float64Array:
     """Equation 25 in nats, of each row of shares [..., r] that sums to one; zeros are no directions. Shape [...].
 
     order: ρ > 0. 1 is the limit −Σ p ln p (Shannon); below it weak directions count for more, above it strong ones do.
@@ -58,7 +58,7 @@ def entropy(shares: npt.NDArray[np.floating], order: float = 1.0) -> FloatArray:
     return np.asarray((largest[..., 0] + np.log(np.exp(scaled - largest).sum(axis=-1))) / (1 - order))
 
 
-def resampled_spectra(vectors: Vectors, resamples: int, random: np.random.Generator) -> Iterator[FloatArray]:
+def resampled_spectra(vectors: Vectors, resamples: int, random: np.random.Generator) -> Iterator[Float64Array]:
     """The spectra of so many bootstrap resamples of the rows (n of n with replacement), one after another.
 
     A row that is drawn k times counts k times: its outer product is weighted, so that only distinct rows are computed with.

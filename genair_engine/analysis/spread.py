@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from genair_engine.analysis.spectrum import FloatArray, Vectors
+from genair_engine.analysis.spectrum import Vectors
+from genair_engine.types import Float64Array
 
 
 def mean_cosine(vectors: Vectors) -> float | None:
@@ -21,7 +22,7 @@ def mean_cosine(vectors: Vectors) -> float | None:
     return float((total @ total - m) / (m * (m - 1)))
 
 
-def isotropy(vectors: Vectors, matrix: FloatArray) -> float | None:
+def isotropy(vectors: Vectors, matrix: Float64Array) -> float | None:
     """How evenly the rows of [n, d] vary in all d directions: 1 alike in all, 0 along a single one; None without variance.
 
     matrix: their `gram`. IsoScore (Rudman et al., Findings of ACL 2022): with the eigenvalues μ of the covariance it comes to

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -22,10 +21,7 @@ from genair_engine.errors import InputError, NonFiniteError, NotFoundError
 from genair_engine.evaluation.protocol import LEAST_BLOCK_SESSIONS, MAX_BLOCK_SCORES, top_items
 from genair_engine.interfaces import DotProduct, Recommender
 from genair_engine.serving.index import ApproximateIndex
-from genair_engine.types import ItemArray
-
-FloatArray = npt.NDArray[np.float32]
-BoolArray = npt.NDArray[np.bool_]
+from genair_engine.types import BoolArray, Float32Array, IntArray, ItemArray
 
 FEW_SESSIONS = 16
 """So many sessions are read by one thread: numpy's threads and torch's spin while they wait, and take the processors from each
@@ -119,7 +115,7 @@ class Ranker:
     @torch.inference_mode()
     def top(
         self, sessions: Sequence[Sequence[int]], k: int = 10, exclude_seen: bool = True, among: BoolArray | None = None
-    ) -> tuple[ItemArray, FloatArray]:
+    ) -> tuple[ItemArray, Float32Array]:
         """([b, k'] item indices, [b, k'] scores) of the best next items, best first, ties to the smaller index.
 
         sessions: item indices 1…n_items, oldest first; only the last items that the model can use are read, all are left
@@ -136,7 +132,7 @@ class Ranker:
 
     def _top(
         self, sessions: Sequence[Sequence[int]], k: int, exclude_seen: bool, among: BoolArray | None
-    ) -> tuple[ItemArray, FloatArray]:
+    ) -> tuple[ItemArray, Float32Array]:
         asked = self._sessions(sessions)
         barred = asked.histories if exclude_seen else Sequences.from_lists([[]] * len(asked))
         index = self.index if self.index is not None and self.index.serves(k) and among is None else None
@@ -170,7 +166,7 @@ class Ranker:
         return [1 + int((competes & better).sum()) for better in ahead]
 
     @torch.inference_mode()
-    def scores(self, sessions: Sequence[Sequence[int]], items: Sequence[int] | None = None) -> FloatArray:
+    def scores(self, sessions: Sequence[Sequence[int]], items: Sequence[int] | None = None) -> Float32Array:
         """[b, m] scores of `items` (indices; by default all, so that column j is item j + 1) after each session.
 
         Only the asked scores are computed: variants of a session (one item left out each) against ten results cost the
@@ -188,19 +184,19 @@ class Ranker:
         with _threads_for(len(asked)):
             return torch.cat([dot_product.states(asked.take(rows)) for rows in _blocks(len(asked), BLOCK_SESSIONS)])
 
-    def _scores(self, sessions: Sessions, items: npt.NDArray[np.int64] | None = None) -> FloatArray:
+    def _scores(self, sessions: Sessions, items: IntArray | None = None) -> Float32Array:
         """[b, n_items + 1] scores of the catalogue, or [b, m] of `items`."""
         if self.dot_product is not None:
             vectors = self._vectors if items is None else self._vectors[items]
-            product: FloatArray = self.dot_product.states(sessions).numpy() @ vectors.T
+            product: Float32Array = self.dot_product.states(sessions).numpy() @ vectors.T
             return product
         return self.recommender.score(sessions, None if items is None else torch.from_numpy(items)).numpy()
 
     def _approximate(
         self, index: ApproximateIndex, sessions: Sessions, barred: Sequences, k: int
-    ) -> tuple[ItemArray, FloatArray]:
+    ) -> tuple[ItemArray, Float32Array]:
         """`top` of sessions among the index's candidates, whose scores are exact."""
-        states: FloatArray = self.require_dot_product().states(sessions).numpy()
+        states: Float32Array = self.require_dot_product().states(sessions).numpy()
         candidates = index.candidates(states, k, int(barred.lengths.max(initial=0)))  # [b, m]
         exact = np.einsum("bmd,bd->bm", self._vectors[candidates], states)
         stride = self.n_items + 1
@@ -223,7 +219,7 @@ class Ranker:
         self._known(asked.histories.items)
         return asked
 
-    def _known(self, items: Sequence[int] | ItemArray) -> npt.NDArray[np.int64]:
+    def _known(self, items: Sequence[int] | ItemArray) -> IntArray:
         known = np.asarray(items, dtype=np.int64)
         unknown = known[(known < 1) | (known > self.n_items)]
         if len(unknown):
@@ -231,7 +227,7 @@ class Ranker:
         return known
 
 
-def _best(scores: FloatArray, barred: Sequences, k: int, among: BoolArray | None = None) -> tuple[ItemArray, FloatArray]:
+def _best(scores: Float32Array, barred: Sequences, k: int, among: BoolArray | None = None) -> tuple[ItemArray, Float32Array]:
     """`top` of scores ([b, n_items + 1], overwritten). barred: each row's items that do not compete."""
     scores[:, 0] = -np.inf
     if among is not None:
@@ -253,5 +249,5 @@ def _threads_for(sessions: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _blocks(n: int, size: int) -> list[npt.NDArray[np.int64]]:
+def _blocks(n: int, size: int) -> list[IntArray]:
     return [np.arange(start, min(start + size, n)) for start in range(0, n, size)]

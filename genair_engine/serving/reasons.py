@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from genair_engine.catalog.sessions import Sessions
 from genair_engine.interfaces import Recommender
-from genair_engine.types import IntArray
-
-FloatArray = npt.NDArray[np.float64]
+from genair_engine.types import Float64Array, IntArray
 
 
-def leave_one_out(recommender: Recommender, session: IntArray, items: IntArray) -> tuple[FloatArray, FloatArray]:
+def leave_one_out(recommender: Recommender, session: IntArray, items: IntArray) -> tuple[Float64Array, Float64Array]:
     """Scores of items [k] after a session [L], and [L, k] by how much each falls when one item leaves the session.
 
     Exact, in one call: an item that leaves makes room for an older one where the session is longer than the recommender

@@ -48,10 +48,10 @@ def inference_flops(model: SequenceRecommender, length: int | None = None) -> In
     was_training = model.training
     model.eval()
     try:
-        one = torch.ones(1, dtype=torch.int64, device=device)
+        item = torch.ones(1, dtype=torch.int64, device=device)
         with FlopCounterMode(display=False) as of_item:
-            vector = model.items.vectors(one)  # [1, d]
-        session = one.expand(1, length)
+            vector = model.items.vectors(item)  # [1, d]
+        session = item.expand(1, length)
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as of_backbone:
             model.last_states(session, torch.cat([torch.zeros_like(vector), vector]))
     finally:

@@ -49,9 +49,9 @@ def test_as_pytorch_computes_it(seed, rows, key_heads, group, columns, width, sc
     mask = (place <= lengths.clamp(max=window))[:, None, None]
     assert attention._fits(query, key, value, mask, {})
     module = grouped(key_heads * group, key_heads)
-    found, _ = attention.attend(module, query, key, value, mask, scaling=scaling)
+    attended, _ = attention.attend(module, query, key, value, mask, scaling=scaling)
     expected, _ = sdpa_attention_forward(module, query, key, value, mask, scaling=scaling)
-    torch.testing.assert_close(found, expected, atol=2e-6, rtol=2e-5)
+    torch.testing.assert_close(attended, expected, atol=2e-6, rtol=2e-5)
 
 
 def test_what_is_masked_is_not_read():
@@ -60,8 +60,8 @@ def test_what_is_masked_is_not_read():
     mask[1, :, :, :4] = False
     expected, _ = attention.attend(NO_MODULE, query, key, value, mask)
     key[1, :, :4], value[1, :, :4] = torch.nan, torch.nan
-    found, _ = attention.attend(NO_MODULE, query, key, value, mask)
-    assert torch.equal(found, expected)
+    attended, _ = attention.attend(NO_MODULE, query, key, value, mask)
+    assert torch.equal(attended, expected)
 
 
 def test_a_broken_row_breaks_no_other():
@@ -69,8 +69,8 @@ def test_a_broken_row_breaks_no_other():
     mask = torch.ones(3, 1, 1, 6, dtype=torch.bool)
     expected, _ = attention.attend(NO_MODULE, query, key, value, mask)
     key[1] = torch.nan
-    found, _ = attention.attend(NO_MODULE, query, key, value, mask)
-    assert torch.equal(found[[0, 2]], expected[[0, 2]]) and found[1].isnan().all()
+    attended, _ = attention.attend(NO_MODULE, query, key, value, mask)
+    assert torch.equal(attended[[0, 2]], expected[[0, 2]]) and attended[1].isnan().all()
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_what_does_not_fit_is_pytorchs(change):
     mask[..., -1] = True
     *given, options = change(query, key, value, mask)
     assert not attention._fits(*given, options)
-    found, _ = attention.attend(NO_MODULE, *given, **options)
-    assert torch.equal(found, sdpa_attention_forward(NO_MODULE, *given, **options)[0])
+    attended, _ = attention.attend(NO_MODULE, *given, **options)
+    assert torch.equal(attended, sdpa_attention_forward(NO_MODULE, *given, **options)[0])
 
 
 def test_only_models_that_use_pytorchs_kernel_on_a_cpu_are_changed():

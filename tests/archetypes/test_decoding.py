@@ -37,9 +37,9 @@ def decode(model: AutoModelForCausalLM, eos: list[int], prompts, budgets, seeds,
     decoding = Decoder(model, eos).start(prompts, budgets, seeds, sampling, slots)
     answers: dict[int, Answer] = {}
     while not decoding.finished:
-        found = dict(decoding.step())
-        assert not found.keys() & answers.keys()
-        answers |= found
+        finished = dict(decoding.step())
+        assert not finished.keys() & answers.keys()
+        answers |= finished
     return [answers[i] for i in range(len(prompts))]
 
 
@@ -129,10 +129,14 @@ def assert_states(plain: AutoModelForCausalLM, prompts: list[list[int]], decoded
         np.testing.assert_allclose(answer.decoding, decoding, atol=1e-5)
 
 
-def assert_same(one: Completion, other: Completion) -> None:
-    assert (one.text, one.generated_tokens, one.finish) == (other.text, other.generated_tokens, other.finish)
-    np.testing.assert_allclose(one.prefill, other.prefill, atol=1e-5)
-    np.testing.assert_allclose(one.decoding, other.decoding, atol=1e-5)
+def assert_same(completion: Completion, expected: Completion) -> None:
+    assert (completion.text, completion.generated_tokens, completion.finish) == (
+        expected.text,
+        expected.generated_tokens,
+        expected.finish,
+    )
+    np.testing.assert_allclose(completion.prefill, expected.prefill, atol=1e-5)
+    np.testing.assert_allclose(completion.decoding, expected.decoding, atol=1e-5)
 
 
 def test_a_seed_moves_its_own_item_only(models_dir: Path) -> None:
@@ -158,13 +162,13 @@ def test_no_states_are_kept(models_dir: Path) -> None:
     alive = []
 
     def look(_module, _inputs, output) -> None:
-        alive.append(sum(one() is not None for one in seen))
+        alive.append(sum(reference() is not None for reference in seen))
         seen.append(weakref.ref(output.last_hidden_state))
 
     model.base_model.register_forward_hook(look)
     decode(model, [], prompts, [12] * 5, SEEDS, Sampling())
     assert len(seen) == 5 + 12  # each prompt, then all of their tokens, the last one too
-    assert max(alive) <= 1 and sum(one() is not None for one in seen) == 0
+    assert max(alive) <= 1 and sum(reference() is not None for reference in seen) == 0
 
 
 def test_left_padding_and_masked_mean() -> None:

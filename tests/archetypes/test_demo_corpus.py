@@ -55,8 +55,8 @@ def test_concise_style_is_shorter() -> None:
 def test_prompts_are_the_products_own() -> None:
     pairs = [pair for pair in examples("llama", 300, seed=8) if "movie" not in pair.prompt.split(":")[0]]
     shown = [pair.item.metadata if isinstance(pair.item, DemoItem) else pair.item.attributes for pair in pairs]
-    assert all(pair.prompt == PAPER.render(one) for pair, one in zip(pairs, shown, strict=True))
-    assert any(len(value) > MAX_VALUE_CHARACTERS for one in shown for value in one.values())
+    assert all(pair.prompt == PAPER.render(attributes) for pair, attributes in zip(pairs, shown, strict=True))
+    assert any(len(value) > MAX_VALUE_CHARACTERS for attributes in shown for value in attributes.values())
 
 
 def test_the_demo_catalogue_is_never_trained_on() -> None:
@@ -84,9 +84,9 @@ def test_shop_answers_name_the_kind_and_the_planted_audiences_first(name: str) -
     for pair in examples(name, 300, seed=11):
         if not isinstance(pair.item, DemoItem):
             continue
-        meant = [audiences()[one] for one in pair.item.audiences]
+        meant = [audiences()[name_of_audience] for name_of_audience in pair.item.audiences]
         heads = [match[2] for match in map(SEGMENT.match, pair.answer.split("\n")) if match]
-        assert heads[: len(meant)] == [one.broad if name == "llama" else one.focused for one in meant]
+        assert heads[: len(meant)] == [audience.broad if name == "llama" else audience.focused for audience in meant]
         assert pair.item.kind.name in pair.answer.split("\n")[0]
 
 

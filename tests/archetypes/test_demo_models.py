@@ -121,7 +121,7 @@ def test_greedy_answers_on_held_out_items(demo) -> None:
     ended = (tokens == tokenizer.eos_token_id).any(dim=1)
     assert ended.float().mean() >= 0.9
     numbers = [re.findall(r"^(\d)\. [^:\n]+: .+", text, flags=re.MULTILINE) for text in texts]
-    shaped = [len(found) >= 3 and found == [str(number + 1) for number in range(len(found))] for found in numbers]
+    shaped = [len(listed) >= 3 and listed == [str(number + 1) for number in range(len(listed))] for listed in numbers]
     assert sum(shaped) >= 0.9 * COUNT
     copied = [
         any(word in text for word in pair.name.split() if len(word) > 3) for pair, text in zip(pairs, texts, strict=True)

@@ -92,7 +92,7 @@ def vocabulary(items=SHOP):
 
 
 def marks(text, item=SUN_HAT, items=SHOP):
-    return [(text[one.start : one.end], one.kind) for one in ground(text, item, vocabulary(items)).unsupported]
+    return [(text[claim.start : claim.end], claim.kind) for claim in ground(text, item, vocabulary(items)).unsupported]
 
 
 def test_the_llama_text_of_table_7_claims_a_material_that_nobody_wrote_of():
@@ -105,10 +105,10 @@ def test_the_llama_text_of_table_7_claims_a_material_that_nobody_wrote_of():
 
 
 def test_the_qwen_text_of_table_7_claims_nothing_that_is_not_there():
-    found = ground(QWEN_2_5, SUN_HAT, vocabulary())
-    assert found.unsupported == ()
-    assert found.score == 1.0
-    assert {claim.term for claim in found.claims} == {"30", "5"}
+    grounding = ground(QWEN_2_5, SUN_HAT, vocabulary())
+    assert grounding.unsupported == ()
+    assert grounding.score == 1.0
+    assert {claim.term for claim in grounding.claims} == {"30", "5"}
 
 
 def test_the_llama_text_is_marked_with_the_demo_catalogues_own_words(demo_items):
@@ -165,15 +165,15 @@ def test_planted_claims(text, marked):
 
 def test_a_planted_share_of_claims_is_the_score():
     item = {"title": "Rain Hat", "description": "Made of cotton, waterproof, 3 colours."}
-    found = ground("A waterproof polyester hat in 3 colours; waterproof, for ages 2 to 4.", item, vocabulary())
-    assert [(claim.kind, claim.term, claim.supported) for claim in found.claims] == [
+    grounding = ground("A waterproof polyester hat in 3 colours; waterproof, for ages 2 to 4.", item, vocabulary())
+    assert [(claim.kind, claim.term, claim.supported) for claim in grounding.claims] == [
         ("property", "waterproof", True),
         ("material", "polyester", False),
         ("number", "3", True),
         ("property", "waterproof", True),
         ("age", "ages 2 to 4", False),
     ]
-    assert found.score == 2 / 4  # each term once
+    assert grounding.score == 2 / 4  # each term once
     assert ground("For people who like people.", item, vocabulary()).score is None
 
 
@@ -234,8 +234,8 @@ WORDS = [
 @given(st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join))
 def test_claims_lie_in_the_text_and_do_not_overlap(text):
     claims = ground(text, SUN_HAT, vocabulary()).claims
-    assert all(0 <= one.start < one.end <= len(text) for one in claims)
-    assert all(one.end <= two.start for one, two in itertools.pairwise(claims))
+    assert all(0 <= claim.start < claim.end <= len(text) for claim in claims)
+    assert all(claim.end <= following.start for claim, following in itertools.pairwise(claims))
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join))
@@ -245,6 +245,6 @@ def test_a_text_that_is_metadata_itself_is_supported(text):
 
 @given(st.text(max_size=300))
 def test_any_text_can_be_grounded(text):
-    found = ground(text, {"title": text}, vocabulary())
-    assert found.score in (None, 1.0)
-    assert all(text[one.start : one.end] for one in figures_of(text))
+    grounding = ground(text, {"title": text}, vocabulary())
+    assert grounding.score in (None, 1.0)
+    assert all(text[figure.start : figure.end] for figure in figures_of(text))

@@ -67,7 +67,7 @@ def test_a_preset_is_downloaded_and_then_used_as_it_is(server, folder, monkeypat
     fetched = len(server.fetched)
     server.models.clear()  # the hub is not asked again
     assert find_model(QWEN, folder).path == source.path and len(server.fetched) == fetched
-    assert QWEN in [one.model_id for one in list_models(folder)]
+    assert QWEN in [model.model_id for model in list_models(folder)]
 
 
 def test_nothing_is_downloaded_where_somebody_waits(server, folder):

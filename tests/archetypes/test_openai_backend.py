@@ -73,17 +73,19 @@ def written(model, sampling=SHORT, **options):
 
 
 def test_texts_are_the_servers_and_states_the_readers(model, server, tiny_llama):
-    found = model.generate(PROMPTS, range(5), SHORT, names=NAMES)
+    completions = model.generate(PROMPTS, range(5), SHORT, names=NAMES)
     own = tiny_llama.generate(PROMPTS, range(5), SHORT)
-    assert [one.text for one in found] == [one.text for one in own]
-    assert [(one.prompt_tokens, one.generated_tokens, one.finish) for one in found] == [
-        (one.prompt_tokens, one.generated_tokens, one.finish) for one in own
+    assert [completion.text for completion in completions] == [completion.text for completion in own]
+    assert [(completion.prompt_tokens, completion.generated_tokens, completion.finish) for completion in completions] == [
+        (completion.prompt_tokens, completion.generated_tokens, completion.finish) for completion in own
     ]
     prefill, decoding = tiny_llama.embed(PROMPTS, [completion.text for completion in own])
-    np.testing.assert_allclose([one.prefill for one in found], prefill, atol=1e-5)
-    np.testing.assert_allclose([one.prefill for one in found], [one.prefill for one in own], atol=1e-5)
-    np.testing.assert_allclose([one.decoding for one in found], decoding, atol=1e-5)
-    assert all(one.seconds > 0 for one in found)
+    np.testing.assert_allclose([completion.prefill for completion in completions], prefill, atol=1e-5)
+    np.testing.assert_allclose(
+        [completion.prefill for completion in completions], [completion.prefill for completion in own], atol=1e-5
+    )
+    np.testing.assert_allclose([completion.decoding for completion in completions], decoding, atol=1e-5)
+    assert all(completion.seconds > 0 for completion in completions)
     source = tiny_llama.revision
     assert (model.model_id, model.revision, model.backend) == ("openai:tiny", server.host, "openai")
     assert model.provenance == {"server": server.host, "reader": "tiny-llama", "reader_revision": source}
@@ -122,7 +124,7 @@ PASSING = {
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_fault_that_passes_costs_nothing_but_time(model, server, fault):
     server.faults["Nitrile"] = [PASSING[fault], PASSING[fault]]
-    assert all(isinstance(one, Completion) for one in written(model).values())
+    assert all(isinstance(completion, Completion) for completion in written(model).values())
     assert server.prompts("Nitrile") == 3 and len(server.requests) == 7
 
 
@@ -160,12 +162,12 @@ STAYING = {
 @pytest.mark.parametrize("fault", STAYING)
 def test_a_fault_that_stays_fails_its_item_alone(model, server, fault):
     server.always["Nitrile"], attempts, reason = STAYING[fault]
-    found = written(model)
-    failure = found.pop(GLOVES)
+    results = written(model)
+    failure = results.pop(GLOVES)
     assert isinstance(failure, Failure) and failure.reason.startswith("No archetype of item b02: ")
     assert re.search(reason, failure.reason) and failure.reason.endswith(".")
     assert server.prompts("Nitrile") == attempts
-    assert all(isinstance(one, Completion) for one in found.values())
+    assert all(isinstance(result, Completion) for result in results.values())
 
 
 @pytest.mark.parametrize("fault", [hangs, drips])
@@ -193,11 +195,11 @@ def test_what_would_fail_every_item_ends_the_work(settings, server, fault, reaso
     """What was written before is kept."""
     server.always["Nitrile"] = fault
     batches = changed(settings, openai_concurrency=1).generate_batches(PROMPTS, range(5), SHORT)
-    found = []
+    results = []
     with pytest.raises(ModelError, match=reason) as error:
         for batch in batches:
-            found += batch
-    assert [index for index, one in found if isinstance(one, Completion)] == [0] and len(found) == 1
+            results += batch
+    assert [index for index, result in results if isinstance(result, Completion)] == [0] and len(results) == 1
     assert KEY not in str(error.value)
 
 
@@ -206,17 +208,17 @@ def test_a_server_that_fails_all_is_given_up(settings, server, monkeypatch):
     server.always["Beaker"] = status(400, "not this one")  # its own fault, not the server's: ends no row
     for word in ("Multimeter", "Goggles", "Nitrile", "unknown"):
         server.always[word] = status(503, "overloaded")
-    found = []
+    results = []
     with pytest.raises(ModelError, match=r"failed 3 prompts one after another\. The last: .*503: overloaded \(2 attempts\)\."):
         for batch in changed(settings, openai_retries=1, openai_concurrency=1).generate_batches(PROMPTS, range(5), SHORT):
-            found += batch
-    assert [index for index, _ in found] == [0, 1, 2]
+            results += batch
+    assert [index for index, _ in results] == [0, 1, 2]
 
 
 def test_newer_models_are_asked_in_their_words(model, server):
     server.faults["item"] = [status(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")]
-    (one,) = model.generate(PROMPTS[:1], [0], SHORT)
-    assert one.generated_tokens == 8
+    (completion,) = model.generate(PROMPTS[:1], [0], SHORT)
+    assert completion.generated_tokens == 8
     assert "max_tokens" in server.requests[0] and server.requests[1]["max_completion_tokens"] == 8
 
 
@@ -284,7 +286,7 @@ def test_so_many_answers_are_asked_for_at_a_time(settings, server):
         handler.send(200, answer("Those who meet."))
 
     server.faults["item"] = [meets] * 3
-    assert all(isinstance(one, Completion) for one in written(changed(settings, openai_concurrency=3)).values())
+    assert all(isinstance(result, Completion) for result in written(changed(settings, openai_concurrency=3)).values())
     assert server.most_at_once == 3
     server.most_at_once = 0
     written(changed(settings, openai_concurrency=3), batch_size=1)
@@ -394,25 +396,25 @@ def test_a_text_that_the_reader_cannot_read_fails_alone(settings, server, tmp_pa
     folder = save_model(tmp_path / "short", "llama", positions=160)
     server.always["Goggles"] = says(answer("very long " * 200))
     model = opened(settings, "openai:tiny", str(folder))
-    found = written(model)
-    failed = {index: one.reason for index, one in found.items() if isinstance(one, Failure)}
+    results = written(model)
+    failed = {index: result.reason for index, result in results.items() if isinstance(result, Failure)}
     assert "The text of item b05 has" in failed[4] and "positions for it behind its prompt" in failed[4]
-    assert isinstance(found[GLOVES], Completion)
+    assert isinstance(results[GLOVES], Completion)
 
 
 def test_an_answer_can_be_stored_whatever_it_holds(model, server):
     server.faults["Nitrile"] = [
         says(raw=b'{"choices":[{"message":{"content":" A\\u0000\\ud800 <b>\\u202e"},"finish_reason":"stop"}]}')
     ]
-    (one,) = model.generate(PROMPTS[1:2], [1], SHORT)
-    assert one.text == "A? <b>\u202e" and (one.prompt_tokens, one.generated_tokens) == (0, 0)
+    (completion,) = model.generate(PROMPTS[1:2], [1], SHORT)
+    assert completion.text == "A? <b>\u202e" and (completion.prompt_tokens, completion.generated_tokens) == (0, 0)
 
 
-@pytest.mark.parametrize(("said", "kept"), [(10**30, 2**31 - 1), (-5, 0), (7.0, 7), (None, 0)])
-def test_a_count_of_tokens_can_be_stored_whatever_it_is(model, server, said, kept):
-    server.faults["Nitrile"] = [says(answer("Those.", usage={"prompt_tokens": said, "completion_tokens": said}))]
-    (one,) = model.generate(PROMPTS[1:2], [1], SHORT)
-    assert (one.prompt_tokens, one.generated_tokens) == (kept, kept)
+@pytest.mark.parametrize(("counted", "kept"), [(10**30, 2**31 - 1), (-5, 0), (7.0, 7), (None, 0)])
+def test_a_count_of_tokens_can_be_stored_whatever_it_is(model, server, counted, kept):
+    server.faults["Nitrile"] = [says(answer("Those.", usage={"prompt_tokens": counted, "completion_tokens": counted}))]
+    (completion,) = model.generate(PROMPTS[1:2], [1], SHORT)
+    assert (completion.prompt_tokens, completion.generated_tokens) == (kept, kept)
 
 
 def test_events_of_another_form_fail_their_item(model, server):
@@ -439,8 +441,8 @@ def test_an_encoder_may_read(settings, monkeypatch):
 
     monkeypatch.setattr(loading, "load_encoder", lambda folder, device: Encoder())
     model = opened(settings, "openai:tiny", "minilm")
-    (one,) = model.generate(PROMPTS[:1], [1], SHORT)
-    assert one.prefill[0] == len(PROMPTS[0]) and one.decoding[0] == len(one.text)
+    (completion,) = model.generate(PROMPTS[:1], [1], SHORT)
+    assert completion.prefill[0] == len(PROMPTS[0]) and completion.decoding[0] == len(completion.text)
     assert model.provenance == {"server": model.revision, "encoder": "minilm", "encoder_revision": "r"}
 
 

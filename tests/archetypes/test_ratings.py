@@ -15,12 +15,12 @@ def ballot(sets="lq", winner=None, up="", down="", who=None, item=1):
 
 
 def rates(*ballots, names=NAMES):
-    return {(one.model, one.against): (one.wins, one.losses, one.ties) for one in win_rates(ballots, names)}
+    return {(record.model, record.against): (record.wins, record.losses, record.ties) for record in win_rates(ballots, names)}
 
 
 def test_wins_losses_and_ties():
-    found = rates(ballot(winner="l"), ballot(winner="l"), ballot(winner="q"), ballot())
-    assert found == {
+    records = rates(ballot(winner="l"), ballot(winner="l"), ballot(winner="q"), ballot())
+    assert records == {
         ("llama", None): (2, 1, 1),
         ("qwen", None): (1, 2, 1),
         ("llama", "qwen"): (2, 1, 1),
@@ -29,17 +29,19 @@ def test_wins_losses_and_ties():
 
 
 def test_a_winner_wins_against_all_that_were_shown():
-    found = rates(ballot("lqm", winner="m"))
-    assert found[("mistral", None)] == (1, 0, 0)  # one trial: comparisons on a ballot are not independent
-    assert found[("llama", None)] == found[("qwen", None)] == (0, 1, 0)
-    assert found[("mistral", "llama")] == found[("mistral", "qwen")] == (1, 0, 0)
-    assert ("llama", "qwen") not in found  # nothing is said about them
+    records = rates(ballot("lqm", winner="m"))
+    assert records[("mistral", None)] == (1, 0, 0)  # one trial: comparisons on a ballot are not independent
+    assert records[("llama", None)] == records[("qwen", None)] == (0, 1, 0)
+    assert records[("mistral", "llama")] == records[("mistral", "qwen")] == (1, 0, 0)
+    assert ("llama", "qwen") not in records  # nothing is said about them
 
 
 def test_thumbs_decide_only_against_thumbs_of_the_other_kind():
     assert rates(ballot(up="l", down="q"))[("llama", "qwen")] == (1, 0, 0)
     assert rates(ballot(up="l")) == rates(ballot(up="lq")) == {}
-    assert [(one.model, one.wins, one.losses) for one in thumbs([ballot(up="l", down="q"), ballot(up="lq")], NAMES)] == [
+    assert [
+        (record.model, record.wins, record.losses) for record in thumbs([ballot(up="l", down="q"), ballot(up="lq")], NAMES)
+    ] == [
         ("llama", 2, 0),
         ("qwen", 1, 1),
     ]
@@ -47,13 +49,15 @@ def test_thumbs_decide_only_against_thumbs_of_the_other_kind():
 
 def test_a_ballot_is_one_trial_however_many_it_shows():
     many = [ballot("lqm", winner="l"), ballot("lqm"), ballot("lqm", up="l", down="qm"), ballot("lqm", up="q", down="l")]
-    found = {(one.model, one.against): one for one in win_rates(many, NAMES)}
-    assert [(found[name, None].wins, found[name, None].losses, found[name, None].ties) for name in ("llama", "qwen")] == [
+    records = {(record.model, record.against): record for record in win_rates(many, NAMES)}
+    assert [
+        (records[name, None].wins, records[name, None].losses, records[name, None].ties) for name in ("llama", "qwen")
+    ] == [
         (2, 1, 1),
         (1, 2, 1),
     ]
-    assert (found["llama", None].low, found["llama", None].high) == wilson(2, 3)
-    assert (found["mistral", None].wins, found["mistral", None].losses, found["mistral", None].ties) == (0, 2, 1)
+    assert (records["llama", None].low, records["llama", None].high) == wilson(2, 3)
+    assert (records["mistral", None].wins, records["mistral", None].losses, records["mistral", None].ties) == (0, 2, 1)
     twice = rates(Ballot(1, ["q", "q2", "l"], "q", [], [], None), Ballot(1, ["q", "q2", "l"], None, ["q", "l"], ["q2"], None))
     assert twice["qwen", None] == (1, 1, 0) and twice["llama", None] == (1, 1, 0)
     both = rates(Ballot(1, ["q", "q2", "l", "m"], None, ["q", "l"], ["q2", "m"], None))

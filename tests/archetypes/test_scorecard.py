@@ -39,17 +39,19 @@ def test_directions_lose_what_all_texts_share():
     distinct = NUMBERS.normal(size=(300, 200)).astype(np.float32)
     shared = NUMBERS.normal(size=200).astype(np.float32)
     strong = NUMBERS.normal(size=(300, 1)).astype(np.float32) * shared  # one direction that dominates, and a common mean
-    found = directions(distinct + 50 * shared + 30 * strong)
-    assert found.shape == (300, 198) and np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)  # two of 200 axes are off
+    vectors = directions(distinct + 50 * shared + 30 * strong)
+    assert vectors.shape == (300, 198) and np.allclose(
+        np.linalg.norm(vectors, axis=1), 1, atol=1e-5
+    )  # two of 200 axes are off
     raw = unit(distinct + 50 * shared + 30 * strong)
     assert np.abs(raw @ raw.T).mean() > 0.9
-    assert np.abs(found @ found.T - np.eye(300)).mean() < 0.1
+    assert np.abs(vectors @ vectors.T - np.eye(300)).mean() < 0.1
 
 
 @pytest.mark.parametrize("states", [np.ones((1, 5)), np.full((6, 4), 3.0), np.zeros((2, 3))])
 def test_items_that_are_all_alike_have_no_direction(states):
-    found = directions(states.astype(np.float32))
-    assert len(found) == len(states) and not found.any()
+    vectors = directions(states.astype(np.float32))
+    assert len(vectors) == len(states) and not vectors.any()
 
 
 def test_specificity_is_the_distance_to_the_nearest_others(monkeypatch):
@@ -84,17 +86,17 @@ WORDS = st.lists(st.sampled_from(["hat", "Hats", "sun", "cotton", "the", "7", "p
 @settings(max_examples=50)
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=6))
 def test_wording_equals_all_pairs(pairs):
-    texts, held = [one for one, _ in pairs], [{"title": one} for _, one in pairs]
-    vectors = tfidf([*texts, *(one for _, one in pairs)]).toarray()
+    texts, held = [text for text, _ in pairs], [{"title": text} for _, text in pairs]
+    vectors = tfidf([*texts, *(text for _, text in pairs)]).toarray()
     archetypes, metadata = vectors[: len(texts)], vectors[len(texts) :]
-    said = archetypes.any(axis=1)
+    worded = archetypes.any(axis=1)
     novelty, diversity = wording(texts, held)
-    assert (np.isnan(novelty) == ~said).all()
-    assert np.allclose(novelty[said], 1 - (archetypes * metadata).sum(axis=1)[said])
-    if said.sum() >= 2:
-        cosines = (archetypes @ archetypes.T)[np.ix_(said, said)]
-        others = (cosines.sum(axis=1) - np.diag(cosines)) / (said.sum() - 1)
-        assert np.allclose(diversity[said], 1 - others)
+    assert (np.isnan(novelty) == ~worded).all()
+    assert np.allclose(novelty[worded], 1 - (archetypes * metadata).sum(axis=1)[worded])
+    if worded.sum() >= 2:
+        cosines = (archetypes @ archetypes.T)[np.ix_(worded, worded)]
+        others = (cosines.sum(axis=1) - np.diag(cosines)) / (worded.sum() - 1)
+        assert np.allclose(diversity[worded], 1 - others)
 
 
 def crowds(items=60, users=400, length=6):
@@ -109,12 +111,12 @@ def test_archetypes_that_know_the_crowds_agree_with_behaviour():
     sides = np.repeat([[1.0, 0.0], [0.0, 1.0]], items // 2, axis=0)
     knowing = unit(sides + 0.05 * NUMBERS.normal(size=sides.shape))
     positions = np.arange(1, items + 1)
-    found = behaviour_agreement(knowing, positions, train, items, pairs=2000)
-    assert found.auc > 0.99 and found.low <= found.auc <= found.high and found.pairs > 500
+    agreement = behaviour_agreement(knowing, positions, train, items, pairs=2000)
+    assert agreement.auc > 0.99 and agreement.low <= agreement.auc <= agreement.high and agreement.pairs > 500
     against = behaviour_agreement(unit(NUMBERS.normal(size=(items, 30))), positions, train, items, pairs=2000)
     assert 0.35 < against.auc < 0.65
-    assert behaviour_agreement(knowing, positions, train, items, pairs=2000) == found  # the same for the same seed
-    assert behaviour_agreement(knowing, positions, train, items, pairs=2000, seed=1) != found
+    assert behaviour_agreement(knowing, positions, train, items, pairs=2000) == agreement  # the same for the same seed
+    assert behaviour_agreement(knowing, positions, train, items, pairs=2000, seed=1) != agreement
 
 
 def test_popularity_alone_is_no_agreement():
@@ -126,24 +128,26 @@ def test_popularity_alone_is_no_agreement():
     )
     popularity = np.bincount(train.items, minlength=items + 1)[1:]
     angle = np.log1p(popularity) / np.log1p(popularity).max() * np.pi / 2
-    found = behaviour_agreement(
+    agreement = behaviour_agreement(
         np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32), np.arange(1, items + 1), train, items, pairs=5000
     )
-    assert abs(found.auc - 0.5) < 0.05
+    assert abs(agreement.auc - 0.5) < 0.05
 
 
 @pytest.mark.parametrize("sequences", [[[1], [2]], [[1, 1, 1]], [[3, 4]], [[1, 2]]])
 def test_without_pairs_there_is_no_agreement(sequences):
-    found = behaviour_agreement(np.eye(2, dtype=np.float32), np.array([1, 2]), Sequences.from_lists(sequences), 4, pairs=50)
-    assert (found.auc, found.low, found.high, found.pairs) == (None, None, None, 0)
+    agreement = behaviour_agreement(
+        np.eye(2, dtype=np.float32), np.array([1, 2]), Sequences.from_lists(sequences), 4, pairs=50
+    )
+    assert (agreement.auc, agreement.low, agreement.high, agreement.pairs) == (None, None, None, 0)
 
 
 def test_auc_equals_mann_whitney_with_ties_and_weights():
     taken, random = NUMBERS.integers(0, 5, 30) / 4, NUMBERS.integers(0, 5, 30) / 4
     weights = NUMBERS.integers(0, 3, (3, 30))
-    for row, found in zip(weights, _auc(taken, random, weights), strict=True):
+    for row, auc in zip(weights, _auc(taken, random, weights), strict=True):
         expected = stats.mannwhitneyu(np.repeat(taken, row), np.repeat(random, row)).statistic / row.sum() ** 2
-        assert found == pytest.approx(expected)
+        assert auc == pytest.approx(expected)
 
 
 def test_the_interval_of_a_mean_covers_it():

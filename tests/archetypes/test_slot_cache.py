@@ -42,7 +42,7 @@ def test_rows_hold_what_was_put_into_them() -> None:
         if step == 200:
             cache.batch_select_indices(torch.tensor([1, 3]))
             rows = [rows[1], rows[3]]
-        cache.keep_columns(max(one[0].shape[1] for one in rows))
+        cache.keep_columns(max(layers[0].shape[1] for layers in rows))
         for number, layer in enumerate(cache.layers):
             token = states(generator, len(rows), 1)
             keys, _ = layer.update(token, token)
@@ -51,7 +51,7 @@ def test_rows_hold_what_was_put_into_them() -> None:
                 length = held[number].shape[1]
                 assert torch.equal(keys[row, :, -length:], held[number])
                 assert torch.isfinite(keys[row]).all()
-        width = max(one[0].shape[1] for one in rows)
+        width = max(layers[0].shape[1] for layers in rows)
         assert cache.get_seq_length() == width
         assert cache.layers[0]._buffers[0].shape[2] <= width + 2 * 64
 

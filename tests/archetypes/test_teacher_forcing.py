@@ -40,9 +40,11 @@ def test_the_means_are_those_of_one_full_forward(models_dir, model, batch_size):
     assert prefill.dtype == decoding.dtype == np.float32
     for row, (prompt, answer) in enumerate(zip(PROMPTS, ANSWERS, strict=True)):
         asked = model.tokenize(prompt)
-        said = tokenizer(answer.replace("</s>", "< /s>").replace("<|user|>", "< |user|>"), add_special_tokens=False).input_ids
+        answered = tokenizer(
+            answer.replace("</s>", "< /s>").replace("<|user|>", "< |user|>"), add_special_tokens=False
+        ).input_ids
         with torch.no_grad():
-            states = plain(torch.tensor([asked + said]), output_hidden_states=True).hidden_states[-1][0].numpy()
+            states = plain(torch.tensor([asked + answered]), output_hidden_states=True).hidden_states[-1][0].numpy()
         np.testing.assert_allclose(prefill[row], states[: len(asked)].mean(axis=0), atol=1e-5)
         np.testing.assert_allclose(decoding[row], states[len(asked) :].mean(axis=0), atol=1e-5)
 

@@ -119,9 +119,9 @@ def test_two_may_write_with_one_model(models_dir: Path) -> None:
     alone = [model.generate([prompt], [1], sampling)[0] for prompt in PROMPTS]
     with ThreadPoolExecutor(5) as pool:
         together = list(pool.map(lambda prompt: model.generate([prompt], [1], sampling)[0], PROMPTS * 4))
-    for one, other in zip(together, alone * 4, strict=True):
-        assert one.text == other.text
-        np.testing.assert_allclose(one.decoding, other.decoding, atol=1e-5)
+    for shared, single in zip(together, alone * 4, strict=True):
+        assert shared.text == single.text
+        np.testing.assert_allclose(shared.decoding, single.decoding, atol=1e-5)
 
 
 def test_no_prompts_give_no_completions(models_dir: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_prompt_that_does_not_fit_is_named_and_the_rest_is_written(tmp_path: P
     model = load(save_model(tmp_path / "short", "llama", positions=100))
     names = ["item b02 (Gloves)", "item b04 (Glass Beaker Set)"]
     batches = model.generate_batches([PROMPTS[1], PROMPTS[3]], [1, 2], SHORT, names=names)
-    written = dict(one for batch in batches for one in batch)
+    written = dict(result for batch in batches for result in batch)
     assert isinstance(written[0], Completion) and isinstance(written[1], Failure)
     assert re.search(r"item b04 \(Glass Beaker Set\) has \d+ tokens.*100 positions", written[1].reason)
     with pytest.raises(ModelError, match="prompt 0 has"):
@@ -152,7 +152,7 @@ def test_an_empty_prompt_fails_alone(llama: Path) -> None:
     tokenizer = save_tokenizer(llama, chat_template=None)
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
     tokenizer.save_pretrained(llama)
-    written = dict(one for batch in load(llama).generate_batches(["", "Gloves"], [1, 2], SHORT) for one in batch)
+    written = dict(result for batch in load(llama).generate_batches(["", "Gloves"], [1, 2], SHORT) for result in batch)
     assert isinstance(written[0], Failure) and "The prompt of prompt 0 is empty" in written[0].reason
     assert isinstance(written[1], Completion)
 
@@ -180,15 +180,17 @@ def test_an_item_whose_states_are_nan_harms_no_other(models_dir: Path) -> None:
     model = load(models_dir / "tiny-llama")
     prompts, seeds, sampling = PROMPTS * 3, range(15), Sampling(max_new_tokens=40, temperature=2)
     whole = model.generate(prompts, seeds, sampling)
-    answers = {i: set(model._tokenizer(one.text, add_special_tokens=False).input_ids) for i, one in enumerate(whole)}
+    answers = {
+        i: set(model._tokenizer(completion.text, add_special_tokens=False).input_ids) for i, completion in enumerate(whole)
+    }
     asked = [set(model.tokenize(prompt)) for prompt in prompts]
     own = set.union(*answers.values()) - set.union(*asked)
     in_answer = min(own, key=lambda token: (sum(token in tokens for tokens in answers.values()), token))
     in_prompt = min(asked[3] - asked[0] - asked[1] - asked[2] - asked[4] - set.union(*answers.values()))
     with torch.no_grad():
         model._model.model.embed_tokens.weight[[in_answer, in_prompt]] = torch.nan
-    written = dict(one for batch in model.generate_batches(prompts, seeds, sampling, 2) for one in batch)
-    failed = {i: one.reason for i, one in written.items() if isinstance(one, Failure)}
+    written = dict(result for batch in model.generate_batches(prompts, seeds, sampling, 2) for result in batch)
+    failed = {i: result.reason for i, result in written.items() if isinstance(result, Failure)}
     assert {i for i, reason in failed.items() if "the prefill states" in reason} == {3, 8, 13}
     broken = {i for i, reason in failed.items() if "the decoding states" in reason}
     assert broken and broken <= {i for i, tokens in answers.items() if in_answer in tokens}
@@ -239,8 +241,10 @@ def test_odd_metadata_is_written_about_like_any_other(models_dir: Path, kind: st
     assert prompt.endswith("What potential users align best with this item?") and "\n" not in prompt
     ids = model.tokenize(prompt)
     assert len(ids) < 512 and [ids.count(token) for token in range(4)] == [1, 0, 1, 1]
-    (one,) = model.generate([prompt], [1], SHORT)
-    assert np.isfinite(one.prefill).all() and np.isfinite(one.decoding).all() and one.generated_tokens == 8
+    (completion,) = model.generate([prompt], [1], SHORT)
+    assert (
+        np.isfinite(completion.prefill).all() and np.isfinite(completion.decoding).all() and completion.generated_tokens == 8
+    )
 
 
 def test_a_folder_without_a_tokenizer(llama: Path) -> None:

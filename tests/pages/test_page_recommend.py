@@ -121,7 +121,9 @@ def test_a_link_to_a_new_item_keeps_that_it_was_read(app: OpenPage) -> None:
     shown = app("recommend", dataset="workshop", view="new")
     check(shown.text_area(key="new_item_text").set_value(METADATA).run())
     shown = check(shown.button(key="new_item_read").click().run())
-    gone = [one for one in shown._tree.get_widget_states().widgets if one.id == shown.text_area(key="new_item_text").id]
+    gone = [
+        widget for widget in shown._tree.get_widget_states().widgets if widget.id == shown.text_area(key="new_item_text").id
+    ]
     shown = check(shown.segmented_control(key="view_view").set_value("audience").run())
     late = shown._tree.get_widget_states()
     late.widgets.extend(gone)

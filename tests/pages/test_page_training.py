@@ -28,7 +28,7 @@ def labels(shown: AppTest, kind: str) -> set[str]:
 def choose(shown: AppTest, **values: Any) -> AppTest:
     for name, value in values.items():
         kinds = ("selectbox", "number_input", "text_input", "toggle")
-        widget = next(one for kind in kinds for one in shown.get(kind) if one.key == f"train_{name}")
+        widget = next(candidate for kind in kinds for candidate in shown.get(kind) if candidate.key == f"train_{name}")
         shown = check(widget.set_value(value).run())
     return shown
 
@@ -74,7 +74,7 @@ def test_presets_fill_the_defaults(app: OpenPage) -> None:
     assert shown.selectbox(key="train_method").value == "genair-id"
     shown = choose(shown, backbone="gru4rec")
     assert shown.number_input(key="train_dropout").value == 0.1  # what was chosen stays
-    shown = check(next(one for one in shown.button if one.label == "Back to the defaults").click().run())
+    shown = check(next(button for button in shown.button if button.label == "Back to the defaults").click().run())
     assert shown.selectbox(key="train_preset").value == "corrected"
     assert shown.number_input(key="train_dropout").value == 0.4
 
@@ -190,7 +190,7 @@ def test_a_run_of_another_version_is_duplicated_as_far_as_it_is_known(
     shown = jobs_app("training", dataset=DATASET)
     shown = check(shown.button(key=f"duplicate_{filled_workspace.run}").click().run())
     assert shown.number_input(key="train_dim").value == 16 and shown.selectbox(key="train_precision").value == "auto"
-    assert any("forgotten, heads, precision" in one for one in toasts(shown))
+    assert any("forgotten, heads, precision" in toast for toast in toasts(shown))
 
 
 def test_an_outage_during_the_launch_is_told(

@@ -44,13 +44,13 @@ def request(representation, **options):
 
 def test_hidden_items_are_found_by_their_content(workspace, clusters):
     seen = []
-    found = verbs.coldstart(workspace, request(clusters, share=0.2), lambda *one: seen.append(one))
-    rows = {row.method: row for row in found.rows}
+    result = verbs.coldstart(workspace, request(clusters, share=0.2), lambda *progress: seen.append(progress))
+    rows = {row.method: row for row in result.rows}
     assert list(rows) == ["sasrec with genair", "content", "popularity", "random"]
     genair, content, popularity, chance = rows.values()
-    assert (found.items, found.hidden, found.share, found.hide_seed) == (60, 12, 0.2, 42)
-    assert found.cases["test"] > 20 and found.content_hash and found.representation == clusters
-    assert set(found.dims) == {"prefill", "title"} and found.epochs <= 12
+    assert (result.items, result.hidden, result.share, result.hide_seed) == (60, 12, 0.2, 42)
+    assert result.cases["test"] > 20 and result.content_hash and result.representation == clusters
+    assert set(result.dims) == {"prefill", "title"} and result.epochs <= 12
     for part in ("valid", "test"):
         assert chance.cold[part]["HR@10"] == pytest.approx(10 / 57, abs=0.02)
         assert genair.cold[part]["HR@10"] > 2 * chance.cold[part]["HR@10"]
@@ -63,9 +63,9 @@ def test_hidden_items_are_found_by_their_content(workspace, clusters):
     with workspace.reading() as session:
         assert session.scalar(select(func.count()).select_from(RunRow)) == 0
     assert seen[-1][0] == seen[-1][1] and any("epoch 2" in what for _, _, what in seen)
-    text = "\n".join(found.lines())
+    text = "\n".join(result.lines())
     assert "12 of 60 items hidden (share 0.2, seed 42)" in text and "popularity: useless" in text
-    assert verbs.coldstart(workspace, request(clusters, share=0.2)).rows == found.rows
+    assert verbs.coldstart(workspace, request(clusters, share=0.2)).rows == result.rows
 
 
 def test_bases_and_scales_are_those_of_the_known_items(workspace, clusters):
@@ -91,9 +91,9 @@ def test_states_that_were_kept_need_no_model(represented, tmp_path):
     settings = workspace.settings
     workspace.settings = settings.model_copy(update={"models_dir": tmp_path})
     options = SMALL | {"dataset": "shop", "representation": name, "share": 0.3, "hide_seed": 1}
-    found = verbs.coldstart(workspace, verbs.ColdStartRequest(**options))
-    assert found.hidden == 4 and found.model == "tiny-llama"
-    assert sum(found.cases.values()) > 0
+    result = verbs.coldstart(workspace, verbs.ColdStartRequest(**options))
+    assert result.hidden == 4 and result.model == "tiny-llama"
+    assert sum(result.cases.values()) > 0
 
 
 def test_what_cannot_be_measured_is_said_before_training(workspace, clusters):

@@ -72,10 +72,10 @@ def test_seeds_that_do_not_match_are_said(market):
 def test_what_a_group_does_not_do_as_the_paper_is_named(imported):
     ours, theirs = train(imported, epochs=1, shortcut=True), train(imported, epochs=1, seed=2)
     result = compare(imported, [ours], [theirs])
-    (said,) = result.a.deviations
-    assert "shortcut" in said and result.b.deviations == []
+    (departure,) = result.a.deviations
+    assert "shortcut" in departure and result.b.deviations == []
     shown = "\n".join(result.lines())
-    assert f"  A is not as in the paper: {said}." in shown and "B is not" not in shown
+    assert f"  A is not as in the paper: {departure}." in shown and "B is not" not in shown
 
 
 def test_runs_of_other_devices_and_versions_differ(imported):

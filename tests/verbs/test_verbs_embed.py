@@ -43,10 +43,10 @@ def test_texts_of_a_file_are_kept_with_their_states(imported, tmp_path):
     path = csv_file(tmp_path, "text,item_id,note", '"Electricians who\nmeasure at home.",b01,x', "Cleaners.,b06,")
     told = []
     request = verbs.EmbedRequest(dataset="shop", model="tiny-llama", texts=path, device="cpu")
-    found = verbs.embed(imported, request, lambda *progress: told.append(progress))
-    assert (found.written, found.items, found.failed, found.model) == (2, 2, 0, "tiny-llama")
+    result = verbs.embed(imported, request, lambda *progress: told.append(progress))
+    assert (result.written, result.items, result.failed, result.model) == (2, 2, 0, "tiny-llama")
     assert told[0] == (0, 2, "tiny-llama reads texts") and told[-1][0] == 2
-    row, texts, (prefill, decoding, there) = kept(imported, found.archetypes)
+    row, texts, (prefill, decoding, there) = kept(imported, result.archetypes)
     assert texts == {1: "Electricians who\nmeasure at home.", 6: "Cleaners."}
     assert there.nonzero()[0].tolist() == [0, 5] and np.isfinite(prefill).all() and (decoding[[0, 5]] != 0).any(axis=1).all()
     assert (row.model, row.backend, row.dim) == ("edited", "edited", 32)
@@ -58,24 +58,26 @@ def test_texts_of_a_file_are_kept_with_their_states(imported, tmp_path):
     ]
     (tmp_path / "texts.jsonl").write_text("\n".join(lines))
     again = embed(imported, texts=tmp_path / "texts.jsonl")
-    assert (again.archetypes, again.written, again.items) == (found.archetypes, 0, 2)
+    assert (again.archetypes, again.written, again.items) == (result.archetypes, 0, 2)
 
 
 def test_a_whole_catalogue_of_texts_is_represented_like_what_a_model_wrote(imported):
     """The prompt is read as when the model itself wrote behind it; the text as `reading` reads it."""
-    made = verbs.generate(imported, verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, device="cpu"))
-    _, texts, (prefill, _, _) = kept(imported, made.archetypes)
+    generated = verbs.generate(
+        imported, verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, device="cpu")
+    )
+    _, texts, (prefill, _, _) = kept(imported, generated.archetypes)
     ids = imported.load_dataset("shop").items["item_id"]
-    found = embed(imported, text={ids.iloc[position - 1]: text for position, text in texts.items()}, batch_size=5)
-    row, again, (read_prefill, read_decoding, there) = kept(imported, found.archetypes)
+    embedded = embed(imported, text={ids.iloc[position - 1]: text for position, text in texts.items()}, batch_size=5)
+    row, again, (read_prefill, read_decoding, there) = kept(imported, embedded.archetypes)
     assert again == texts and there.all()
     np.testing.assert_allclose(read_prefill, prefill, atol=1e-5)
     model = load_language_model(find_model("tiny-llama", imported.settings.models_dir), "cpu")
     prompts = [PAPER.render(attributes) for attributes in imported.load_dataset("shop").items["attributes"]]
     _, expected = model.embed(prompts, [texts[position] for position in range(1, 13)])
     np.testing.assert_allclose(read_decoding, expected, atol=1e-5)
-    made = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="tiny-llama", archetypes=row.id))
-    assert made.archetypes == row.id and made.items == 12
+    representation = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="tiny-llama", archetypes=row.id))
+    assert representation.archetypes == row.id and representation.items == 12
 
 
 def test_other_texts_readers_and_prompts_are_other_sets(imported):
@@ -87,31 +89,31 @@ def test_other_texts_readers_and_prompts_are_other_sets(imported):
         embed(imported, text=TEXTS, model="tiny-qwen"),
         embed(imported, text=TEXTS, prompt="mine"),
     ]
-    assert len({first.archetypes, *(one.archetypes for one in others)}) == 4
+    assert len({first.archetypes, *(result.archetypes for result in others)}) == 4
     assert others[2].prompt_version.startswith("mine-")
     detail = verbs.item_detail(imported, "shop", "b01")
-    assert [one.text for one in detail.archetypes] == [TEXTS["b01"], "Teachers.", TEXTS["b01"], TEXTS["b01"]]
+    assert [archetype.text for archetype in detail.archetypes] == [TEXTS["b01"], "Teachers.", TEXTS["b01"], TEXTS["b01"]]
 
 
 def test_an_edited_archetype_is_pinned_scored_and_tried(represented):
     workspace, representation = represented
-    found = embed(workspace, text=TEXTS)
+    edited = embed(workspace, text=TEXTS)
     request = verbs.TrainRequest(dataset="shop", representation=representation, **SMALL)
     run = verbs.train(workspace, request).run
-    tried = verbs.what_if(workspace, verbs.WhatIfRequest(run=run, item="b01", archetypes=found.archetypes))
+    tried = verbs.what_if(workspace, verbs.WhatIfRequest(run=run, item="b01", archetypes=edited.archetypes))
     assert tried.cosine < 1 and tried.sessions > 0
-    verbs.pin(workspace, verbs.PinRequest(dataset="shop", item="b01", archetypes=found.archetypes))
-    made = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="tiny-llama"))
-    assert made.pinned == 1
-    scored = {one.archetypes: one for one in verbs.score(workspace, verbs.ScoreRequest(dataset="shop")).sets}
-    assert scored[found.archetypes].items == 2
+    verbs.pin(workspace, verbs.PinRequest(dataset="shop", item="b01", archetypes=edited.archetypes))
+    remade = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="tiny-llama"))
+    assert remade.pinned == 1
+    scored = {text_set.archetypes: text_set for text_set in verbs.score(workspace, verbs.ScoreRequest(dataset="shop")).sets}
+    assert scored[edited.archetypes].items == 2
     other = embed(workspace, text=TEXTS, model="tiny-qwen")
     with pytest.raises(InputError, match=r"another model.*Choose a set by the same model"):
         verbs.what_if(workspace, verbs.WhatIfRequest(run=run, item="b01", archetypes=other.archetypes))
     with pytest.raises(
-        InputError, match=f"is represented by its own states, but set {found.archetypes} was read by 'tiny-llama'"
+        InputError, match=f"is represented by its own states, but set {edited.archetypes} was read by 'tiny-llama'"
     ):
-        verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="tiny-qwen", archetypes=found.archetypes))
+        verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="tiny-qwen", archetypes=edited.archetypes))
 
 
 def test_what_was_read_before_an_interruption_is_kept(imported, monkeypatch):
@@ -126,15 +128,15 @@ def test_what_was_read_before_an_interruption_is_kept(imported, monkeypatch):
     request = verbs.EmbedRequest(dataset="shop", model="tiny-llama", text=TEXTS, device="cpu", batch_size=1)
     with pytest.raises(Killed):
         verbs.embed(imported, request, killed)
-    found = verbs.embed(imported, request)
-    assert (found.written, found.items) == (1, 2)
+    result = verbs.embed(imported, request)
+    assert (result.written, result.items) == (1, 2)
 
 
 def test_a_text_that_is_too_long_does_not_stop_the_others(imported):
-    found = embed(imported, text={"b01": "word " * 2000, "b02": "Fine."})
-    assert (found.written, found.failed, found.failures[0].item) == (1, 1, "b01")
-    assert "The text of item 'b01' (Digital Multimeter) has" in found.failures[0].reason
-    assert any("1 item failed" in line for line in found.lines())
+    result = embed(imported, text={"b01": "word " * 2000, "b02": "Fine."})
+    assert (result.written, result.failed, result.failures[0].item) == (1, 1, "b01")
+    assert "The text of item 'b01' (Digital Multimeter) has" in result.failures[0].reason
+    assert any("1 item failed" in line for line in result.lines())
     with pytest.raises(ModelError, match=r"read none of the 1 texts\. The first: The text of item 'b01'"):
         embed(imported, text={"b01": "word " * 2000})
 
@@ -197,8 +199,8 @@ def test_what_is_asked_for_must_be_there(imported, tmp_path):
 def test_in_a_terminal(imported, tmp_path, capsys):
     path = csv_file(tmp_path, "item_id,text", "b01,Electricians.")
     assert main(["embed", "shop", "--model", "tiny-llama", "--texts", str(path), "--device", "cpu", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["written"], said["model"], said["dataset"]) == (1, "tiny-llama", "shop")
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["written"], printed["model"], printed["dataset"]) == (1, "tiny-llama", "shop")
     assert main(["embed", "shop", "--model", "tiny-llama", "--text", "b02=Tinkerers = all", "--device", "cpu", "--quiet"]) == 0
     assert "tiny-llama read 1 texts for shop" in capsys.readouterr().out
     assert main(["embed", "shop", "--model", "tiny-llama", "--text", "b77=x", "--device", "cpu"]) == 1

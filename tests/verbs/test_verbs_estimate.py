@@ -19,15 +19,15 @@ estimating = importlib.import_module("genair_engine.verbs.training.estimate")  #
 def test_an_estimate_is_what_the_run_then_is(represented):
     workspace, representation = represented
     request = verbs.TrainRequest(dataset="shop", representation=representation, **SMALL)
-    found = verbs.estimate(workspace, request)
+    estimate = verbs.estimate(workspace, request)
     assert not verbs.watched_runs(workspace, "shop")  # nothing was kept
     run = verbs.train(workspace, request)
-    assert found.trainable_parameters == run.trainable_parameters
-    assert found.efficiency == run.efficiency
-    assert (found.device, found.epochs) == (run.device, SMALL["epochs"])
-    assert found.seconds_per_epoch > 0 and found.validation_seconds > 0 and found.memory_mb > 100
-    assert found.most_seconds == pytest.approx(3 * (found.seconds_per_epoch + found.validation_seconds))
-    assert "steps" in found.how and len(found.lines()) == 3
+    assert estimate.trainable_parameters == run.trainable_parameters
+    assert estimate.efficiency == run.efficiency
+    assert (estimate.device, estimate.epochs) == (run.device, SMALL["epochs"])
+    assert estimate.seconds_per_epoch > 0 and estimate.validation_seconds > 0 and estimate.memory_mb > 100
+    assert estimate.most_seconds == pytest.approx(3 * (estimate.seconds_per_epoch + estimate.validation_seconds))
+    assert "steps" in estimate.how and len(estimate.lines()) == 3
 
 
 def test_what_cannot_run_is_said(imported):
@@ -37,13 +37,13 @@ def test_what_cannot_run_is_said(imported):
         verbs.estimate(imported, verbs.TrainRequest(dataset="shop", method="id", device="quantum"))
 
 
-@pytest.mark.parametrize(("code", "said"), [(-9, "more memory than is free"), (1, "MemoryError: no room")])
-def test_a_process_that_dies_is_explained(imported, monkeypatch, code, said):
+@pytest.mark.parametrize(("code", "message"), [(-9, "more memory than is free"), (1, "MemoryError: no room")])
+def test_a_process_that_dies_is_explained(imported, monkeypatch, code, message):
     def died(*_, **__):
         return subprocess.CompletedProcess([], code, stdout="", stderr="Traceback\nMemoryError: no room\n")
 
     monkeypatch.setattr(estimating.subprocess, "run", died)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         verbs.estimate(imported, verbs.TrainRequest(dataset="shop", method="id"))
 
 
@@ -57,7 +57,7 @@ def test_curves_of_runs(represented):
     workspace, representation = represented
     run = verbs.train(workspace, verbs.TrainRequest(dataset="shop", representation=representation, **SMALL))
     epochs = verbs.run_epochs(workspace, [run.run, "not-yet"])
-    assert [one.epoch for one in epochs[run.run]] == [1, 2, 3] and epochs["not-yet"] == []
+    assert [epoch.epoch for epoch in epochs[run.run]] == [1, 2, 3] and epochs["not-yet"] == []
     assert set(epochs[run.run][0].losses) == {"rank", "calibration", "total"} and "NDCG@10" in epochs[run.run][0].valid
     (watched,) = verbs.watched_runs(workspace, "shop")
     assert watched.result.run == run.run and watched.job is None and watched.error is None
@@ -65,9 +65,9 @@ def test_curves_of_runs(represented):
 
 def test_runs_of_a_grid():
     request = verbs.SweepRequest(dataset="shop", representation="r", seeds=[1, 2], alphas=[0, 0.1], gammas=[2, 3])
-    found = [(one.alpha, one.gamma, one.seed) for one in verbs.runs_of_grid(request)]
-    assert found == [(0, 3, 1), (0, 3, 2), (0.1, 2, 1), (0.1, 2, 2), (0.1, 3, 1), (0.1, 3, 2)]
-    assert [one.seed for one in verbs.runs_of_grid(verbs.SweepRequest(dataset="shop"))] == [42]
+    combinations = [(run.alpha, run.gamma, run.seed) for run in verbs.runs_of_grid(request)]
+    assert combinations == [(0, 3, 1), (0, 3, 2), (0.1, 2, 1), (0.1, 2, 2), (0.1, 3, 1), (0.1, 3, 2)]
+    assert [run.seed for run in verbs.runs_of_grid(verbs.SweepRequest(dataset="shop"))] == [42]
     with pytest.raises(InputError, match="seeds"):
         verbs.runs_of_grid(verbs.SweepRequest(dataset="shop", seeds=[-1]))
 

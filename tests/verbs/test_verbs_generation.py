@@ -32,10 +32,10 @@ def generate(workspace, **options):
     return verbs.generate(workspace, verbs.GenerateRequest(**options))
 
 
-def failures(workspace, found):
+def failures(workspace, result):
     with workspace.reading() as session:
         stored = stored_failures(session, workspace.dataset_row("shop").id)
-    return {item.position: failure.reason for of, failure, item in stored if of.id == found.archetypes}
+    return {item.position: failure.reason for of, failure, item in stored if of.id == result.archetypes}
 
 
 def written(workspace):
@@ -43,9 +43,9 @@ def written(workspace):
         return list(session.scalars(select(TextRow).order_by(TextRow.position)))
 
 
-def states_files(workspace, found):
+def states_files(workspace, result):
     with workspace.reading() as session:
-        folder = workspace.path(find_set(session, workspace.dataset_row("shop").id, found.archetypes).folder)
+        folder = workspace.path(find_set(session, workspace.dataset_row("shop").id, result.archetypes).folder)
     return folder, [artifacts.load_arrays(path) for path in sorted(folder.glob("states-*"))]
 
 
@@ -65,14 +65,14 @@ def odd(workspace, tiny, tmp_path):
 def test_an_item_that_fails_is_recorded_and_tried_again(odd, monkeypatch):
     told = []
     request = verbs.GenerateRequest(dataset="shop", model="tiny-llama", sampling=SHORT, device="cpu")
-    found = verbs.generate(odd, request, lambda *progress: told.append(progress))
-    assert (found.written, found.failed, found.items, found.of) == (11, 1, 11, 12)
-    (failure,) = found.failures
+    first = verbs.generate(odd, request, lambda *progress: told.append(progress))
+    assert (first.written, first.failed, first.items, first.of) == (11, 1, 11, 12)
+    (failure,) = first.failures
     assert failure.item == "b03" and "item 'b03' (Lead-Free Solder) has" in failure.reason
-    assert failures(odd, found) == {3: failure.reason}
+    assert failures(odd, first) == {3: failure.reason}
     assert told[0] == (0, 12, "tiny-llama writes archetypes")
     assert told[-1][:2] == (12, 12) and "items/s" in told[-1][2] and told[-1][2].endswith(", 1 failed")
-    assert any("1 item failed; the same command tries again" in line for line in found.lines())
+    assert any("1 item failed; the same command tries again" in line for line in first.lines())
     again = generate(odd)
     assert (again.written, again.failed, failures(odd, again)) == (0, 1, {3: failure.reason})
 
@@ -80,7 +80,7 @@ def test_an_item_that_fails_is_recorded_and_tried_again(odd, monkeypatch):
     monkeypatch.setattr(TransformersModel, "_start", shortened(TransformersModel._start))
     last = generate(odd)
     assert (last.written, last.failed, last.items) == (1, 0, 12) and last.failures == []
-    assert failures(odd, last) == {} and last.archetypes == found.archetypes
+    assert failures(odd, last) == {} and last.archetypes == first.archetypes
 
 
 def shortened(start):
@@ -104,13 +104,13 @@ def test_with_a_model_that_fails_always_the_reasons_are_kept(imported, monkeypat
 
 
 def test_what_is_stored_with_every_text(imported):
-    found = generate(imported)
+    result = generate(imported)
     rows = written(imported)
     assert [row.position for row in rows] == list(range(1, 13))
     assert {row.device for row in rows} == {"cpu"}
     assert all(row.prompt_tokens > 50 and row.generated_tokens == 6 and row.seconds > 0 for row in rows)
     with imported.reading() as session:
-        kept = find_set(session, imported.dataset_row("shop").id, found.archetypes)
+        kept = find_set(session, imported.dataset_row("shop").id, result.archetypes)
     assert kept.sampling == SHORT.model_dump() | {"precision": "float32"}
     assert (kept.seed, kept.model, kept.backend, kept.dim) == (42, "tiny-llama", "transformers", 32)
     assert len(kept.revision) == 64 and kept.prompt_version.startswith("paper-")
@@ -135,10 +135,10 @@ def test_states_without_texts_are_written_again_and_once(imported, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(writing, "settle_failures", killed)
         generate(imported, batch_size=2)
-    found = generate(imported, batch_size=3)
-    assert 6 <= found.written < 12 and found.items == 12
-    folder, files = states_files(imported, found)
-    assert sorted(np.concatenate([one["positions"] for one in files]).tolist()) == list(range(1, 13))
+    result = generate(imported, batch_size=3)
+    assert 6 <= result.written < 12 and result.items == 12
+    folder, files = states_files(imported, result)
+    assert sorted(np.concatenate([states["positions"] for states in files]).tolist()) == list(range(1, 13))
     assert states_of(folder, 12)[2].all()
 
 

@@ -32,14 +32,14 @@ def train(workspace, representation, **options):
 
 
 def texts(workspace, item="b01"):
-    return {one.model: one.text for one in verbs.item_detail(workspace, "shop", item).archetypes}
+    return {archetype.model: archetype.text for archetype in verbs.item_detail(workspace, "shop", item).archetypes}
 
 
 def test_import_reports_what_it_read(workspace, source, tiny):
     result = verbs.import_dataset(workspace, verbs.ImportRequest(path=source, name="shop"))
     assert (result.users, result.items, result.interactions) == (tiny.n_users, 12, tiny.n_interactions)
     assert (result.rejected, result.format) == (0, "lcrec")
-    assert [one.dataset for one in verbs.list_datasets(workspace, verbs.DatasetsRequest()).datasets] == ["shop"]
+    assert [dataset.dataset for dataset in verbs.list_datasets(workspace, verbs.DatasetsRequest()).datasets] == ["shop"]
 
 
 def test_importing_a_taken_name_changes_nothing(imported, source):
@@ -100,10 +100,10 @@ def test_a_limit_writes_the_first_items_only(imported):
 
 def test_texts_depend_on_the_seed_and_not_on_the_batch(imported):
     generate(imported, limit=5, batch_size=1)
-    one = texts(imported, "b03")["tiny-llama"]
+    own = texts(imported, "b03")["tiny-llama"]
     other_seed = generate(imported, limit=5, seed=1)
     both = [text.text for text in verbs.item_detail(imported, "shop", "b03").archetypes]
-    assert len(both) == 2 and one in both and other_seed.written == 5
+    assert len(both) == 2 and own in both and other_seed.written == 5
     assert seed_of(42, "b03") != seed_of(42, "b04") != seed_of(1, "b04")
 
 
@@ -120,12 +120,12 @@ def test_a_representation_needs_every_item(imported):
 
 
 def test_a_language_model_is_represented_by_its_own_states(imported):
-    made = generate(imported)
+    generated = generate(imported)
     both = represent(imported, variance=1.0)
     assert set(both.dims) == {"prefill", "decoding"} and both.items == 12
     only = represent(imported, parts="decoding", components=3)
     assert only.dims == {"decoding": 3}
-    assert represent(imported, archetypes=made.archetypes, variance=1.0).dims == both.dims
+    assert represent(imported, archetypes=generated.archetypes, variance=1.0).dims == both.dims
     generate(imported, model="tiny-qwen", limit=1)
     with pytest.raises(InputError, match="own states"):
         represent(imported, archetypes="tiny-qwen")
@@ -143,8 +143,8 @@ def test_nothing_is_left_of_a_generation_that_wrote_nothing(imported, monkeypatc
 
 
 def test_a_set_that_another_process_writes_is_left_alone(imported):
-    made = generate(imported, limit=2)
-    with artifacts.locked(imported.path(artifact_folder(imported, made.archetypes))) as ours:
+    generated = generate(imported, limit=2)
+    with artifacts.locked(imported.path(artifact_folder(imported, generated.archetypes))) as ours:
         assert ours
         with pytest.raises(InputError, match="Another process"):
             generate(imported)
@@ -153,8 +153,8 @@ def test_a_set_that_another_process_writes_is_left_alone(imported):
 def test_report_and_delete(workspace, tmp_path):
     (tmp_path / "interactions.csv").write_text("user,item,timestamp\n" + "a,x,1\na,y,2\na,z,3\n" + "a,z\n" * 7)
     verbs.import_dataset(workspace, verbs.ImportRequest(path=tmp_path / "interactions.csv", name="shop"))
-    found = verbs.report(workspace, verbs.ReportRequest(dataset="shop"))
-    assert found.rejected == 7 and [one.line for one in found.rejections] == list(range(5, 12))
+    report = verbs.report(workspace, verbs.ReportRequest(dataset="shop"))
+    assert report.rejected == 7 and [rejection.line for rejection in report.rejections] == list(range(5, 12))
     verbs.delete_dataset(workspace, verbs.DeleteRequest(dataset="shop"))
     assert verbs.list_datasets(workspace, verbs.DatasetsRequest()).datasets == []
     with pytest.raises(NotFoundError):
@@ -209,12 +209,12 @@ def test_the_whole_way_on_each_database(any_workspace, source):
     assert again.metrics == result.metrics
 
     best = verbs.recommend(workspace, verbs.RecommendRequest(run=result.run, items=["b01", "b02"], k=4))
-    assert len(best.items) == 4 and not {"b01", "b02"} & {one.item for one in best.items}
-    assert [one.score for one in best.items] == sorted((one.score for one in best.items), reverse=True)
-    assert all(one.title for one in best.items)
+    assert len(best.items) == 4 and not {"b01", "b02"} & {item.item for item in best.items}
+    assert [item.score for item in best.items] == sorted((item.score for item in best.items), reverse=True)
+    assert all(item.title for item in best.items)
 
     state = verbs.workspace_state(workspace).datasets[0]
-    assert [(one.model, one.items) for one in state.archetype_sets] == [("tiny-llama", 12)]
+    assert [(text_set.model, text_set.items) for text_set in state.archetype_sets] == [("tiny-llama", 12)]
     assert (state.runs, state.ready_runs, state.best.run) == ({"done": 1}, 1, result.run)
     assert state.best.quality == result.metrics["test"]["full"]["NDCG@10"]
     assert verbs.item_detail(workspace, "shop", "b12").archetypes[0].finish in ("eos", "length")
@@ -300,10 +300,10 @@ def test_a_run_that_was_finished_meanwhile_is_left_alone(represented, monkeypatc
     real = fitting.rows.runs_of_key
 
     def overtaken(session, *arguments):
-        found = real(session, *arguments)
+        runs = real(session, *arguments)
         monkeypatch.setattr(fitting.rows, "runs_of_key", real)
         assert verbs.train(workspace, request).run == stopped
-        return found
+        return runs
 
     monkeypatch.setattr(fitting.rows, "runs_of_key", overtaken)
     ours = verbs.train(workspace, request)
@@ -412,8 +412,8 @@ def test_an_encoder_embeds_metadata_and_texts(imported, monkeypatch):
 
 def test_search_and_detail(represented):
     workspace, _ = represented
-    found = verbs.search(workspace, verbs.SearchRequest(dataset="shop", text="digital"))
-    assert {one.item for one in found.items} == {"b01", "b08"} and found.total == 2
+    hits = verbs.search(workspace, verbs.SearchRequest(dataset="shop", text="digital"))
+    assert {item.item for item in hits.items} == {"b01", "b08"} and hits.total == 2
     detail = verbs.item_detail(workspace, "shop", "b08")
     assert detail.item.title == "Digital Caliper" and detail.attributes["brand"] == "Metrix"
     assert 1 <= detail.rank <= detail.of == 12 and detail.archetypes[0].prompt_version.startswith("paper-")

@@ -67,21 +67,21 @@ def test_votes_become_win_rates(any_workspace, source):
     rate(any_workspace, sets=[llama, qwen, mistral], winner=llama, reason="names **people**\0", who=" ada ")
     last = rate(any_workspace, item="b02", sets=[llama, mistral], up=[llama], down=[mistral])
     assert (last.votes, last.item) == (1, "b02")
-    found = ratings(any_workspace)
-    assert (found.votes, found.counted) == (5, 5)
-    rows = {(one.model, one.against, one.blind): one for one in found.rates}
+    result = ratings(any_workspace)
+    assert (result.votes, result.counted) == (5, 5)
+    rows = {(win_rate.model, win_rate.against, win_rate.blind): win_rate for win_rate in result.rates}
     assert (rows["qwen", "llama", True].wins, rows["qwen", "llama", True].rate) == (3, 1.0)
     assert rows["qwen", "llama", True].low == pytest.approx(0.4385, abs=1e-4)  # Wilson, 3 of 3
     assert (rows["qwen", "llama", False].wins, rows["qwen", "llama", False].losses) == (0, 1)
     assert rows["llama", None, False].wins == 2  # votes, of which one was won against two
-    assert [(one.model, one.up, one.down, one.blind) for one in found.thumbs] == [
+    assert [(tally.model, tally.up, tally.down, tally.blind) for tally in result.thumbs] == [
         ("llama", 1, 0, False),
         ("mistral", 0, 1, False),
     ]
-    assert [one.item for one in found.recent] == ["b02", *["b01"] * 4]
-    assert (found.recent[1].reason, found.recent[1].who) == ("names **people**", "ada")
+    assert [ballot.item for ballot in result.recent] == ["b02", *["b01"] * 4]
+    assert (result.recent[1].reason, result.recent[1].who) == ("names **people**", "ada")
     assert ratings(any_workspace, item="b02").votes == 1
-    lines = "\n".join(found.lines())
+    lines = "\n".join(result.lines())
     assert "qwen against llama: 100% (95 % interval 44% … 100%) (3 won, 0 lost, 0 tied)" in lines
     verbs.delete_dataset(any_workspace, verbs.DeleteRequest(dataset="shop"))
 
@@ -92,7 +92,7 @@ def test_models_with_several_sets_are_told_apart(workspace, source):
         for name in ("one", "two"):
             session.get(TextSetRow, f"set-{name}").model = "same"
     rate(workspace, sets=["set-one", "set-two"], winner="set-two")
-    assert [one.model for one in ratings(workspace).rates][:2] == ["same (set-one)", "same (set-two)"]
+    assert [win_rate.model for win_rate in ratings(workspace).rates][:2] == ["same (set-one)", "same (set-two)"]
 
 
 @pytest.mark.parametrize(
@@ -128,15 +128,15 @@ def pin(workspace, item=None, **options):
 def test_pins_are_replaced_and_taken_off(any_workspace, source):
     llama, qwen, _ = planted(any_workspace, source)
     pin(any_workspace, "b02", archetypes=llama)
-    assert [(one.item, one.model) for one in pin(any_workspace, "b01", archetypes="qwen", who="ada")] == [
+    assert [(pinned.item, pinned.model) for pinned in pin(any_workspace, "b01", archetypes="qwen", who="ada")] == [
         ("b01", "qwen"),
         ("b02", "llama"),
     ]
     (changed, _) = pin(any_workspace, "b01", archetypes=llama)
     assert (changed.archetypes, changed.who) == (llama, None)
-    assert [one.item for one in pin(any_workspace, "b01", off=True)] == ["b02"]
-    assert [one.item for one in pin(any_workspace, "b01", off=True)] == ["b02"]
-    assert [one.item for one in pin(any_workspace)] == ["b02"]
+    assert [pinned.item for pinned in pin(any_workspace, "b01", off=True)] == ["b02"]
+    assert [pinned.item for pinned in pin(any_workspace, "b01", off=True)] == ["b02"]
+    assert [pinned.item for pinned in pin(any_workspace)] == ["b02"]
     for options, message in [
         ({"item": "b05", "archetypes": qwen}, "has no text of item 'b05'"),
         ({"item": "b01", "archetypes": "gpt"}, "gpt"),
@@ -180,9 +180,9 @@ def test_a_pinned_archetype_replaces_the_items_states(imported, monkeypatch):
         pin(imported, item, archetypes=other)
     pin(imported, "b04", archetypes=base)  # its own: nothing to replace
     seen = given_states(monkeypatch)
-    made = represent(imported, archetypes=base)
-    assert made.pinned == 2 and "2 items have pinned archetypes" in made.lines()[0]
-    assert provenance(imported, made.representation)["pinned"] == {"b03": other, "b12": other}
+    result = represent(imported, archetypes=base)
+    assert result.pinned == 2 and "2 items have pinned archetypes" in result.lines()[0]
+    assert provenance(imported, result.representation)["pinned"] == {"b03": other, "b12": other}
     with imported.reading() as session:
         folders = {name: session.get(TextSetRow, name).folder for name in (base, other)}
     own, others = (states_of(imported.path(folders[name]), 12) for name in (base, other))
@@ -230,9 +230,9 @@ def test_an_encoder_reads_pinned_texts_of_any_model(imported, monkeypatch):
 
     monkeypatch.setattr(representations, "find_model", lambda name, folder: Source("words", imported.folder))
     monkeypatch.setattr(states, "load_encoder", lambda folder: Encoder())
-    made = represent(imported, model="words", archetypes="tiny-llama", parts="decoding")
+    result = represent(imported, model="words", archetypes="tiny-llama", parts="decoding")
     assert read == [texts[1], pinned[2], *(texts[k] for k in range(3, 13))]
-    assert provenance(imported, made.representation)["pinned"] == {"b02": qwen}
+    assert provenance(imported, result.representation)["pinned"] == {"b02": qwen}
 
 
 def save(workspace, name="mine", **parts):
@@ -244,7 +244,7 @@ def test_prompts_are_versions_that_stay(any_workspace):
     assert first.new and not save(any_workspace, question="Who would want this {noun}?").new
     second = save(any_workspace, question="For whom is this {noun}?", noun="film")
     listed = verbs.list_prompts(any_workspace, verbs.PromptsRequest()).prompts
-    assert [one.version for one in listed] == [PAPER.version, second.prompt.version, first.prompt.version]
+    assert [prompt.version for prompt in listed] == [PAPER.version, second.prompt.version, first.prompt.version]
     assert listed[0].created_at is None and listed[0].instruction == PAPER.instruction
     with any_workspace.reading() as session:
         assert find_prompt(session, "paper") == find_prompt(session, PAPER.version) == PAPER

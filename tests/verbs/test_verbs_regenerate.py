@@ -43,32 +43,32 @@ def folder(workspace, name):
 def test_a_new_version_stands_beside_the_old_one(imported):
     generate(imported)
     (old,) = texts(imported)
-    made = verbs.regenerate(imported, request())
-    assert [one.text for one in texts(imported)] == [old.text, made.text]
-    assert (made.seed, made.model, made.prompt_version, made.finish) == (
+    new = verbs.regenerate(imported, request())
+    assert [text.text for text in texts(imported)] == [old.text, new.text]
+    assert (new.seed, new.model, new.prompt_version, new.finish) == (
         43,
         "tiny-llama",
         PAPER.version,
         texts(imported)[1].finish,
     )
     assert verbs.regenerate(imported, request()).seed == 44
-    assert verbs.regenerate(imported, request(item="b04")).archetypes == made.archetypes  # the seed's set
-    prefill, decoding, there = states_of(folder(imported, made.archetypes), 12)
+    assert verbs.regenerate(imported, request(item="b04")).archetypes == new.archetypes  # the seed's set
+    prefill, decoding, there = states_of(folder(imported, new.archetypes), 12)
     assert np.flatnonzero(there).tolist() == [2, 3] and np.abs(decoding[2]).sum() > 0 and np.isfinite(prefill).all()
-    assert any("seed 43" in line for line in made.lines())
+    assert any("seed 43" in line for line in new.lines())
 
 
 def test_it_is_what_generate_writes_with_that_seed(imported):
-    made = verbs.regenerate(imported, request(seed=7))
-    states = states_of(folder(imported, made.archetypes), 12)
+    single = verbs.regenerate(imported, request(seed=7))
+    states = states_of(folder(imported, single.archetypes), 12)
     whole = generate(imported, seed=7)
-    assert whole.archetypes == made.archetypes and (whole.written, whole.items) == (11, 12)
-    assert texts(imported)[0].text == made.text
+    assert whole.archetypes == single.archetypes and (whole.written, whole.items) == (11, 12)
+    assert texts(imported)[0].text == single.text
     other = generate(imported, model="tiny-qwen", seed=7)
     verbs.regenerate(imported, request(model="tiny-qwen", seed=8))
     alone = generate(imported, model="tiny-qwen", seed=8, limit=3)
     assert (other.written, alone.written) == (12, 2)
-    again = states_of(folder(imported, made.archetypes), 12)
+    again = states_of(folder(imported, single.archetypes), 12)
     assert np.array_equal(states[1][2], again[1][2])
 
 
@@ -105,8 +105,8 @@ def test_a_model_that_cannot_stream_writes_all_the_same(imported):
             return getattr(self._model, name)
 
     model = verbs.Models(imported.settings, "cpu").writer("tiny-llama")
-    (made,) = verbs.regenerating(imported, request(seed=5), Whole(model))
-    assert made.text == next(one.text for one in texts(imported))
+    (text,) = verbs.regenerating(imported, request(seed=5), Whole(model))
+    assert text.text == next(stored.text for stored in texts(imported))
     with pytest.raises(InputError, match="Seed 5 writes the same text again"):
         list(verbs.regenerating(imported, request(seed=5), model))
 
@@ -156,9 +156,9 @@ def test_writing_an_item_settles_its_failure(imported):
 def test_another_prompt_is_another_set(imported):
     paper = generate(imported, limit=2)
     saved = verbs.save_prompt(imported, verbs.PromptSaveRequest(name="short", question="Who?", noun="thing")).prompt
-    made = generate(imported, limit=2, prompt="short")
-    assert (made.written, made.prompt_version) == (2, saved.version) and made.archetypes != paper.archetypes
-    assert generate(imported, limit=2, prompt=saved.version).archetypes == made.archetypes
+    short = generate(imported, limit=2, prompt="short")
+    assert (short.written, short.prompt_version) == (2, saved.version) and short.archetypes != paper.archetypes
+    assert generate(imported, limit=2, prompt=saved.version).archetypes == short.archetypes
     assert generate(imported, limit=2, prompt=PAPER.version).archetypes == paper.archetypes
     first, second = texts(imported, "b01")
     assert first.prompt["question"] == PAPER.question
@@ -192,7 +192,7 @@ def test_an_estimate_is_made_from_what_was_written(imported):
     generate(imported, limit=8)
     some = verbs.generation_estimate(imported, ask)
     seconds = [
-        one.seconds for item in ("b01", "b02", "b03", "b04", "b05", "b06", "b07", "b08") for one in texts(imported, item)
+        text.seconds for item in ("b01", "b02", "b03", "b04", "b05", "b06", "b07", "b08") for text in texts(imported, item)
     ]
     assert some.missing == 4 and some.seconds == pytest.approx(4 * np.mean(seconds)) and some.tokens == pytest.approx(24)
     assert "From 8 texts that it has written on cpu" in some.how
@@ -229,23 +229,23 @@ def test_sets_that_are_measured_as_they_are_now(imported):
     ],
 )
 def test_the_estimate_knows_presets_and_readers_by_their_names(imported, model, reader, written_by, read_by):
-    made = generate(imported)
+    generated = generate(imported)
     ask = verbs.GenerateRequest(dataset="shop", model=model, reader=reader, sampling=SHORT)
     assert verbs.generation_estimate(imported, ask).seconds is None
     with imported.session() as session:
-        row = session.get(TextSetRow, made.archetypes)
+        row = session.get(TextSetRow, generated.archetypes)
         row.model, row.sampling = written_by, row.sampling | ({"reader": read_by} if read_by else {})
     assert verbs.generation_estimate(imported, ask).missing == 0
     if reader:  # another reader is another set, written at the same pace
-        found = verbs.generation_estimate(imported, ask.model_copy(update={"reader": "demo-llama"}))
-        assert found.missing == 12 and found.seconds is not None
+        estimate = verbs.generation_estimate(imported, ask.model_copy(update={"reader": "demo-llama"}))
+        assert estimate.missing == 12 and estimate.seconds is not None
         folder_of_that_name = ask.model_copy(update={"model": "any", "reader": None})
         assert verbs.generation_estimate(imported, folder_of_that_name).seconds is None
 
 
 def test_what_can_write(imported):
-    found = verbs.writer_choices(imported)
-    assert found.here == verbs.writers(imported) and set(found.here) <= set(found.readers) and found.server is None
-    assert found.readers[: len(found.here)] == found.here
-    sizes = {one.model: (one.gated, one.size) for one in found.presets}
+    choices = verbs.writer_choices(imported)
+    assert choices.here == verbs.writers(imported) and set(choices.here) <= set(choices.readers) and choices.server is None
+    assert choices.readers[: len(choices.here)] == choices.here
+    sizes = {preset.model: (preset.gated, preset.size) for preset in choices.presets}
     assert sizes["qwen2.5-0.5b-instruct"] == (False, 988_065_536) and sizes["llama2-7b-chat"][0]

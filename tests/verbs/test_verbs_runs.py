@@ -113,8 +113,8 @@ def test_ranks_of_single_users_give_the_metrics_of_the_run(imported, tiny):
 
 def test_the_newest_runs_are_watched(imported):
     first, second = train(imported, epochs=1), train(imported, epochs=2)
-    assert [one.result.run for one in verbs.watched_runs(imported, "shop")] == [second.run, first.run]
-    assert [one.result.run for one in verbs.watched_runs(imported, "shop", limit=1)] == [second.run]
+    assert [watched.result.run for watched in verbs.watched_runs(imported, "shop")] == [second.run, first.run]
+    assert [watched.result.run for watched in verbs.watched_runs(imported, "shop", limit=1)] == [second.run]
 
 
 def test_metrics_of_groups_and_lists(imported, tiny):
@@ -175,22 +175,22 @@ def test_the_key_of_a_run_holds_all_that_its_result_depends_on(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "departure"),
     [
         ({"preset": "public-code"}, "Preset public-code, not as in the paper: no causal mask"),
         ({"preset": "public-code", "backbone": "gru4rec"}, "Preset public-code, not as in the paper: only the last item"),
         ({}, None),
     ],
 )
-def test_what_follows_the_public_code_is_always_shown(imported, options, said):
+def test_what_follows_the_public_code_is_always_shown(imported, options, departure):
     run = train(imported, epochs=1, **options)
     shown = "\n".join(run.lines())
-    assert said in shown if said else "not as in the paper" not in shown
-    assert bool(run.deviations) == bool(said)
+    assert departure in shown if departure else "not as in the paper" not in shown
+    assert bool(run.deviations) == bool(departure)
     answer = verbs.recommend(imported, verbs.RecommendRequest(run=run.run, items=["b01"]))
     assert answer.deviations == run.deviations
     named = f"  Not as in the paper: {'; '.join(run.deviations)}."
-    assert answer.lines()[-1] == named if said else named not in answer.lines()
+    assert answer.lines()[-1] == named if departure else named not in answer.lines()
 
 
 def test_a_representation_of_titles_is_ours(represented):

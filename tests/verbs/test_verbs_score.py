@@ -41,7 +41,7 @@ def measured(monkeypatch):
 def test_a_set_is_measured_once_and_again_when_it_has_grown(imported, measured):
     llama = generate(imported, limit=5)
     first = score(imported)
-    assert [(one.archetypes, one.items, one.measured) for one in first.sets] == [(llama, 5, 5)]
+    assert [(text_set.archetypes, text_set.items, text_set.measured) for text_set in first.sets] == [(llama, 5, 5)]
     assert score(imported).sets == first.sets and measured == [5]
     (file,) = imported.path("archetypes").rglob("scores-*.safetensors")
 
@@ -50,7 +50,7 @@ def test_a_set_is_measured_once_and_again_when_it_has_grown(imported, measured):
     assert before.stale and before.scores["segments"] is not None
     assert verbs.item_scores(imported, "shop", "b12")[0].scores["segments"] is None
     grown = score(imported)
-    assert [(one.items, one.measured) for one in grown.sets] == [(12, 12)] and measured == [5, 12]
+    assert [(text_set.items, text_set.measured) for text_set in grown.sets] == [(12, 12)] and measured == [5, 12]
     assert grown.sets[0].scored_at > first.sets[0].scored_at
     assert not verbs.item_scores(imported, "shop", "b12")[0].stale
     (again,) = imported.path("archetypes").rglob("scores-*.safetensors")
@@ -61,36 +61,42 @@ def test_means_are_those_of_the_items(imported):
     generate(imported)
     generate(imported, "tiny-qwen", limit=6)
     result = score(imported, item="b01")
-    assert [one.model for one in result.sets] == ["tiny-llama", "tiny-qwen"]
+    assert [text_set.model for text_set in result.sets] == ["tiny-llama", "tiny-qwen"]
     assert result.notes == ["The sets hold texts of different items: compare them with --common, or finish them first."]
-    for one, n in zip(result.sets, (12, 6), strict=True):
-        assert set(one.measures) == set(verbs.MEASURES)
-        assert one.measures["specificity"].n == one.measures["segments"].n == n
-        assert one.measures["specificity"].low < one.measures["specificity"].mean < one.measures["specificity"].high
-        assert set(one.item) == {name for name, measure in verbs.MEASURES.items() if measure.per_item}
+    for text_set, n in zip(result.sets, (12, 6), strict=True):
+        assert set(text_set.measures) == set(verbs.MEASURES)
+        assert text_set.measures["specificity"].n == text_set.measures["segments"].n == n
+        assert (
+            text_set.measures["specificity"].low
+            < text_set.measures["specificity"].mean
+            < text_set.measures["specificity"].high
+        )
+        assert set(text_set.item) == {name for name, measure in verbs.MEASURES.items() if measure.per_item}
     items = [verbs.item_scores(imported, "shop", item)[0].scores for item in imported.load_dataset("shop").items["item_id"]]
     assert result.sets[0].item == items[0]
-    assert result.sets[0].measures["specificity"].mean == pytest.approx(np.mean([one["specificity"] for one in items]))
+    assert result.sets[0].measures["specificity"].mean == pytest.approx(np.mean([scores["specificity"] for scores in items]))
 
     common = score(imported, common=True)
-    assert [one.measures["specificity"].n for one in common.sets] == [6, 6]
-    assert common.sets[0].measures["specificity"].mean == pytest.approx(np.mean([one["specificity"] for one in items[:6]]))
+    assert [text_set.measures["specificity"].n for text_set in common.sets] == [6, 6]
+    assert common.sets[0].measures["specificity"].mean == pytest.approx(
+        np.mean([scores["specificity"] for scores in items[:6]])
+    )
     assert common.notes[0].startswith("Means are over the 6 items")
-    assert [one.model for one in score(imported, archetypes=["tiny-qwen"]).sets] == ["tiny-qwen"]
+    assert [text_set.model for text_set in score(imported, archetypes=["tiny-qwen"]).sets] == ["tiny-qwen"]
 
 
 def test_pages_get_texts_judged_without_any_measuring(imported, measured, monkeypatch):
     generate(imported, limit=2)
     text = "Made for ages 3 to 5, by Labora.\n1. Parents: x\n2. Makers: y"
     judged = verbs.score_text(imported, "shop", "b01", text)
-    assert [(text[one.start : one.end], one.kind, one.supported) for one in judged.claims] == [
+    assert [(text[claim.start : claim.end], claim.kind, claim.supported) for claim in judged.claims] == [
         ("ages 3 to 5", "age", False),
         ("Labora", "brand", False),
     ]
     assert (judged.grounding, judged.segments) == (0.0, 2)
-    (one,) = verbs.item_scores(imported, "shop", "b01")
-    assert (one.scores, one.stale, measured) == ({}, True, [])
-    assert one.text.segments == 0 and verbs.item_scores(imported, "shop", "b09") == []
+    (judgement,) = verbs.item_scores(imported, "shop", "b01")
+    assert (judgement.scores, judgement.stale, measured) == ({}, True, [])
+    assert judgement.text.segments == 0 and verbs.item_scores(imported, "shop", "b09") == []
 
     next(imported.path("datasets").rglob("vocabulary-*.json")).unlink()
     monkeypatch.setattr(scored_items, "LIVE_ITEMS", 5)  # a large catalogue: nothing is learned while a page waits
@@ -141,9 +147,9 @@ def test_sets_without_states_have_scores_of_their_texts(imported):
     generate(imported)
     for path in imported.path("archetypes").rglob("states-*.safetensors"):
         path.unlink()
-    (one,) = score(imported).sets
-    assert one.measures["segments"].n == 12
-    assert (one.measures["specificity"].mean, one.measures["behaviour"].mean) == (None, None)
+    (text_set,) = score(imported).sets
+    assert text_set.measures["segments"].n == 12
+    assert (text_set.measures["specificity"].mean, text_set.measures["behaviour"].mean) == (None, None)
 
 
 def test_the_table_of_a_terminal(imported, capsys):

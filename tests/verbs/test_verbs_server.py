@@ -56,8 +56,8 @@ def generate(workspace, **options):
 
 def test_a_catalogue_is_written_by_a_server_and_trained_on(shop, server, tmp_path):
     server.always["Nitrile"] = status(503, f"overloaded, Bearer {KEY}")
-    found = generate(shop)
-    assert (found.written, found.failed, found.model) == (11, 1, "openai:org/tiny")
+    generated = generate(shop)
+    assert (generated.written, generated.failed, generated.model) == (11, 1, "openai:org/tiny")
     with shop.reading() as session:
         row = find_set(session, shop.dataset_row("shop").id, "openai:org/tiny")
         texts = list(session.scalars(select(TextRow)))
@@ -69,11 +69,11 @@ def test_a_catalogue_is_written_by_a_server_and_trained_on(shop, server, tmp_pat
 
     server.always.clear()
     again = generate(shop)
-    assert (again.written, again.items, again.archetypes) == (1, 12, found.archetypes)
+    assert (again.written, again.items, again.archetypes) == (1, 12, generated.archetypes)
     request = verbs.RepresentRequest(dataset="shop", model="tiny-qwen", archetypes="openai:org/tiny")
-    made = verbs.represent(shop, request)
-    assert made.archetypes == found.archetypes
-    run = verbs.train(shop, verbs.TrainRequest(dataset="shop", representation=made.representation, **SMALL)).run
+    represented = verbs.represent(shop, request)
+    assert represented.archetypes == generated.archetypes
+    run = verbs.train(shop, verbs.TrainRequest(dataset="shop", representation=represented.representation, **SMALL)).run
     edited = verbs.embed(shop, verbs.EmbedRequest(dataset="shop", model="tiny-qwen", text={"b01": "Tinkerers."}, device="cpu"))
     tried = verbs.what_if(shop, verbs.WhatIfRequest(run=run, item="b01", archetypes=edited.archetypes))
     assert tried.cosine < 1
@@ -86,22 +86,22 @@ def test_a_catalogue_is_written_by_a_server_and_trained_on(shop, server, tmp_pat
 def trained(shop, archetypes, model="tiny-qwen"):
     """A run on the states of the set, and its representation."""
     request = verbs.RepresentRequest(dataset="shop", model=model, archetypes=archetypes)
-    made = verbs.represent(shop, request).representation
-    return verbs.train(shop, verbs.TrainRequest(dataset="shop", representation=made, **SMALL)).run, made
+    representation = verbs.represent(shop, request).representation
+    return verbs.train(shop, verbs.TrainRequest(dataset="shop", representation=representation, **SMALL)).run, representation
 
 
 def test_everything_behind_training_takes_a_servers_set(shop, server):
     """What is new is written by the server and read by the set's reader."""
-    run, made = trained(shop, generate(shop).archetypes)
-    found = verbs.audience(shop, verbs.AudienceRequest(dataset="shop", text="electricians", k=3, device="cpu"))
-    assert len(found.items) == 3 and "states of tiny-qwen over archetypes by openai:org/tiny" in found.space
+    run, representation = trained(shop, generate(shop).archetypes)
+    audience = verbs.audience(shop, verbs.AudienceRequest(dataset="shop", text="electricians", k=3, device="cpu"))
+    assert len(audience.items) == 3 and "states of tiny-qwen over archetypes by openai:org/tiny" in audience.space
     request = verbs.NewItemRequest(dataset="shop", attributes={"title": "Clamp Meter"}, runs=[run], device="cpu")
     written = verbs.write_item(shop, request)
     (text,) = written.archetypes
     assert text.model == "openai:org/tiny" and text.generated_tokens == 6 and server.prompts("Clamp Meter") == 1
     given = verbs.write_item(shop, request.model_copy(update={"archetype": text.text}))
-    for part, states in given.states[made].items():
-        np.testing.assert_allclose(written.states[made][part], states, atol=1e-4)
+    for part, states in given.states[representation].items():
+        np.testing.assert_allclose(written.states[representation][part], states, atol=1e-4)
     (own,) = verbs.item_detail(shop, "shop", "b01").archetypes
     same = verbs.what_if(shop, verbs.WhatIfRequest(run=run, item="b01", text=own.text))
     assert same.cosine == pytest.approx(1, abs=1e-4)
@@ -115,7 +115,7 @@ def test_everything_behind_training_takes_a_servers_set(shop, server):
 
 def test_texts_that_people_wrote_take_only_given_ones(imported):
     ids = imported.load_dataset("shop").items["item_id"]
-    texts = {one: f"For people {number}." for number, one in enumerate(ids)}
+    texts = {item_id: f"For people {number}." for number, item_id in enumerate(ids)}
     request = verbs.EmbedRequest(dataset="shop", model="tiny-qwen", text=texts, device="cpu")
     run, _ = trained(imported, verbs.embed(imported, request).archetypes)
     wanted = verbs.NewItemRequest(dataset="shop", attributes={"title": "Clamp Meter"}, runs=[run], device="cpu")
@@ -159,8 +159,8 @@ def model_server(settings):
 def test_the_doctor_looks_at_the_server(settings, server):
     set_up = settings.model_copy(update={"openai_base_url": server.url, "openai_api_key": KEY})
     assert model_server(set_up) == [("ok", f"{server.host} answers and serves org/tiny")]
-    ((state, found),) = model_server(set_up.model_copy(update={"openai_api_key": "sk-other"}))
-    assert state == "problem" and "refused the key (401)" in found and "sk-other" not in found
-    ((state, found),) = model_server(set_up.model_copy(update={"openai_base_url": "http://127.0.0.1:1/v1"}))
-    assert state == "problem" and "127.0.0.1:1 does not answer" in found
+    ((state, message),) = model_server(set_up.model_copy(update={"openai_api_key": "sk-other"}))
+    assert state == "problem" and "refused the key (401)" in message and "sk-other" not in message
+    ((state, message),) = model_server(set_up.model_copy(update={"openai_base_url": "http://127.0.0.1:1/v1"}))
+    assert state == "problem" and "127.0.0.1:1 does not answer" in message
     assert model_server(settings.model_copy(update={"openai_base_url": None})) == []

@@ -275,7 +275,7 @@ def test_floors_that_beat_a_run_are_named(imported):
     assert "floors of content similarity are left out" in result.notes[0]
     row = next(row for row in result.rows if row.backbone)
     for part in ("valid", "test"):
-        best = max(one.score(part) for one in result.rows if not one.backbone)
+        best = max(floor.score(part) for floor in result.rows if not floor.backbone)
         assert any(f"({part} NDCG@10" in note and row.name in note for note in result.notes) == (row.score(part) <= best)
 
 
@@ -358,7 +358,7 @@ def test_searches_may_be_the_first_at_once(any_workspace):
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(2)
     arguments = [(any_workspace.settings, f"shop (1) {number}", barrier) for number in range(2)]
-    processes = [context.Process(target=_open_study, args=one) for one in arguments]
+    processes = [context.Process(target=_open_study, args=given) for given in arguments]
     for process in processes:
         process.start()
     for process in processes:

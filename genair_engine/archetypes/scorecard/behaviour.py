@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from genair_engine.catalog.sequences import Sequences
+from genair_engine.types import BoolArray, Float32Array, Float64Array, IntArray
 
 PAIRS = 20_000
 RESAMPLES = 500
@@ -24,9 +25,6 @@ _TRIES = 20
 _NEAR = 0.01  # of the items by popularity, to each side: "about the same popularity"
 _LEAST_NEAR = 5
 _CHUNK = 64
-
-Float32Array = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def behaviour_agreement(
 
 
 def _taken_together(
-    train: Sequences, known: npt.NDArray[np.bool_], pairs: int, rng: np.random.Generator
+    train: Sequences, known: BoolArray, pairs: int, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray, IntArray]:
     """Users and two different items of theirs, for at most `pairs` draws of a user; only items that are known count."""
     of_known = known[train.items]
@@ -81,9 +79,7 @@ def _taken_together(
     return users, events[starts[users] + first] % len(known), events[starts[users] + second] % len(known)
 
 
-def _counterparts(
-    train: Sequences, known: npt.NDArray[np.bool_], first: IntArray, second: IntArray, rng: np.random.Generator
-) -> IntArray:
+def _counterparts(train: Sequences, known: BoolArray, first: IntArray, second: IntArray, rng: np.random.Generator) -> IntArray:
     """For each pair an item about as popular as the second, never taken by a user of the first; 0 where none was found."""
     popularity = np.bincount(train.items, minlength=len(known))
     order = np.flatnonzero(known & (popularity > 0))
@@ -99,7 +95,7 @@ def _counterparts(
         if len(open_pairs) == 0:
             break
         tried = order[rng.integers(low[open_pairs], high[open_pairs] + 1)]
-        shared: npt.NDArray[np.float32] = np.asarray(takers[first[open_pairs]].multiply(takers[tried]).sum(axis=1)).ravel()
+        shared: Float32Array = np.asarray(takers[first[open_pairs]].multiply(takers[tried]).sum(axis=1)).ravel()
         fits = (shared == 0) & (tried != first[open_pairs])
         chosen[open_pairs[fits]] = tried[fits]
         open_pairs = open_pairs[~fits]
@@ -110,7 +106,7 @@ def _cosines(vectors: Float32Array, a: IntArray, b: IntArray) -> Float32Array:
     return np.asarray(np.einsum("ij,ij->i", vectors[a], vectors[b]), dtype=np.float32)
 
 
-def _auc(taken: Float32Array, random: Float32Array, weights: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+def _auc(taken: Float32Array, random: Float32Array, weights: npt.NDArray[np.floating]) -> Float64Array:
     """[r] AUC under each of the weightings [r, pairs] of the pairs, ties counted half; nan where all weights are zero."""
     levels, level = np.unique(np.concatenate([taken, random]), return_inverse=True)
     order = np.argsort(level, kind="stable")

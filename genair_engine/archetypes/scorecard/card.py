@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from genair_engine.archetypes.scorecard.behaviour import Agreement, behaviour_agreement
 from genair_engine.archetypes.scorecard.grounding import ground
@@ -20,11 +19,10 @@ from genair_engine.archetypes.scorecard.vocabulary import Vocabulary
 from genair_engine.archetypes.scorecard.wording import wording
 from genair_engine.archetypes.segments import split_segments
 from genair_engine.catalog.sequences import Sequences
+from genair_engine.types import BoolArray, Float32Array
 
 REPORT_EVERY = 500
 """Texts between two reports of progress."""
-
-Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ def measure_set(
     texts: Mapping[int, str],
     attributes: Sequence[Mapping[str, str]],
     vocabulary: Vocabulary,
-    states: tuple[Float32Array, npt.NDArray[np.bool_]] | None,
+    states: tuple[Float32Array, BoolArray] | None,
     train: Sequences,
     progress: Callable[[int], None] = lambda done: None,  # noqa: ARG005
 ) -> Card:

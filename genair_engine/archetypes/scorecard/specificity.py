@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from genair_engine.types import Float32Array, Float64Array
 
 NEIGHBOURS = 10
 _BLOCK = 1024
 
-Float32Array = npt.NDArray[np.float32]
 
-
-def specificity(vectors: Float32Array, neighbours: int = NEIGHBOURS) -> npt.NDArray[np.float64]:
+def specificity(vectors: Float32Array, neighbours: int = NEIGHBOURS) -> Float64Array:
     """[n] 1 − mean cosine of each row of vectors [n, m] (unit length, `vectors.directions`) to its nearest others, in 0 …
     2.
 

@@ -10,11 +10,9 @@ noise, and with few items it makes all of them equally far from each other.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from genair_engine.pca import principal_axes
-
-Float32Array = npt.NDArray[np.float32]
+from genair_engine.types import Float32Array
 
 AXES = 256
 DIMENSIONS_A_TOP_AXIS = 100

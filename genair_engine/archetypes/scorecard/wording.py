@@ -12,17 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
 from genair_engine.archetypes.prompts.template import SKIPPED_ATTRIBUTES
 from genair_engine.archetypes.scorecard.words import FUNCTION_WORDS, raw_words, stem
+from genair_engine.types import Float64Array
 
-Float32Array = npt.NDArray[np.float64]
 
-
-def wording(texts: Sequence[str], metadata: Sequence[Mapping[str, str]]) -> tuple[Float32Array, Float32Array]:
+def wording(texts: Sequence[str], metadata: Sequence[Mapping[str, str]]) -> tuple[Float64Array, Float64Array]:
     """Novelty and diversity, [n] each in 0 … 1, of n archetypes beside the attributes of their items.
 
     nan where there is nothing to compare: the text has no content word, or (diversity) there is no other text with one. The
@@ -58,7 +56,7 @@ def tfidf(texts: Sequence[str]) -> sparse.csr_array:
     return counts
 
 
-def _diversity(vectors: sparse.csr_array, texts: int) -> Float32Array:
+def _diversity(vectors: sparse.csr_array, texts: int) -> Float64Array:
     """1 − mean cosine of each row to the other rows that are not empty, from their sum: linear in the number of words."""
     if texts < 2:
         return np.full(vectors.shape[0], np.nan)
