@@ -19,7 +19,6 @@ UNCLEAN = {
     "genair_engine/archetypes",
     "genair_engine/cluster",
     "genair_engine/jobs",
-    "genair_engine/training",
     "genair_engine/verbs",
     "pages/archetypes.py",
     "tests/archetypes",
