@@ -142,13 +142,13 @@ class LocalHandle:
 
     def usage(self) -> dict[str, float]:
         try:
-            alive = [self.process.pid, *(one.pid for one in psutil.Process(self.process.pid).children(recursive=True))]
+            alive = [self.process.pid, *(child.pid for child in psutil.Process(self.process.pid).children(recursive=True))]
             # The same objects every time: CPU use is counted from one call to the next.
             self._seen = {pid: self._seen.get(pid) or psutil.Process(pid) for pid in alive}
             processes = list(self._seen.values())
             return {
-                "cpu_percent": round(sum(one.cpu_percent() for one in processes), 1),
-                "memory_mb": round(sum(one.memory_info().rss for one in processes) / 1e6, 1),
+                "cpu_percent": round(sum(process.cpu_percent() for process in processes), 1),
+                "memory_mb": round(sum(process.memory_info().rss for process in processes) / 1e6, 1),
             }
         except psutil.Error:  # it ended in between
             return {}

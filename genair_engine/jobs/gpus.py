@@ -32,7 +32,7 @@ def probe() -> list[Gpu]:
 def ask() -> list[Gpu] | None:
     """As `probe`; None where there is a driver that cannot be asked now."""
     try:
-        found = subprocess.run(
+        answer = subprocess.run(
             ["nvidia-smi", f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits"],
             capture_output=True,
             text=True,
@@ -43,12 +43,12 @@ def ask() -> list[Gpu] | None:
         return []
     except (OSError, subprocess.SubprocessError):
         return None
-    gpus = [read for line in found.stdout.splitlines() if (read := _gpu(line))]
+    gpus = [read for line in answer.stdout.splitlines() if (read := _gpu(line))]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return [gpu for _, gpu in gpus]
     allowed = [part.strip() for part in visible.split(",") if part.strip()]
-    return [gpu for uuid, gpu in gpus if any(one == str(gpu.index) or _names(one, uuid) for one in allowed)]
+    return [gpu for uuid, gpu in gpus if any(name == str(gpu.index) or _names(name, uuid) for name in allowed)]
 
 
 def _names(given: str, uuid: str) -> bool:
@@ -71,6 +71,6 @@ def _gpu(line: str) -> tuple[str, Gpu] | None:
     return None
 
 
-def _mb(said: str, shared: int) -> int:
+def _mb(figure: str, shared: int) -> int:
     """Raises ValueError where it is neither a number nor the driver's word for no such thing."""
-    return shared >> 20 if said in ("[N/A]", "[Not Supported]") else int(said)
+    return shared >> 20 if figure in ("[N/A]", "[Not Supported]") else int(figure)

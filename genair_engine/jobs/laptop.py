@@ -38,7 +38,7 @@ def ensure_worker(workspace: Workspace) -> None:
     if started is not None and started.poll() is None and time.monotonic() - when < STARTING_SECONDS:
         return
     with workspace.reading() as session:
-        if any(_alive(one) for one in rows.live_workers(session)) or not rows.newest(session, rows.LIVE, (), 1):
+        if any(_alive(worker) for worker in rows.live_workers(session)) or not rows.newest(session, rows.LIVE, (), 1):
             return
     log = workspace.path(LOG)
     log.parent.mkdir(parents=True, exist_ok=True)

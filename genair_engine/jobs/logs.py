@@ -60,9 +60,9 @@ class Logs:
             self._thread.join(seconds)
 
     def _copy(self) -> None:
-        while (one := self._work.get()) is not None:
+        while (work := self._work.get()) is not None:
             try:
-                one()
+                work()
             except Exception as error:
                 log.warning("A log is not copied: %s", error)
 
@@ -101,4 +101,4 @@ def last_line(path: Path) -> str:
 
 def plain(text: str) -> str:
     """Without control characters: PostgreSQL refuses NUL."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -16,7 +16,7 @@ def worker_record(row: WorkerRow) -> WorkerRecord:
         pid=row.pid,
         executor=row.executor,
         slots=row.slots,
-        gpus=[Gpu(**one) for one in row.devices],
+        gpus=[Gpu(**device) for device in row.devices],
         started_at=row.started_at,
         heartbeat_at=row.heartbeat_at,
     )

@@ -101,12 +101,12 @@ class JobsResult(Result):
 
     def lines(self) -> list[str]:
         return [
-            *(line for one in self.jobs for line in one.lines()),
+            *(line for job in self.jobs for line in job.lines()),
             *([] if self.jobs else ["There are no jobs."]),
             *(
-                f"worker {one.worker}: {one.executor}, {one.slots} at a time, "
-                f"{', '.join(f'{gpu.name} with {gpu.free_mb:,} MB free' for gpu in one.gpus) or 'no GPU'}"
-                for one in self.workers
+                f"worker {worker.worker}: {worker.executor}, {worker.slots} at a time, "
+                f"{', '.join(f'{gpu.name} with {gpu.free_mb:,} MB free' for gpu in worker.gpus) or 'no GPU'}"
+                for worker in self.workers
             ),
             *([] if self.workers else ["No worker is alive."]),
         ]

@@ -114,7 +114,7 @@ class Worker:
     def beat(self) -> None:
         """Says that it is alive, extends its leases, and gives back what dead workers hold."""
         self._look()
-        held = {job: (one.claimed.attempt, one.handle.usage()) for job, one in self.held.items()}
+        held = {job: (running.claimed.attempt, running.handle.usage()) for job, running in self.held.items()}
         began = time.monotonic()
         with self.workspace.session() as session:
             now = rows.clock(session)
@@ -125,18 +125,18 @@ class Worker:
         for job in set(held) - mine:  # ended by itself a moment ago, or lost: then nothing may go on with it
             self.held[job].handle.kill()
         with self.workspace.session() as session:
-            found = rows.give_back_expired(session, mine)
-        for job in found:
+            expired = rows.give_back_expired(session, mine)
+        for job in expired:
             log.warning("%s: its worker is gone.", job)
-        for one in self.held.values():
-            self.logs.publish(one.claimed.log_name)
+        for running in self.held.values():
+            self.logs.publish(running.claimed.log_name)
 
     def _look(self) -> None:
         """What the driver says of the GPUs; what it said before, where it has just been asked or says nothing."""
         if time.monotonic() - self._looked < GPU_SECONDS:
             return
-        found = gpus.ask()
-        self.gpus = self.gpus if found is None else found
+        seen = gpus.ask()
+        self.gpus = self.gpus if seen is None else seen
         self._looked = time.monotonic()
 
     def _row(self, lease_until: object, now: object) -> WorkerRow:
@@ -197,25 +197,25 @@ class Worker:
         return rows.Offer({gpu.index: gpu.free_mb for gpu in self.gpus if gpu.index not in taken}, has_gpus=True)
 
     def _settle_ended(self) -> None:
-        for job, one in list(self.held.items()):
+        for job, running in list(self.held.items()):
             try:
-                code = one.handle.poll()
+                code = running.handle.poll()
                 if code is None:
                     continue
-                self._settle_one(one.claimed, code)
+                self._settle_one(running.claimed, code)
             except OutageError:
                 raise
             except Exception:  # other jobs are none the worse; this one is given back when its lease ends
                 log.exception("%s cannot be settled", job)
                 with suppress(Exception):
-                    one.handle.kill()
+                    running.handle.kill()
             del self.held[job]
             self.finished += 1
             self._busy = time.monotonic()
 
     def _settle_one(self, claimed: Claimed, code: int) -> None:
-        said = logs.last_line(claimed.log)
-        reason = f"The job's process {_ending(code)} in attempt {claimed.attempt}. Its log ends with: {said}"
+        last_line = logs.last_line(claimed.log)
+        reason = f"The job's process {_ending(code)} in attempt {claimed.attempt}. Its log ends with: {last_line}"
         self._settle(claimed, reason, counted=code not in (STOPPED, TRY_AGAIN) and not self.leaving)
         if code == TRY_AGAIN:
             self._claim_later()
@@ -240,13 +240,13 @@ class Worker:
             cancelled = session.scalars(asked).all()
         now = time.monotonic()
         for job in cancelled:
-            one = self.held[job]
+            running = self.held[job]
             try:
-                if one.cancelled_at is None:
-                    one.cancelled_at = now
-                    one.handle.terminate()
-                elif now - one.cancelled_at > self.workspace.settings.cancel_seconds:
-                    one.handle.kill()
+                if running.cancelled_at is None:
+                    running.cancelled_at = now
+                    running.handle.terminate()
+                elif now - running.cancelled_at > self.workspace.settings.cancel_seconds:
+                    running.handle.kill()
             except Exception:
                 log.exception("%s cannot be stopped", job)
 
@@ -270,8 +270,8 @@ class Worker:
 
     def _leave(self) -> None:
         self.leaving = True
-        for one in self.held.values():
-            one.handle.terminate()
+        for running in self.held.values():
+            running.handle.terminate()
         until = time.monotonic() + self.workspace.settings.cancel_seconds
         while self.held:
             late = time.monotonic() - until
@@ -299,8 +299,8 @@ class Worker:
                 self._kill_all()
 
     def _kill_all(self) -> None:
-        for one in list(self.held.values()):
-            one.handle.kill()
+        for running in list(self.held.values()):
+            running.handle.kill()
 
     def _ask_to_leave(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.leaving = True

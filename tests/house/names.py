@@ -18,11 +18,9 @@ UNCLEAN = {
     "app/ui",
     "genair_engine/archetypes",
     "genair_engine/cluster",
-    "genair_engine/jobs",
     "genair_engine/verbs",
     "pages/archetypes.py",
     "tests/archetypes",
-    "tests/jobs",
     "tests/pages",
     "tests/verbs",
 }

@@ -57,13 +57,13 @@ def many(workspace, number):
 
 def test_equal_requests_are_one_job_even_at_the_same_moment(any_shop):
     with ExitStack() as stack, ThreadPoolExecutor(8) as threads:
-        others = [stack.enter_context(closing(one)) for one in many(any_shop, 4)]
-        found = set(threads.map(submit, others * 2))
-    assert len(found) == 1 and len(jobs.jobs(any_shop, jobs.JobsRequest()).jobs) == 1
-    assert submit(any_shop, seed=7) not in found
-    assert submit(any_shop) in found
-    jobs.cancel(any_shop, *found)
-    assert submit(any_shop) not in found  # what is over does not stand in the way
+        others = [stack.enter_context(closing(opened)) for opened in many(any_shop, 4)]
+        names = set(threads.map(submit, others * 2))
+    assert len(names) == 1 and len(jobs.jobs(any_shop, jobs.JobsRequest()).jobs) == 1
+    assert submit(any_shop, seed=7) not in names
+    assert submit(any_shop) in names
+    jobs.cancel(any_shop, *names)
+    assert submit(any_shop) not in names  # what is over does not stand in the way
 
 
 def refused(workspace, kind, request, reason):
@@ -116,19 +116,19 @@ def test_each_job_is_claimed_once(request, together):
     queued(workspace, number)
 
     def work(place):
-        own, found = workspaces[place % len(workspaces)], []
-        while (one := claimed(own, f"worker-{place}")) is not None:
+        own, mine = workspaces[place % len(workspaces)], []
+        while (job := claimed(own, f"worker-{place}")) is not None:
             with own.session() as session:
-                assert rows.report(session, one.id, one.attempts, 1, 2, "half") is False
+                assert rows.report(session, job.id, job.attempts, 1, 2, "half") is False
             with own.session() as session:
-                assert rows.finish(session, one.id, one.attempts, "done", result={"by": place})
-            found.append(one.id)
-        return found
+                assert rows.finish(session, job.id, job.attempts, "done", result={"by": place})
+            mine.append(job.id)
+        return mine
 
     with ExitStack() as stack, ThreadPoolExecutor(together) as threads:
-        workspaces = [stack.enter_context(closing(one)) for one in many(workspace, 4)]
-        found = [job for part in threads.map(work, range(together)) for job in part]
-    assert sorted(found) == sorted(f"evaluate-{index}" for index in range(number))
+        workspaces = [stack.enter_context(closing(opened)) for opened in many(workspace, 4)]
+        ids = [job for part in threads.map(work, range(together)) for job in part]
+    assert sorted(ids) == sorted(f"evaluate-{index}" for index in range(number))
     with workspace.reading() as session:
         assert set(session.execute(select(JobRow.state, JobRow.attempts))) == {("done", 1)}
 
@@ -136,9 +136,9 @@ def test_each_job_is_claimed_once(request, together):
 def test_two_workers_after_one_job(any_workspace):
     queued(any_workspace, 1)
     with ExitStack() as stack, ThreadPoolExecutor(2) as threads:
-        both = [stack.enter_context(closing(one)) for one in many(any_workspace, 2)]
-        found = list(threads.map(claimed, both, ["a", "b"]))
-    assert sorted(one is None for one in found) == [False, True]
+        both = [stack.enter_context(closing(opened)) for opened in many(any_workspace, 2)]
+        claims = list(threads.map(claimed, both, ["a", "b"]))
+    assert sorted(job is None for job in claims) == [False, True]
 
 
 def test_the_oldest_job_comes_first(any_workspace):
@@ -179,8 +179,8 @@ def test_a_silent_worker_s_job_is_given_back_until_its_attempts_are_used_up(any_
         with any_workspace.session() as session:
             assert rows.give_back_expired(session) == ["evaluate-0"]
             assert rows.live_workers(session) == [] and session.get(WorkerRow, "here-1") is None
-    found = jobs.job(any_workspace, "evaluate-0")
-    assert (found.state, found.error) == ("failed", "Worker here-1 died or lost the database in attempt 3.")
+    job = jobs.job(any_workspace, "evaluate-0")
+    assert (job.state, job.error) == ("failed", "Worker here-1 died or lost the database in attempt 3.")
     with any_workspace.session() as session:
         assert rows.queue_again(session, "evaluate-0", attempts=3)
     assert jobs.job(any_workspace, "evaluate-0").max_attempts == 6
@@ -203,7 +203,7 @@ def test_a_run_does_not_stay_in_training_with_nobody_training(any_shop):
     with any_shop.session() as session:
         owner = any_shop.dataset_row("shop").id
         names = ("backbone", "method", "loss", "config_key", "device", "code_version", "folder")
-        values = dict.fromkeys(names, "") | {"seed": 1, "config": {}, "protocol": {}, "metrics": {}}
+        values = dict.fromkeys(names, "") | {"seed": 1, "config": {}, "protocol": {}}
         session.add(RunRow(id="run", dataset_id=owner, job_id=job, state="training", **values))
     with any_shop.session() as session:
         rows.give_back_expired(session)
@@ -218,7 +218,9 @@ def test_what_died_within_a_transaction_keeps_no_locks(postgres_shop):
     alive(postgres_shop, lease=-LEASE)
     claimed(postgres_shop, lease=-LEASE)
     names = rows.session_name("here-1"), rows.session_name(job, 1), rows.session_name(job, 2)
-    worker, process, other = (create_engine(postgres_shop.engine.url, connect_args={"application_name": one}) for one in names)
+    worker, process, other = (
+        create_engine(postgres_shop.engine.url, connect_args={"application_name": name}) for name in names
+    )
     with worker.connect() as cut_off, process.connect() as frozen, other.connect() as living:
         cut_off.execute(update(WorkerRow).values(pid=2))
         frozen.execute(update(JobRow).values(done=1))
@@ -245,16 +247,16 @@ def test_workers_that_were_all_silent_come_back_at_the_same_moment(any_workspace
             with any_workspace.session() as session:
                 now = rows.clock(session)
                 given = {"host": "h", "pid": 1, "executor": "local", "slots": 1, "devices": []}
-                one = WorkerRow(id=name, started_at=now, heartbeat_at=now, lease_until=now + LEASE, **given)
-                rows.say_alive(session, one)
+                worker = WorkerRow(id=name, started_at=now, heartbeat_at=now, lease_until=now + LEASE, **given)
+                rows.say_alive(session, worker)
             with any_workspace.session() as session:
                 return rows.give_back_expired(session)
 
         with ThreadPoolExecutor(8) as threads:
-            given_back = [job for found in threads.map(beat, names) for job in found]
+            given_back = [job for jobs_of_beat in threads.map(beat, names) for job in jobs_of_beat]
         assert len(set(given_back)) == len(given_back)
         with any_workspace.session() as session:
-            assert {one.id for one in rows.live_workers(session)} == set(names)
+            assert {worker.id for worker in rows.live_workers(session)} == set(names)
             session.execute(update(JobRow).values(state="queued", attempts=0))
 
 
@@ -270,12 +272,12 @@ def test_cancelling_and_trying_again(any_shop):
     assert jobs.retry(any_shop, job).state == "queued"
     with pytest.raises(InputError, match="is queued already"):
         jobs.retry(any_shop, job)
-    one = claimed(any_shop)
-    found = jobs.cancel(any_shop, one.id)
-    assert (found.state, found.cancel_requested) == ("running", True)
+    row = claimed(any_shop)
+    cancelled = jobs.cancel(any_shop, row.id)
+    assert (cancelled.state, cancelled.cancel_requested) == ("running", True)
     with any_shop.session() as session:
-        assert rows.report(session, one.id, one.attempts, 1, 2, "half") is True
-        rows.finish(session, one.id, one.attempts, "done", result={})
+        assert rows.report(session, row.id, row.attempts, 1, 2, "half") is True
+        rows.finish(session, row.id, row.attempts, "done", result={})
     with pytest.raises(InputError, match=r"is done\. To do the same again"):
         jobs.retry(any_shop, job)
     for ask in (jobs.job, jobs.cancel, jobs.retry, jobs.log_tail):
@@ -380,8 +382,8 @@ def test_a_device_of_no_kind_is_refused(shop, device):
 
 
 def test_the_runs_of_a_grid_have_titles_of_their_own(shop):
-    made = [submit(shop, seed=seed, dropout=dropout) for seed in (1, 2) for dropout in (0.1, 0.3)]
-    titles = [jobs.job(shop, one).title for one in made]
+    submitted = [submit(shop, seed=seed, dropout=dropout) for seed in (1, 2) for dropout in (0.1, 0.3)]
+    titles = [jobs.job(shop, job).title for job in submitted]
     assert len(set(titles)) == 4 and all("dropout 0." in title for title in titles)
 
 

@@ -29,9 +29,9 @@ TOLD_EVERY = 10
 
 def analyse(workspace: Workspace, request: AnalyseRequest, progress: Progress = silent) -> AnalyseResult:
     """Measure what is not measured yet, and say it all. Raises NotFoundError, InputError, NonFiniteError."""
-    found = [find_space(workspace, name) for name in request.spaces]
-    for number, space in enumerate(found):
-        tell = share_of(progress, number, len(found), space)
+    spaces = [find_space(workspace, name) for name in request.spaces]
+    for number, space in enumerate(spaces):
+        tell = share_of(progress, number, len(spaces), space)
         if kept.load(workspace, space, request.key(space.space)) is None:
             _keep(workspace, request, space, tell)
         tell(1, 1, "measured")
@@ -41,7 +41,7 @@ def analyse(workspace: Workspace, request: AnalyseRequest, progress: Progress = 
         confidence=request.confidence,
         centred=request.centre,
         seed=request.seed,
-        spaces=[one for one in (stored_spread(workspace, request, space) for space in found) if one is not None],
+        spaces=[spread for spread in (stored_spread(workspace, request, space) for space in spaces) if spread is not None],
     )
 
 
@@ -126,8 +126,8 @@ def measure(
         if resamples:
             resampled = np.zeros((resamples, min(rows.shape)), dtype=np.float32)
             random = np.random.default_rng([seed, group])
-            for number, found in enumerate(resampled_spectra(rows, resamples, random)):
-                resampled[number, : len(found)] = found
+            for number, shares_again in enumerate(resampled_spectra(rows, resamples, random)):
+                resampled[number, : len(shares_again)] = shares_again
                 if (number + 1) % TOLD_EVERY == 0:
                     tell(group * (resamples + 1) + number + 1, steps, f"resample {number + 1} of {of}")
             arrays[f"resampled.{group}"] = resampled

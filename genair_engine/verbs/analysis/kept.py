@@ -37,8 +37,8 @@ def save(workspace: Workspace, space: Space, key: str, arrays: Arrays, how: dict
     """Keeps arrays, with how they were computed (a JSON value)."""
     path = _path(workspace, space, key)
     artifacts.make_folder(workspace.path(path).parent)
-    said = {"space": space.space, "code_version": __version__, **how}
-    artifacts.save_arrays(workspace.path(path), arrays, {"about": json.dumps(said)})
+    origin = {"space": space.space, "code_version": __version__, **how}
+    artifacts.save_arrays(workspace.path(path), arrays, {"about": json.dumps(origin)})
     workspace.publish(path)
 
 

@@ -45,10 +45,10 @@ class Picture:
 
 def project(workspace: Workspace, request: ProjectRequest, progress: Progress = silent) -> ProjectResult:
     """Compute the pictures that are not there yet. Raises NotFoundError, InputError, NonFiniteError."""
-    found = [find_space(workspace, name) for name in request.spaces]
+    spaces = [find_space(workspace, name) for name in request.spaces]
     done = []
-    for number, space in enumerate(found):
-        tell = share_of(progress, number, len(found), space)
+    for number, space in enumerate(spaces):
+        tell = share_of(progress, number, len(spaces), space)
         missing = kept.load(workspace, space, request.key(space.space)) is None
         if missing:
             _compute(workspace, request, space, tell)
@@ -111,8 +111,8 @@ def _compute(workspace: Workspace, request: ProjectRequest, space: Space, tell: 
     dataset = workspace.load_dataset(space.dataset)
     shown = stratified_sample(dataset.popularity_group[1:], request.points, request.seed) + 1
     chosen = _rows_of(loaded, shown)
-    made = _projected(request, loaded.vectors[chosen], tell)
-    arrays: kept.Arrays = {"items": loaded.items[chosen], "points": made.points}
+    projected = _projected(request, loaded.vectors[chosen], tell)
+    arrays: kept.Arrays = {"items": loaded.items[chosen], "points": projected.points}
     differ = None
     if loaded.part is not None:
         arrays["part"] = loaded.part[chosen]
@@ -120,7 +120,7 @@ def _compute(workspace: Workspace, request: ProjectRequest, space: Space, tell: 
     about = {
         **request.parameters(),
         "of": dataset.n_items,
-        "explained": None if made.explained is None else [float(share) for share in made.explained],
+        "explained": None if projected.explained is None else [float(share) for share in projected.explained],
         "contrast": differ,
         "seconds": time.perf_counter() - started,
     }

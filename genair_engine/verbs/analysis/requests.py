@@ -95,20 +95,28 @@ class AnalyseResult(Result):
     spaces: list[SpaceSpread]
 
     def lines(self) -> list[str]:
-        said = []
+        lines = []
         for space in self.spaces:
-            said += [f"{space.space} on {space.dataset}: {space.what}, {space.items:,} items, {space.width} columns.", _HEADER]
-            said += [_line(group) for group in space.groups]
+            lines += [
+                f"{space.space} on {space.dataset}: {space.what}, {space.items:,} items, {space.width} columns.",
+                _HEADER,
+            ]
+            lines += [_line(group) for group in space.groups]
             if space.deviations:
-                said.append(f"  Not as in the paper: {'; '.join(space.deviations)}.")
+                lines.append(f"  Not as in the paper: {'; '.join(space.deviations)}.")
         bands = (
             f"{self.confidence:.0%} bands from {self.resamples} resamples (seed {self.seed})" if self.resamples else "no bands"
         )
         mean = "without their mean" if self.centred else "not centred, as in the paper"
-        return [*said, f"  Entropy in nats, of at most ln min(items, columns); vectors {mean}; {bands}."]
+        return [*lines, f"  Entropy in nats, of at most ln min(items, columns); vectors {mean}; {bands}."]
 
 
 _HEADER = "  group      items  taken        effective rank  cosine  isotropy  entropy"
+
+
+def _in_words(entropy: Entropy) -> str:
+    band = "" if entropy.low is None else f" [{entropy.low:.3f}, {entropy.high:.3f}]"
+    return f"{entropy.value:.3f}{band} (ρ {entropy.order:g})"
 
 
 def _line(group: GroupSpread) -> str:
@@ -118,10 +126,7 @@ def _line(group: GroupSpread) -> str:
     def number(value: float | None, form: str) -> str:
         return "–" if value is None else format(value, form)
 
-    entropies = ", ".join(
-        f"{one.value:.3f}" + (f" [{one.low:.3f}, {one.high:.3f}]" if one.low is not None else "") + f" (ρ {one.order:g})"
-        for one in group.entropies
-    )
+    entropies = ", ".join(_in_words(entropy) for entropy in group.entropies)
     rank, cosine = number(group.effective_rank, ".1f"), number(group.cosine, ".3f")
     return (
         f"  {name:8} {group.items:7,}  {taken:11}  {rank:>14}  {cosine:>6}  {number(group.isotropy, '.4f'):>8}  "
@@ -178,9 +183,9 @@ class ProjectResult(Result):
 
     def lines(self) -> list[str]:
         return [
-            f"{one.space}: {one.points:,} of {one.of:,} items by {self.method}, "
-            + (f"computed in {one.seconds:.1f} s." if one.computed else "already there.")
-            for one in self.projections
+            f"{projection.space}: {projection.points:,} of {projection.of:,} items by {self.method}, "
+            + (f"computed in {projection.seconds:.1f} s." if projection.computed else "already there.")
+            for projection in self.projections
         ]
 
 

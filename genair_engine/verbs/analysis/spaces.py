@@ -49,12 +49,12 @@ def spaces(workspace: Workspace, dataset: str) -> list[Space]:
     with workspace.reading() as session:
         owner = dataset_rows.find_dataset(session, dataset)
         trained = [_trained(run, owner) for run in rows.list_runs(session, owner.id, states=["done"])]
-        made = [
+        represented = [
             space
             for row in reversed(rows.list_representations(session, owner.id))
             for space in (_represented(row, owner, part) for part in _parts(row))
         ]
-    return trained + made
+    return trained + represented
 
 
 def find_space(workspace: Workspace, name: str) -> Space:

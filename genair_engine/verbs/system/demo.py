@@ -84,19 +84,19 @@ def _shared(progress: Progress) -> Callable[[str], Progress]:
 
 def _is_there(workspace: Workspace) -> bool:
     """Raises InputError where something else has its name."""
-    found = [row for row in workspace.dataset_rows() if row.name == DEMO]
-    if found and "about" not in found[0].provenance:
+    same_name = [row for row in workspace.dataset_rows() if row.name == DEMO]
+    if same_name and "about" not in same_name[0].provenance:
         raise InputError(f"The workspace has a data set {DEMO!r} that is not the demo: delete it, or use another workspace.")
-    return bool(found)
+    return bool(same_name)
 
 
 def _represent(workspace: Workspace, progress: Progress) -> str:
     """The representation of all that the model wrote, made where it is not there."""
     request = RepresentRequest(dataset=DEMO, model=REPRESENTED)
     with workspace.reading() as session:
-        found = [
-            one.id
-            for one in list_representations(session, workspace.dataset_row(DEMO).id)
-            if (one.model, list(one.dims), one.variance) == (REPRESENTED, ["prefill", "decoding"], request.variance)
+        there = [
+            row.id
+            for row in list_representations(session, workspace.dataset_row(DEMO).id)
+            if (row.model, list(row.dims), row.variance) == (REPRESENTED, ["prefill", "decoding"], request.variance)
         ]
-    return found[-1] if found else represent(workspace, request, progress).representation
+    return there[-1] if there else represent(workspace, request, progress).representation

@@ -161,5 +161,5 @@ def _server(settings: Settings) -> list[Check]:
     except GenairError as error:
         return [Check(name="Model server", state="problem", found=str(error), advice="See GENAIR_OPENAI_BASE_URL.")]
     listed = ", ".join(served[:SHOWN_MODELS]) + (", …" if len(served) > SHOWN_MODELS else "")
-    found = f"{client.host} answers and serves {listed}" if served else f"{client.host} answers and names no models"
-    return [Check(name="Model server", state="ok", found=found, advice="" if served else "Name one as openai:MODEL.")]
+    answer = f"{client.host} answers and serves {listed}" if served else f"{client.host} answers and names no models"
+    return [Check(name="Model server", state="ok", found=answer, advice="" if served else "Name one as openai:MODEL.")]
