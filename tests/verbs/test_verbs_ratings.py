@@ -303,3 +303,15 @@ def test_the_terminal_knows_them(imported, capsys):
     out = capsys.readouterr().out
     assert "tiny-llama: thumbs up 100%" in out and f"b01: {llama} by tiny-llama" in out and "mine-" in out
     assert out.endswith("Who?\n")
+
+
+def test_votes_and_pins_bear_the_actors_name_unless_another_one_is_given(workspace, source):
+    first, *_ = planted(workspace, source)
+    ada = workspace.acting_as("ada")
+    rate(ada, sets=[first], up=[first])
+    rate(ada, sets=[first], up=[first], who="eve")
+    rate(workspace, sets=[first], up=[first])
+    assert [vote.who for vote in reversed(ratings(workspace).recent)] == ["ada", "eve", None]
+    pinned = verbs.pin(ada, verbs.PinRequest(dataset="shop", item="b01", archetypes=first)).pins
+    again = verbs.pin(ada, verbs.PinRequest(dataset="shop", item="b02", archetypes=first, who="eve")).pins
+    assert [pin.who for pin in pinned] == ["ada"] and [pin.who for pin in again] == ["ada", "eve"]
