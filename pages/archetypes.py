@@ -82,7 +82,7 @@ def compare(
     columns.failures(detail)
     stale = {one for one in catalogue.measurable(dataset) if one in scores and scores[one].stale}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        writing.with_another_model(target, {one.model for one in detail.archetypes}, versions)
+        writing.with_another_model(target, {archetype.model for archetype in detail.archetypes}, versions)
         exports.buttons(target.dataset, detail, scores)
         if stale:
             catalogue.measure_button(dataset, "Measure specificity, novelty and diversity")
@@ -141,7 +141,10 @@ def one_item(dataset: verbs.DatasetState, view: str) -> None:
     if view == "rate":
         rating.blind(dataset.dataset, detail.item.item, shown)
         return
-    scores = {one.archetypes: one for one in verbs.item_scores(services.workspace(), dataset.dataset, detail.item.item)}
+    scores = {
+        item_score.archetypes: item_score
+        for item_score in verbs.item_scores(services.workspace(), dataset.dataset, detail.item.item)
+    }
     compare(dataset, detail, shown, scores, prompts.offered(kind), kind)
 
 

@@ -30,10 +30,10 @@ def attend(query, key, value, row_stride, head_stride, mask, key_heads, width, s
             asked = query[head * width : (head + 1) * width]
             largest = np.float32(-np.inf)
             for column in range(first, columns):
-                one = key[base + column * width : base + (column + 1) * width]
+                column_key = key[base + column * width : base + (column + 1) * width]
                 product = np.float32(0)
                 for i in range(width):
-                    product += asked[i] * one[i]
+                    product += asked[i] * column_key[i]
                 weights[column] = product * scale if mask[row, column] else np.float32(-np.inf)
                 largest = max(largest, weights[column])
             total = np.float32(0)
@@ -42,8 +42,8 @@ def attend(query, key, value, row_stride, head_stride, mask, key_heads, width, s
                 total += weights[column]
             sums = np.zeros(width, np.float32)
             for column in range(first, columns):
-                one, weight = value[base + column * width : base + (column + 1) * width], weights[column]
+                column_value, weight = value[base + column * width : base + (column + 1) * width], weights[column]
                 for i in range(width):
-                    sums[i] += weight * one[i]
+                    sums[i] += weight * column_value[i]
             for i in range(width):
                 out[head * width + i] = sums[i] / total

@@ -44,7 +44,7 @@ class SlotLayer(DynamicLayer):  # type: ignore[misc]  # transformers is untyped 
         self.lazy_initialization(like.keys, like.values)
         columns = like.keys.shape[2]
         self._buffers = tuple(
-            one.new_zeros(rows, one.shape[1], columns + _CHUNK, one.shape[3]) for one in (like.keys, like.values)
+            states.new_zeros(rows, states.shape[1], columns + _CHUNK, states.shape[3]) for states in (like.keys, like.values)
         )
         self._show(0, columns)
 

@@ -83,12 +83,12 @@ def download(repository: str, cache: Path, progress: Progress) -> Path:
     wanted: dict[str, Any] = {"allow_patterns": WANTED, "ignore_patterns": UNWANTED, "cache_dir": cache}
     total = _size(repository, cache)
     received = _Received()
-    found: list[str] = []
+    folders: list[str] = []
     failed: list[Exception] = []
 
     def fetch() -> None:
         try:
-            found.append(snapshot_download(repository, tqdm_class=received.bar(), **wanted))
+            folders.append(snapshot_download(repository, tqdm_class=received.bar(), **wanted))
         except Exception as error:  # handed to the thread that waits
             failed.append(error)
 
@@ -106,7 +106,7 @@ def download(repository: str, cache: Path, progress: Progress) -> Path:
         raise
     if failed:
         raise ModelError(_reason(failed[0], repository)) from failed[0]
-    return Path(found[0])
+    return Path(folders[0])
 
 
 class _Received:

@@ -57,13 +57,13 @@ class Parsed:
     prompt_tokens: int = 0
     generated_tokens: int = 0
 
-    def add(self, found: Any, part: Literal["message", "delta"]) -> None:
+    def add(self, message: Any, part: Literal["message", "delta"]) -> None:
         """Takes in a response, or one event of a stream. Raises ValueError where it is none."""
-        if not isinstance(found, dict):
+        if not isinstance(message, dict):
             raise ValueError("no JSON object")
-        if found.get("error"):
-            raise ValueError(f"an error: {str(found['error'])[:QUOTED]}")
-        choices = found.get("choices")
+        if message.get("error"):
+            raise ValueError(f"an error: {str(message['error'])[:QUOTED]}")
+        choices = message.get("choices")
         if not isinstance(choices, list) or (not choices and part == "message"):
             raise ValueError("no choices")
         for choice in choices[:1]:
@@ -75,7 +75,7 @@ class Parsed:
             if not isinstance(finish, str | None):
                 raise ValueError("a finish_reason that is no text")
             self.finish = finish
-        usage = found.get("usage") or {}
+        usage = message.get("usage") or {}
         self.prompt_tokens = _count(usage.get("prompt_tokens") or self.prompt_tokens)
         self.generated_tokens = _count(usage.get("completion_tokens") or self.generated_tokens)
 
@@ -92,9 +92,9 @@ class Parsed:
         return Answer(text, "length" if self.finish == "length" else "eos", self.prompt_tokens, self.generated_tokens)
 
 
-def _count(said: Any) -> int:
+def _count(count: Any) -> int:
     """A count of tokens that a database keeps. Raises ValueError, TypeError, OverflowError where it is no number."""
-    return max(0, min(int(said), MOST_TOKENS))
+    return max(0, min(int(count), MOST_TOKENS))
 
 
 def parsed(content: bytes) -> Parsed:

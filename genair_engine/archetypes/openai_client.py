@@ -78,7 +78,7 @@ class ChatClient:
                 return []  # not all servers have it
             if response.status_code != 200:
                 raise ModelError(f"{str(self._refusal(response, response.content)).rstrip('.')}.")
-            return [str(one["id"]) for one in response.json().get("data") or []]
+            return [str(model["id"]) for model in response.json().get("data") or []]
         except (httpx2.HTTPError, httpx2.InvalidURL, KeyError, *MALFORMED) as error:
             why = self._discreet(first_words(error))
             raise ModelError(
@@ -168,13 +168,13 @@ class ChatClient:
 
     def _refusal(self, response: httpx2.Response, content: bytes) -> Fault:
         """What an answer that is none means."""
-        status, said = response.status_code, self._message(content)
-        if status == 400 and self._limit in said and "max_completion_tokens" in said:
+        status, words = response.status_code, self._message(content)
+        if status == 400 and self._limit in words and "max_completion_tokens" in words:
             self._limit = "max_completion_tokens"
             return Fault(f"{self.host} wants max_completion_tokens", may_pass=True)
-        if status == 400 and ("repetition_penalty" in said or "repeat_penalty" in said):
+        if status == 400 and ("repetition_penalty" in words or "repeat_penalty" in words):
             return Fault(
-                f"{self.host} knows no repetition penalty: give --repetition-penalty 1. It said: {said}", concerns_all=True
+                f"{self.host} knows no repetition penalty: give --repetition-penalty 1. It said: {words}", concerns_all=True
             )
         if status in (401, 403):
             return Fault(
@@ -184,11 +184,11 @@ class ChatClient:
             )
         if status == 404:
             return Fault(
-                f"{self.host} knows no model {self.model!r}, or GENAIR_OPENAI_BASE_URL lacks its /v1. It said: {said}",
+                f"{self.host} knows no model {self.model!r}, or GENAIR_OPENAI_BASE_URL lacks its /v1. It said: {words}",
                 concerns_all=True,
             )
         return Fault(
-            f"{self.host} answered {status}: {said}",
+            f"{self.host} answered {status}: {words}",
             may_pass=status in _MAY_PASS,
             concerns_all=status in _CONCERNS_ALL or status < 400,
             server=status < 400,
@@ -199,8 +199,8 @@ class ChatClient:
         """The server's own words, short, on one line and without the key."""
         text = content.decode("utf-8", "replace")
         try:
-            found = json.loads(text)
-            error = found.get("error", found.get("detail", found))
+            answer = json.loads(text)
+            error = answer.get("error", answer.get("detail", answer))
             text = str(error.get("message", error) if isinstance(error, dict) else error)
         except MALFORMED:
             pass  # no JSON

@@ -85,7 +85,7 @@ def win_rates(ballots: Iterable[Ballot], names: Mapping[str, str]) -> list[WinRa
     ballots_lost: Counter[str] = Counter()
     ballots_tied: Counter[str] = Counter()
     for ballot in counting(ballots):
-        shown = [one for one in ballot.sets if one in names]
+        shown = [text_set for text_set in ballot.sets if text_set in names]
         tied = ballot.winner is None and not ballot.up and not ballot.down
         winners, losers, others = set(), set(), set()
         for a, b in itertools.permutations(shown, 2):
@@ -113,8 +113,8 @@ def thumbs(ballots: Iterable[Ballot], names: Mapping[str, str]) -> list[WinRate]
     up: Counter[str] = Counter()
     down: Counter[str] = Counter()
     for ballot in counting(ballots):
-        up.update(names[one] for one in ballot.up if one in names)
-        down.update(names[one] for one in ballot.down if one in names)
+        up.update(names[text_set] for text_set in ballot.up if text_set in names)
+        down.update(names[text_set] for text_set in ballot.down if text_set in names)
     return [_rate(name, None, up[name], down[name], 0) for name in sorted(up | down)]
 
 

@@ -138,12 +138,12 @@ def readable_errors(ray: Any) -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        found: BaseException | None = error
-        while found is not None:
-            cause = getattr(found, "cause", None) or found.__cause__
+        inner: BaseException | None = error
+        while inner is not None:
+            cause = getattr(inner, "cause", None) or inner.__cause__
             if isinstance(cause, GenairError):
                 raise cause from None
-            found = cause
+            inner = cause
         if isinstance(error, ray.exceptions.RayTaskError):
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -54,9 +54,9 @@ def spread(
             for reference in ready:
                 index = running.pop(reference)
                 with readable_errors(ray):
-                    made = ray.get(reference)
+                    result = ray.get(reference)
                 tell(index, len(items) - len(waiting) - len(running), len(items), "finished on the cluster")
-                yield index, made
+                yield index, result
             if not ready:
                 tell(next(iter(running.values())), len(items) - len(waiting) - len(running), len(items), "on the cluster")
     finally:

@@ -93,16 +93,16 @@ def test_shop_answers_name_the_kind_and_the_planted_audiences_first(name: str) -
 def test_every_kind_of_item_occurs() -> None:
     rng = random.Random(9)
     items = [draw_item(rng) for _ in range(4000)]
-    seen = {topic.thing for item in items for topic in item.topics}
-    assert seen == {topic.thing for topic in (*topics(), *genres().values())}
+    seen = {topic.noun for item in items for topic in item.topics}
+    assert seen == {topic.noun for topic in (*topics(), *genres().values())}
     assert {item.kind for item in items} == {"product", "media", "place", "film"}
     assert any(not item.topics for item in items), "no item of an unknown kind"
 
 
 def test_known_kinds_are_complete() -> None:
     for topic in topics():
-        assert len({audience.who for audience in topic.audiences}) >= 6, topic.thing
-        assert topic.nouns and topic.leaves and topic.path, topic.thing
+        assert len({audience.who for audience in topic.audiences}) >= 6, topic.noun
+        assert topic.nouns and topic.leaves and topic.path, topic.noun
     assert all(len(topic.audiences) >= 3 for topic in genres().values())
 
 

@@ -69,7 +69,7 @@ def test_unsupported_terms_are_marked_and_say_why(filled_copy: Workspace, jobs_a
     shown = jobs_app("archetypes", dataset="workshop", item="i1")
     texts = values(shown.markdown)
     assert "For \\*\\*:orange-background[90¹]\\*\\* people\\." in texts
-    (audience,) = [one for one in texts if "Buyers of" in one]
+    (audience,) = [text for text in texts if "Buyers of" in text]
     assert ":orange-background[77²]" in audience and "\\<script\\>" in audience and ":red[" not in audience
     reasons = next(element.value for element in shown.caption if "¹" in element.value)
     assert "90" in reasons and "² " in reasons and "metadata" in reasons
@@ -80,7 +80,7 @@ def test_the_pinned_version_is_marked_and_can_be_let_go(filled_copy: Workspace, 
     shown = check(shown.button(key="pin_demo-qwen").click().run())
     (pin,) = verbs.pin(filled_copy, verbs.PinRequest(dataset="workshop")).pins
     assert (pin.item, pin.model) == ("i1", "demo-qwen")
-    assert shown.button(key="pin_demo-qwen").label == "Unpin" and any("pinned" in one for one in values(shown.markdown))
+    assert shown.button(key="pin_demo-qwen").label == "Unpin" and any("pinned" in value for value in values(shown.markdown))
     check(shown.button(key="pin_demo-qwen").click().run())
     assert verbs.pin(filled_copy, verbs.PinRequest(dataset="workshop")).pins == []
 
@@ -93,7 +93,7 @@ def test_failed_items_say_why(filled_copy: Workspace, jobs_app: OpenPage) -> Non
         settle_failures(session, sets["demo-qwen"], {position: reason}, [])
     shown = jobs_app("archetypes", dataset="workshop", item="i9")
     assert reason in values(shown.text)
-    assert any("**demo\\-qwen** could not write" in one for one in values(shown.markdown))
+    assert any("**demo\\-qwen** could not write" in value for value in values(shown.markdown))
     shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
     (table,) = [one.value for one in shown.dataframe if "Reason" in one.value]
     assert table["Reason"].tolist() == [reason] and table["Id"].tolist() == ["i9"]

@@ -42,7 +42,7 @@ def test_blind_until_the_vote(filled_copy: Workspace, jobs_app: OpenPage) -> Non
     for _ in range(3):
         shown = check(shown.run())
         assert letters(shown) == order
-    texts = {one.archetypes: one for one in verbs.item_detail(filled_copy, "workshop", "i1").archetypes}
+    texts = {archetype.archetypes: archetype for archetype in verbs.item_detail(filled_copy, "workshop", "i1").archetypes}
     key = ballot(shown)
     sets = re.sub(r"^ballot_workshop_i1_", "", key).split("_")
     best = next(one for one in sets if texts[one].model == "demo-qwen")
@@ -67,7 +67,7 @@ def test_thumbs_with_names_shown(filled_copy: Workspace, jobs_app: OpenPage) -> 
     shown = jobs_app("archetypes", dataset="workshop", item="i1")
     key = ballot(shown)
     assert shown.button(key=f"{key}_cast").label == "Vote: no difference"
-    sets = {one.model: one.archetypes for one in verbs.item_detail(filled_copy, "workshop", "i1").archetypes}
+    sets = {archetype.model: archetype.archetypes for archetype in verbs.item_detail(filled_copy, "workshop", "i1").archetypes}
     shown = check(shown.feedback(key=f"{key}_{sets['demo-llama']}").set_value(rating.DOWN).run())
     shown = check(shown.feedback(key=f"{key}_{sets['demo-qwen']}").set_value(rating.UP).run())
     check(shown.button(key=f"{key}_cast").click().run())
@@ -92,7 +92,7 @@ def test_items_are_drawn_until_all_have_a_vote(filled_copy: Workspace) -> None:
     seen = set()
     while item := verbs.item_to_rate(filled_copy, "workshop", models):
         seen.add(item)
-        sets = [one.archetypes for one in verbs.item_detail(filled_copy, "workshop", item).archetypes]
+        sets = [archetype.archetypes for archetype in verbs.item_detail(filled_copy, "workshop", item).archetypes]
         verbs.rate(filled_copy, verbs.RateRequest(dataset="workshop", item=item, sets=sets))
     assert seen == {"i0", "i1", "i2", "i3"}  # those that both have written about
 
@@ -102,12 +102,12 @@ def test_versions_of_a_model_are_counted_together(filled_copy: Workspace) -> Non
     request = verbs.RegenerateRequest(dataset="workshop", item="i1", model="demo-qwen", sampling=few)
     new = verbs.regenerate(filled_copy, request).archetypes
     texts = verbs.item_detail(filled_copy, "workshop", "i1").archetypes
-    llama = next(one.archetypes for one in texts if one.model == "demo-llama")
-    old = next(one.archetypes for one in texts if one.model == "demo-qwen" and one.archetypes != new)
+    llama = next(text.archetypes for text in texts if text.model == "demo-llama")
+    old = next(text.archetypes for text in texts if text.model == "demo-qwen" and text.archetypes != new)
     for winner in (old, new):
         verbs.rate(filled_copy, verbs.RateRequest(dataset="workshop", item="i1", sets=[llama, winner], winner=winner))
     rates = verbs.ratings(filled_copy, verbs.RatingsRequest(dataset="workshop", by="model")).rates
-    assert {(one.model, one.wins) for one in rates if one.against is None} == {("demo-llama", 0), ("demo-qwen", 2)}
+    assert {(rate.model, rate.wins) for rate in rates if rate.against is None} == {("demo-llama", 0), ("demo-qwen", 2)}
     by_set = verbs.ratings(filled_copy, verbs.RatingsRequest(dataset="workshop")).rates
     assert f"demo-qwen ({new})" in {one.model for one in by_set}
 

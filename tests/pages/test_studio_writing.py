@@ -30,7 +30,7 @@ FORM = "write_compare_demo-qwen"
 
 
 def texts(workspace: Workspace, item: str = "i1", model: str = "demo-qwen") -> list[verbs.ArchetypeText]:
-    return [one for one in verbs.item_detail(workspace, "workshop", item).archetypes if one.model == model]
+    return [archetype for archetype in verbs.item_detail(workspace, "workshop", item).archetypes if archetype.model == model]
 
 
 def values(shown: AppTest, kind: str) -> list[str]:
@@ -52,12 +52,12 @@ def test_regenerating_keeps_the_old_version_and_shows_what_changed(filled_copy: 
     assert any("A new version by demo-qwen: 12 tokens" in toast for toast in values(shown, "toast"))
     (version,) = [one for one in shown.selectbox if one.label == "Version (2 kept)"]
     assert version.value == new.archetypes
-    assert any("-background[" in one and "~~" in one for one in values(shown, "markdown"))
+    assert any("-background[" in value and "~~" in value for value in values(shown, "markdown"))
 
     shown = check(version.select(old.archetypes).run())
     assert shown.query_params["versions"] == old.archetypes
     shown = check(shown.button(key=f"{FORM}_start").click().run())
-    assert [one.seed for one in texts(filled_copy)] == [42, 42, 43]
+    assert [text.seed for text in texts(filled_copy)] == [42, 42, 43]
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_the_whole_catalogue_is_a_job_with_an_estimate(filled_copy: Workspace, j
     shown = check(shown.button(key="generate_all").click().run())
     (job,) = jobs.jobs(filled_copy, jobs.JobsRequest(states=["queued"])).jobs
     assert job.kind == "generate" and job.config["sampling"]["max_new_tokens"] == 40
-    assert any("Write archetypes of workshop with demo-llama" in one for one in values(shown, "text"))
+    assert any("Write archetypes of workshop with demo-llama" in value for value in values(shown, "text"))
     shown = check(shown.toggle(key=f"{key}_greedy").set_value(True).run())
     assert "Every item that is asked for has a text" in values(shown, "success")[0]
 
@@ -182,11 +182,13 @@ def test_a_preset_is_offered_and_downloaded_by_the_job(filled_copy: Workspace, j
     picker = shown.selectbox(key="catalogue_workshop_model")
     assert "demo-llama" in picker.options and "qwen2.5-0.5b-instruct · 1.0 GB to download" in picker.options
     assert "llama2-7b-chat · 13.5 GB, gated" in picker.options
-    assert not any("server" in one for one in picker.options)  # none is set
+    assert not any("server" in option for option in picker.options)  # none is set
     shown = check(picker.select("llama2-7b-chat").run())
-    assert any("the job downloads it first, about 13.5 GB" in one and "HF_TOKEN" in one for one in values(shown, "caption"))
+    assert any(
+        "the job downloads it first, about 13.5 GB" in value and "HF_TOKEN" in value for value in values(shown, "caption")
+    )
     shown = check(shown.selectbox(key="catalogue_workshop_model").select("qwen2.5-0.5b-instruct").run())
-    assert not any("HF_TOKEN" in one for one in values(shown, "caption"))
+    assert not any("HF_TOKEN" in value for value in values(shown, "caption"))
     assert "18 items to write" in values(shown, "info")[0] and "no pace is known yet" in values(shown, "info")[0]
     check(shown.button(key="generate_all").click().run())
     config = queued(filled_copy)
@@ -234,9 +236,11 @@ def test_what_if_an_archetype_were_another(filled_copy: Workspace, jobs_app: Ope
     shown.text_area(key=f"edited_i1_{own.archetypes}").set_value("1. Nobody <i>at all</i>: they have 999 of them.")
     shown = check(shown.button(key="what_if_ask").click().run())
     assert [metric.label for metric in shown.metric] == ["Sessions with another top 7", "It enters", "It leaves"]
-    assert any("Cosine of its vector before and after: " in one for one in values(shown, "caption"))
-    assert any("999" in one and "metadata" in one for one in values(shown, "caption"))
-    assert any(":green-background[**Nobody <i>at all</i>:" in one.replace("\u2060", "") for one in values(shown, "markdown"))
+    assert any("Cosine of its vector before and after: " in value for value in values(shown, "caption"))
+    assert any("999" in value and "metadata" in value for value in values(shown, "caption"))
+    assert any(
+        ":green-background[**Nobody <i>at all</i>:" in value.replace("\u2060", "") for value in values(shown, "markdown")
+    )
     shown = check(shown.run())
     assert len(shown.metric) == 3
     shown = check(shown.text_area(key=f"edited_i1_{own.archetypes}").set_value(own.text).run())
@@ -247,24 +251,24 @@ def test_what_if_an_archetype_were_another(filled_copy: Workspace, jobs_app: Ope
 
 def test_without_a_run_that_reads_archetypes_it_says_what_is_missing(app: OpenPage) -> None:
     shown = app("archetypes", dataset="untouched", item="i1", view="what-if")
-    assert any("No archetype for this item yet" in one for one in values(shown, "markdown"))
+    assert any("No archetype for this item yet" in value for value in values(shown, "markdown"))
 
 
 def test_the_exports_hold_every_version(filled_copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "workspace", lambda: filled_copy)
     detail = verbs.item_detail(filled_copy, "workshop", "i1")
     request = verbs.RateRequest(
-        dataset="workshop", item="i1", sets=[one.archetypes for one in detail.archetypes], reason="both, “fine”"
+        dataset="workshop", item="i1", sets=[archetype.archetypes for archetype in detail.archetypes], reason="both, “fine”"
     )
     verbs.rate(filled_copy, request)
-    scores = {one.archetypes: one for one in verbs.item_scores(filled_copy, "workshop", "i1")}
+    scores = {item_score.archetypes: item_score for item_score in verbs.item_scores(filled_copy, "workshop", "i1")}
     kept = json.loads(exports.as_json("workshop", detail, scores))
-    assert [one["text"] for one in kept["archetypes"]] == [one.text for one in detail.archetypes]
+    assert [one["text"] for one in kept["archetypes"]] == [archetype.text for archetype in detail.archetypes]
     assert kept["archetypes"][0]["prompt"]["attribute"] == "The {noun} {key} is {value}."
     assert kept["archetypes"][0]["scorecard"]["text"]["segments"] >= 0
     assert kept["votes"][0]["reason"] == "both, “fine”" and kept["item"]["item"] == "i1"
     table = pd.read_csv(io.BytesIO(exports.as_csv(detail, scores)))
-    assert table["text"].tolist() == [one.text for one in detail.archetypes]
+    assert table["text"].tolist() == [archetype.text for archetype in detail.archetypes]
     assert set(table["seed"]) == {42} and table["greedy"].all() and "grounding" in table
 
 

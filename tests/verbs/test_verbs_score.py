@@ -1,6 +1,6 @@
 """The verb `score`: measured once, anew when a set grows, and an item's scores without measuring anything."""
 
-import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from genair_engine.store import artifacts
 from genair_engine.verbs.texts import scored_items
 from tests.verbs_workspaces import SHORT
 
-score_module = sys.modules[verbs.score.__module__]  # the package has the verb under the module's name
+score_module = import_module("genair_engine.verbs.texts.score")  # the package has the verb under the module's name
 
 
 def generate(workspace, model="tiny-llama", **options):

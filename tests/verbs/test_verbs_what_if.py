@@ -37,7 +37,9 @@ def test_an_archetype_of_another_set_is_put_in(represented):
     assert same.sessions == len(workspace.load_dataset("shop").split.users) and same.k <= 10
     found = what_if(workspace, run, archetypes=other, k=3)
     assert found.cosine < 1 and found == what_if(workspace, run, archetypes=other, k=3)
-    assert all(len(one.before) == len(one.after) == 3 and one.before != one.after for one in found.examples)
+    assert all(
+        len(example.before) == len(example.after) == 3 and example.before != example.after for example in found.examples
+    )
     assert len(found.examples) == found.changed
     assert found.lines()[0].startswith("Item b01: ")
 

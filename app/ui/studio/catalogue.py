@@ -29,7 +29,7 @@ LEAST_SHARE = 0.1
 def generate(dataset: verbs.DatasetState) -> None:
     """What to write with, how long it will take, and the job."""
     choices = verbs.writer_choices(services.workspace())
-    presets = {one.model: one for one in choices.presets}
+    presets = {preset.model: preset for preset in choices.presets}
     options = [*choices.here, *presets, *([SERVER] if choices.server and choices.readers else [])]
     with st.container(border=True, key="generate_catalogue"):
         st.markdown("**Generate for the whole catalogue**")
@@ -149,7 +149,11 @@ def running(dataset: str) -> None:
 
 def measurable(dataset: verbs.DatasetState) -> list[str]:
     """The sets that hold enough of the catalogue."""
-    return [one.archetypes for one in dataset.archetype_sets if one.items >= max(2, LEAST_SHARE * dataset.items)]
+    return [
+        archetype_set.archetypes
+        for archetype_set in dataset.archetype_sets
+        if archetype_set.items >= max(2, LEAST_SHARE * dataset.items)
+    ]
 
 
 def measure_button(dataset: verbs.DatasetState, label: str) -> None:
@@ -170,21 +174,27 @@ def scorecards(dataset: verbs.DatasetState) -> None:
     with st.container(border=True, key="scorecards"):
         st.markdown("**Scorecard over the catalogue**")
         wanted = measurable(dataset)
-        known = [one for one in wanted if one in fresh]
+        known = [name for name in wanted if name in fresh]
         if known:
-            found = verbs.score(services.workspace(), verbs.ScoreRequest(dataset=dataset.dataset, archetypes=known))
+            scorecards = verbs.score(services.workspace(), verbs.ScoreRequest(dataset=dataset.dataset, archetypes=known))
             st.dataframe(
-                pd.DataFrame([_card(one) for one in found.sets]),
+                pd.DataFrame([_card(scored) for scored in scorecards.sets]),
                 hide_index=True,
                 height="content",
                 column_config={
-                    one.title: st.column_config.TextColumn(help=plain(f"{one.says} Unit: {one.unit}; better: {one.better}."))
-                    for one in verbs.MEASURES.values()
+                    measure.title: st.column_config.TextColumn(
+                        help=plain(f"{measure.says} Unit: {measure.unit}; better: {measure.better}.")
+                    )
+                    for measure in verbs.MEASURES.values()
                 },
                 alt="Mean of every measure with its 95 % interval, a row an archetype set",
             )
             st.caption(
-                plain(" ".join(["Means with their 95 % intervals; point at a column's title for what it says.", *found.notes]))
+                plain(
+                    " ".join(
+                        ["Means with their 95 % intervals; point at a column's title for what it says.", *scorecards.notes]
+                    )
+                )
             )
         if not wanted:
             st.caption("No model has written for a tenth of the catalogue yet.")
@@ -193,36 +203,36 @@ def scorecards(dataset: verbs.DatasetState) -> None:
             measure_button(dataset, "Measure")
 
 
-def _card(one: verbs.SetScores) -> dict[str, str]:
-    def said(summary: verbs.Summary) -> str:
+def _card(scored: verbs.SetScores) -> dict[str, str]:
+    def in_words(summary: verbs.Summary) -> str:
         if summary.mean is None:
             return "–"
         interval = "" if summary.low is None else f" ({summary.low:.2f} … {summary.high:.2f})"
         return f"{summary.mean:.2f}{interval}"
 
-    facts = {"Model": one.model, "Prompt": one.prompt_version, "Texts": f"{one.measured:,}"}
-    return facts | {verbs.MEASURES[name].title: said(summary) for name, summary in one.measures.items()}
+    columns = {"Model": scored.model, "Prompt": scored.prompt_version, "Texts": f"{scored.measured:,}"}
+    return columns | {verbs.MEASURES[name].title: in_words(summary) for name, summary in scored.measures.items()}
 
 
 def failed(dataset: str) -> None:
     """Items that no archetype could be written of, and why."""
-    found = verbs.failed_archetypes(services.workspace(), dataset)
-    if not found:
+    failures = verbs.failed_archetypes(services.workspace(), dataset)
+    if not failures:
         return
     with st.container(border=True, key="failed"):
-        st.markdown(f"**{count(len(found), 'item')} could not be written**")
+        st.markdown(f"**{count(len(failures), 'item')} could not be written**")
         st.dataframe(
             pd.DataFrame(
                 {
-                    "Item": [one_line(title_of(one.title, one.item)) for one in found],
-                    "Reason": [one.reason for one in found],
-                    "Model": [one.model for one in found],
-                    "Prompt": [one.prompt_version for one in found],
-                    "Id": [one.item for one in found],
+                    "Item": [one_line(title_of(failure.title, failure.item)) for failure in failures],
+                    "Reason": [failure.reason for failure in failures],
+                    "Model": [failure.model for failure in failures],
+                    "Prompt": [failure.prompt_version for failure in failures],
+                    "Id": [failure.item for failure in failures],
                 }
             ),
             hide_index=True,
-            height="content" if len(found) < 12 else 420,
+            height="content" if len(failures) < 12 else 420,
             alt="Items that failed, with the reasons",
         )
         st.caption("Generating again tries them again; the other items are not written twice.")

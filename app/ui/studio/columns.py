@@ -36,18 +36,18 @@ def of_item(dataset: str, detail: verbs.ItemDetail) -> list[Column]:
     for text in detail.archetypes:
         by_model.setdefault(text.model, []).append(text)
     asked = state.separated(state.recall("versions", dataset))
-    found = []
+    columns = []
     for model, texts in by_model.items():
-        versions = sorted(texts, key=lambda one: one.created_at, reverse=True)
-        wanted = [one for one in versions if one.archetypes in asked]
-        pinned = [one for one in versions if one.archetypes == detail.pinned]
-        found.append(Column(model, versions, [*wanted, *pinned, *versions][0]))
-    return found
+        versions = sorted(texts, key=lambda text: text.created_at, reverse=True)
+        wanted = [version for version in versions if version.archetypes in asked]
+        pinned = [version for version in versions if version.archetypes == detail.pinned]
+        columns.append(Column(model, versions, [*wanted, *pinned, *versions][0]))
+    return columns
 
 
 def choose(dataset: str, columns: Sequence[Column]) -> list[Column]:
     """Those that stand side by side; a picker where there are more than two."""
-    by_model = {one.model: one for one in columns}
+    by_model = {column.model: column for column in columns}
     asked = [model for model in dict.fromkeys(state.separated(state.recall("models", dataset))) if model in by_model]
     shown = (asked or list(by_model))[:SIDE_BY_SIDE]
     if len(by_model) <= 2:
@@ -67,8 +67,8 @@ def choose(dataset: str, columns: Sequence[Column]) -> list[Column]:
 
 def look_at(dataset: str, column: Sequence[verbs.ArchetypeText], archetypes: str) -> None:
     """Shows this version in its column from now on."""
-    others = {one.archetypes for one in column}
-    kept = [one for one in state.separated(state.recall("versions", dataset)) if one not in others]
+    others = {text.archetypes for text in column}
+    kept = [version for version in state.separated(state.recall("versions", dataset)) if version not in others]
     state.keep("versions", state.joined([*kept, archetypes]), dataset)
 
 
@@ -163,7 +163,7 @@ def version_picker(dataset: str, column: Column) -> None:
     """Which version is looked at, where there are several."""
     if len(column.versions) < 2:
         return
-    names = {one.archetypes: name(one) for one in column.versions}
+    names = {version.archetypes: name(version) for version in column.versions}
     key = f"version_{dataset}_{column.model}"
     if st.session_state.get(key) != column.shown.archetypes:
         st.session_state[key] = column.shown.archetypes
@@ -226,7 +226,7 @@ def body(text: verbs.ArchetypeText, scores: verbs.TextScores | None) -> None:
     if claims:
         st.caption(":orange[:material/help_center:] Not supported by the item's metadata:")
         reasons = [f"{marked.raised(number)} {claim.reason}" for number, claim in enumerate(claims, start=1)]
-        st.caption("  \n".join(plain(one) for one in reasons))
+        st.caption("  \n".join(plain(reason) for reason in reasons))
 
 
 def pin_button(dataset: str, item: str, column: Column, pinned: str | None) -> None:
@@ -250,19 +250,19 @@ def _pin(dataset: str, item: str, archetypes: str | None) -> None:
 
 def history(column: Column, opened: bool) -> None:
     """All versions of a model, and what changed to the one that is looked at."""
-    others = [one for one in column.versions if one.archetypes != column.shown.archetypes]
+    others = [version for version in column.versions if version.archetypes != column.shown.archetypes]
     label = f"History · {count(len(column.versions), 'version')}"
     with st.expander(label, icon=":material/difference:", expanded=opened, key=f"history_{column.shown.archetypes}"):
         if not others:
             st.caption("One version so far. Regenerate keeps it, and shows here what changed.")
             return
-        names = {one.archetypes: one for one in others}
-        earlier = [one for one in others if one.created_at <= column.shown.created_at]
+        names = {other.archetypes: other for other in others}
+        earlier = [other for other in others if other.created_at <= column.shown.created_at]
         before = st.selectbox(
             "Changes since",
             list(names),
             index=list(names).index((earlier or others)[0].archetypes),
-            format_func=lambda one: name(names[one]),
+            format_func=lambda version: name(names[version]),
             key=f"since_{column.shown.archetypes}",
         )
         old, new = names[before].text, column.shown.text

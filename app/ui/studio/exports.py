@@ -40,7 +40,7 @@ def buttons(dataset: str, detail: verbs.ItemDetail, scores: Mapping[str, verbs.I
 def as_json(dataset: str, detail: verbs.ItemDetail, scores: Mapping[str, verbs.ItemScores]) -> str:
     """The item, its metadata, every version with its scores and claims, and the votes on it."""
     votes = verbs.ratings(services.workspace(), verbs.RatingsRequest(dataset=dataset, item=detail.item.item)).recent
-    found: dict[str, Any] = {
+    exported: dict[str, Any] = {
         "dataset": dataset,
         "item": detail.item.model_dump(mode="json"),
         "attributes": detail.attributes,
@@ -50,10 +50,10 @@ def as_json(dataset: str, detail: verbs.ItemDetail, scores: Mapping[str, verbs.I
             | {"scorecard": scores[text.archetypes].model_dump(mode="json", include={"scores", "text"})}
             for text in detail.archetypes
         ],
-        "failures": [one.model_dump(mode="json") for one in detail.failures],
-        "votes": [one.model_dump(mode="json") for one in votes],
+        "failures": [failure.model_dump(mode="json") for failure in detail.failures],
+        "votes": [vote.model_dump(mode="json") for vote in votes],
     }
-    return json.dumps(found, ensure_ascii=False, indent=2)
+    return json.dumps(exported, ensure_ascii=False, indent=2)
 
 
 def as_csv(detail: verbs.ItemDetail, scores: Mapping[str, verbs.ItemScores]) -> bytes:

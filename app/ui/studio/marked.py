@@ -39,13 +39,13 @@ def parts(text: str, wanted: Sequence[str], claims: Sequence[verbs.MarkedClaim])
         marks[claim.start : claim.end] = [number] * (claim.end - claim.start)
     letters = [place for place, letter in enumerate(text) if not letter.isspace()]
     squeezed = "".join(text[place] for place in letters)
-    found, begin = [], 0
+    pieces, begin = [], 0
     for part in wanted:
         own = "".join(part.split())
         begin = max(squeezed.find(own, begin), 0)
-        found.append(_marked(part, [marks[place] for place in letters[begin : begin + len(own)]]))
+        pieces.append(_marked(part, [marks[place] for place in letters[begin : begin + len(own)]]))
         begin += len(own)
-    return found
+    return pieces
 
 
 def _marked(part: str, marks: Sequence[int]) -> str:
@@ -57,7 +57,7 @@ def _marked(part: str, marks: Sequence[int]) -> str:
     for place, (letter, mark) in enumerate(numbered):  # blanks inside a claim belong to it
         if mark == -1:
             before = numbered[place - 1][1] if place else 0
-            after = next((one for _, one in numbered[place:] if one != -1), 0)
+            after = next((number for _, number in numbered[place:] if number != -1), 0)
             numbered[place] = (letter, before if before == after else 0)
     runs = [(mark, "".join(letter for letter, _ in run)) for mark, run in groupby(numbered, key=lambda pair: pair[1])]
     return _markdown((f":orange-background[{{}}{raised(mark)}]" if mark else "{}", run) for mark, run in runs)

@@ -24,7 +24,7 @@ FIELDS = {
 
 def versions() -> dict[str, verbs.SavedPrompt]:
     """All saved versions, the paper's first."""
-    return {one.version: one for one in verbs.list_prompts(services.workspace(), verbs.PromptsRequest()).prompts}
+    return {prompt.version: prompt for prompt in verbs.list_prompts(services.workspace(), verbs.PromptsRequest()).prompts}
 
 
 def offered(kind: str) -> list[str]:
@@ -38,7 +38,7 @@ def editor(dataset: str, item: verbs.Item) -> None:
     saved = versions()
     left, right = st.columns(2, gap="large")
     with left:
-        base = saved[state.choice("Begin with version", list(saved), "prompt", shown=lambda one: _called(saved[one]))]
+        base = saved[state.choice("Begin with version", list(saved), "prompt", shown=lambda version: _called(saved[version]))]
         given = {part: _field(base, part) for part in FIELDS}
     with right:
         st.markdown("**The prompt of this item**")
@@ -61,8 +61,8 @@ def editor(dataset: str, item: verbs.Item) -> None:
         )
 
 
-def _called(one: verbs.SavedPrompt) -> str:
-    return f"{one.version} · {'the paper’s' if one.created_at is None else f'saved {one.created_at:%d %b %Y %H:%M}'}"
+def _called(prompt: verbs.SavedPrompt) -> str:
+    return f"{prompt.version} · {'the paper’s' if prompt.created_at is None else f'saved {prompt.created_at:%d %b %Y %H:%M}'}"
 
 
 def _field(base: verbs.SavedPrompt, part: str) -> str:
@@ -95,7 +95,7 @@ def _rendered(dataset: str, item: str, base: verbs.SavedPrompt, given: dict[str,
 def _save(key: str, base: verbs.SavedPrompt) -> None:
     with services.told_errors():
         given = {part: st.session_state[_key(base, part)] for part in FIELDS}
-        made = verbs.save_prompt(services.workspace(), verbs.PromptSaveRequest(name=st.session_state[key].strip(), **given))
-        state.keep("prompt", made.prompt.version)
-        said = f"Saved as {made.prompt.version}." if made.new else f"It is {made.prompt.version} already."
-        services.tell(said, ":material/save:")
+        outcome = verbs.save_prompt(services.workspace(), verbs.PromptSaveRequest(name=st.session_state[key].strip(), **given))
+        state.keep("prompt", outcome.prompt.version)
+        message = f"Saved as {outcome.prompt.version}." if outcome.new else f"It is {outcome.prompt.version} already."
+        services.tell(message, ":material/save:")

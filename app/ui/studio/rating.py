@@ -27,7 +27,7 @@ _SEED, _VOTED = "studio_shuffle", "studio_voted"
 def shuffled(dataset: str, item: str, shown: Sequence[columns.Column]) -> list[columns.Column]:
     """In an order that depends on the item and this tab alone: a rerun does not change it."""
     seed = st.session_state.setdefault(_SEED, secrets.token_hex(8))
-    order = sorted(shown, key=lambda one: one.shown.archetypes)
+    order = sorted(shown, key=lambda column: column.shown.archetypes)
     random.Random(f"{seed}/{dataset}/{item}").shuffle(order)
     return order
 
@@ -46,9 +46,9 @@ def blind(dataset: str, item: str, shown: Sequence[columns.Column]) -> None:
             st.markdown(f"**Text {letter}**" + (f" · {plain(column.model)}" if voted else ""))
             columns.body(column.shown, None)
     if voted:
-        names = ", ".join(f"{letters[one.shown.archetypes]} is by {one.model}" for one in order)
+        names = ", ".join(f"{letters[column.shown.archetypes]} is by {column.model}" for column in order)
         st.success(plain(f"Your vote is kept. {names}."), icon=":material/how_to_vote:")
-        models = [one.model for one in shown]
+        models = [column.model for column in shown]
         st.button("Another item", icon=":material/shuffle:", key="rate_next", on_click=_next, args=(dataset, models))
         rates(dataset)
     else:
@@ -65,12 +65,12 @@ def ballot(dataset: str, item: str, names: Mapping[str, str], *, blind: bool) ->
                 st.feedback("thumbs", key=f"{key}_{archetypes}")
         best = None
         if len(names) > 1:
-            best = st.segmented_control("Best", list(names), format_func=lambda one: plain(names[one]), key=f"{key}_best")
+            best = st.segmented_control("Best", list(names), format_func=lambda name: plain(names[name]), key=f"{key}_best")
         left, right = st.columns([3, 1], vertical_alignment="bottom")
         left.text_input("Why", key=f"{key}_reason", max_chars=2000, placeholder="What decided it")
         right.text_input("Your name", key="studio_who", max_chars=100, placeholder="optional")
-        thumbs = {one: st.session_state.get(f"{key}_{one}") for one in names}
-        nothing = best is None and all(one is None for one in thumbs.values())
+        thumbs = {name: st.session_state.get(f"{key}_{name}") for name in names}
+        nothing = best is None and all(thumb is None for thumb in thumbs.values())
         st.button(
             "Vote: no difference" if nothing and len(names) > 1 else "Vote",
             key=f"{key}_cast",
@@ -86,15 +86,15 @@ def _ballot_key(dataset: str, item: str, sets: Mapping[str, str]) -> str:
 
 
 def _cast(dataset: str, item: str, sets: list[str], key: str, blind: bool) -> None:
-    thumbs = {one: st.session_state.get(f"{key}_{one}") for one in sets}
+    thumbs = {name: st.session_state.get(f"{key}_{name}") for name in sets}
     with services.told_errors():
         request = verbs.RateRequest(
             dataset=dataset,
             item=item,
             sets=sets,
             winner=st.session_state.get(f"{key}_best"),
-            up=[one for one in sets if thumbs[one] == UP],
-            down=[one for one in sets if thumbs[one] == DOWN],
+            up=[name for name in sets if thumbs[name] == UP],
+            down=[name for name in sets if thumbs[name] == DOWN],
             blind=blind,
             reason=st.session_state.get(f"{key}_reason") or "",
             who=st.session_state.get("studio_who") or None,
@@ -107,46 +107,46 @@ def _cast(dataset: str, item: str, sets: list[str], key: str, blind: bool) -> No
 
 def _next(dataset: str, models: list[str]) -> None:
     with services.told_errors():
-        found = verbs.item_to_rate(services.workspace(), dataset, models)
-        if found is None:
+        item = verbs.item_to_rate(services.workspace(), dataset, models)
+        if item is None:
             services.tell("Every item that these models have written about has a vote.", ":material/task_alt:")
         else:
-            state.keep("item", found, dataset)
+            state.keep("item", item, dataset)
 
 
 def rates(dataset: str) -> None:
     """Win rates between the models over all items, blind votes and others apart, with how sure they are."""
-    found = verbs.ratings(services.workspace(), verbs.RatingsRequest(dataset=dataset, by="model"))
+    ratings = verbs.ratings(services.workspace(), verbs.RatingsRequest(dataset=dataset, by="model"))
     with st.container(border=True, key="rates"):
         st.markdown("**Which model's archetypes people prefer**")
-        if not found.votes:
+        if not ratings.votes:
             st.caption("No vote yet.")
             return
         rows = [
             {
-                "Votes": "blind" if one.blind else "names shown",
-                "Model": one.model,
-                "Against": one.against or "all others",
-                "Win rate": None if one.rate is None else 100 * one.rate,
-                "95 % interval": "" if one.low is None else f"{one.low:.0%} … {one.high:.0%}",
-                "Won": one.wins,
-                "Lost": one.losses,
-                "Tied": one.ties,
+                "Votes": "blind" if rate.blind else "names shown",
+                "Model": rate.model,
+                "Against": rate.against or "all others",
+                "Win rate": None if rate.rate is None else 100 * rate.rate,
+                "95 % interval": "" if rate.low is None else f"{rate.low:.0%} … {rate.high:.0%}",
+                "Won": rate.wins,
+                "Lost": rate.losses,
+                "Tied": rate.ties,
             }
-            for one in found.rates
+            for rate in ratings.rates
         ]
         rows += [
             {
-                "Votes": "blind" if one.blind else "names shown",
-                "Model": one.model,
+                "Votes": "blind" if thumb.blind else "names shown",
+                "Model": thumb.model,
                 "Against": "thumbs",
-                "Win rate": None if one.rate is None else 100 * one.rate,
-                "95 % interval": "" if one.low is None else f"{one.low:.0%} … {one.high:.0%}",
-                "Won": one.up,
-                "Lost": one.down,
+                "Win rate": None if thumb.rate is None else 100 * thumb.rate,
+                "95 % interval": "" if thumb.low is None else f"{thumb.low:.0%} … {thumb.high:.0%}",
+                "Won": thumb.up,
+                "Lost": thumb.down,
                 "Tied": 0,
             }
-            for one in found.thumbs
+            for thumb in ratings.thumbs
         ]
         st.dataframe(
             pd.DataFrame(rows),
@@ -155,12 +155,13 @@ def rates(dataset: str) -> None:
             column_config={"Win rate": st.column_config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100)},
             alt="Win rates between language models with their 95 % intervals",
         )
-        cast = f"{count(found.votes, 'vote')} over all items, {found.counted:,} counted (a person's newest on the same texts)."
+        votes = count(ratings.votes, "vote")
+        cast = f"{votes} over all items, {ratings.counted:,} counted (a person's newest on the same texts)."
         st.caption(
             f"{cast} Win rate: won of won and lost, ties apart; Wilson's 95 % interval. Against all others a vote counts "
             "once, however many texts it compared. “thumbs”: up of all thumbs. Blind votes and others are never counted "
             "together."
         )
-        reasons = [one for one in found.recent if one.reason]
+        reasons = [vote for vote in ratings.recent if vote.reason]
         for vote in reasons[:5]:
             st.text(f"“{vote.reason}” — {vote.who or 'somebody'}, item {vote.item}{', blind' if vote.blind else ''}")

@@ -37,8 +37,13 @@ def view(dataset: verbs.DatasetState, detail: verbs.ItemDetail) -> None:
         return
     left, right = st.columns(2, gap="large")
     with right:
-        run = state.choice("Run that recommends", list(runs), "by", dataset.dataset, shown=lambda one: _called(runs[one]))
-    own = {one.representation: one.archetypes_by or one.model for one in dataset.representations}
+        run = state.choice(
+            "Run that recommends", list(runs), "by", dataset.dataset, shown=lambda run_id: _called(runs[run_id])
+        )
+    own = {
+        representation.representation: representation.archetypes_by or representation.model
+        for representation in dataset.representations
+    }
     with left:
         begun, text = _edit(dataset.dataset, detail, own.get(runs[run].representation or "", ""))
     with right:
@@ -57,9 +62,9 @@ def view(dataset: verbs.DatasetState, detail: verbs.ItemDetail) -> None:
         st.caption("All but the last item of test users; the same users each time. Nothing is trained, and nothing is kept.")
         if st.session_state.pop(_ASKED, False):
             st.session_state[_FOUND] = (key, _ask(run, detail.item.item, sessions, text))
-        asked, found = st.session_state.get(_FOUND, (None, None))
-        if asked == key and found is not None:
-            _show(dataset.dataset, found)
+        asked, result = st.session_state.get(_FOUND, (None, None))
+        if asked == key and result is not None:
+            _show(dataset.dataset, result)
     st.markdown("**Your changes**")
     with st.container(border=True, key="what_if_diff"):
         st.markdown(
@@ -69,11 +74,11 @@ def view(dataset: verbs.DatasetState, detail: verbs.ItemDetail) -> None:
 
 def _edit(dataset: str, detail: verbs.ItemDetail, writer: str) -> tuple[verbs.ArchetypeText, str]:
     """The version to begin with (first those by the run's own writer), and the text as it is edited, with its scores."""
-    texts = {one.archetypes: one for one in sorted(detail.archetypes, key=lambda one: one.model != writer)}
+    texts = {text.archetypes: text for text in sorted(detail.archetypes, key=lambda text: text.model != writer)}
     scope = f"{dataset}/{detail.item.item}"
     if state.recall("edit", scope) not in texts:  # of another item
         state.keep("edit", "", scope)
-    begun = texts[state.choice("Begin with", list(texts), "edit", scope, shown=lambda one: _version(texts[one]))]
+    begun = texts[state.choice("Begin with", list(texts), "edit", scope, shown=lambda name: _version(texts[name]))]
     key = f"edited_{detail.item.item}_{begun.archetypes}"
     st.session_state.setdefault(key, begun.text)
     text = st.text_area(
@@ -107,52 +112,53 @@ def _ask(run: str, item: str, sessions: int, text: str) -> verbs.WhatIfResult | 
             return None
 
 
-def _show(dataset: str, found: verbs.WhatIfResult) -> None:
+def _show(dataset: str, result: verbs.WhatIfResult) -> None:
     grid = st.grid(3, min_column_width=130)
     grid.metric(
-        f"Sessions with another top {found.k}", f"{found.changed:,}", help=f"Of {found.sessions:,} that were looked at."
+        f"Sessions with another top {result.k}", f"{result.changed:,}", help=f"Of {result.sessions:,} that were looked at."
     )
-    grid.metric("It enters", f"{found.entered:,}", help=f"Sessions in whose top {found.k} the item is now, and was not.")
-    grid.metric("It leaves", f"{found.left:,}", help=f"Sessions in whose top {found.k} the item was, and is not now.")
+    grid.metric("It enters", f"{result.entered:,}", help=f"Sessions in whose top {result.k} the item is now, and was not.")
+    grid.metric("It leaves", f"{result.left:,}", help=f"Sessions in whose top {result.k} the item was, and is not now.")
     ranks = ""
-    if found.mean_rank_before is not None and found.mean_rank_after is not None:
-        ranks = f"Its mean rank goes from {found.mean_rank_before:,.1f} to {found.mean_rank_after:,.1f}. "
+    if result.mean_rank_before is not None and result.mean_rank_after is not None:
+        ranks = f"Its mean rank goes from {result.mean_rank_before:,.1f} to {result.mean_rank_after:,.1f}. "
     st.caption(
         plain(
-            f"{ranks}Cosine of its vector before and after: {found.cosine:.3f}. {found.sessions:,} sessions, run {found.run}."
+            f"{ranks}Cosine of its vector before and after: {result.cosine:.3f}. {result.sessions:,} sessions, run "
+            f"{result.run}."
         )
     )
-    if not found.examples:
+    if not result.examples:
         return
-    ids = {one for example in found.examples for one in (*example.session, *example.before, *example.after)}
+    ids = {item for example in result.examples for item in (*example.session, *example.before, *example.after)}
     titles = {
-        key: title_of(one.title, key) for key, one in verbs.known_items(services.workspace(), dataset, sorted(ids)).items()
+        key: title_of(item.title, key) for key, item in verbs.known_items(services.workspace(), dataset, sorted(ids)).items()
     }
     st.dataframe(
-        pd.DataFrame([_row(one, titles) for one in found.examples]),
+        pd.DataFrame([_row(changed, titles) for changed in result.examples]),
         hide_index=True,
         height="content",
         alt="Sessions whose recommendations change",
     )
-    sessions = {one.user: one for one in found.examples}
+    sessions = {changed.user: changed for changed in result.examples}
     user = st.selectbox("Open a session", list(sessions), key="what_if_user")
     st.page_link(
         navigation.RECOMMEND,
         label="Recommend for this session",
         icon=":material/auto_awesome:",
-        query_params={"dataset": dataset, "run": found.run, "session": state.joined(sessions[user].session)},
+        query_params={"dataset": dataset, "run": result.run, "session": state.joined(sessions[user].session)},
     )
 
 
-def _row(one: verbs.ChangedSession, titles: dict[str, str]) -> dict[str, Any]:
+def _row(changed: verbs.ChangedSession, titles: dict[str, str]) -> dict[str, Any]:
     def named(ids: Sequence[str]) -> str:
         return "; ".join(one_line(titles.get(key, key), 40) for key in ids)
 
     return {
-        "User": one.user,
-        "Rank before": one.rank_before,
-        "Rank after": one.rank_after,
-        "Comes in": named([key for key in one.after if key not in one.before]),
-        "Goes out": named([key for key in one.before if key not in one.after]),
-        "Session, newest last": named(one.session),
+        "User": changed.user,
+        "Rank before": changed.rank_before,
+        "Rank after": changed.rank_after,
+        "Comes in": named([key for key in changed.after if key not in changed.before]),
+        "Goes out": named([key for key in changed.before if key not in changed.after]),
+        "Session, newest last": named(changed.session),
     }

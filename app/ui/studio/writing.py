@@ -49,7 +49,7 @@ def regenerate(target: Target, column: columns.Column, prompts: list[str]) -> No
 
 def with_another_model(target: Target, there: set[str], prompts: list[str]) -> None:
     """The form for models that have no text of the item yet."""
-    options = [one for one in verbs.writers(services.workspace()) if one not in there]
+    options = [writer for writer in verbs.writers(services.workspace()) if writer not in there]
     with st.popover("Another model", icon=":material/add:", key="another_model"):
         if not options:
             st.caption("Every language model on this machine has written about this item.")
@@ -126,7 +126,7 @@ def stream(request: verbs.RegenerateRequest, place: DeltaGenerator, detail: verb
     with place.container(border=True, key="writing"):
         st.caption(f":material/edit_note: {plain(request.model)} writes …")
         growing = st.empty()
-    versions = [one for one in detail.archetypes if one.model == request.model]
+    versions = [archetype for archetype in detail.archetypes if archetype.model == request.model]
     shown = 0.0
     try:
         model = services.writer(request.model, request.reader)

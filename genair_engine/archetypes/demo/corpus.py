@@ -155,10 +155,10 @@ def _slots(item: SyntheticItem, rng: random.Random) -> dict[str, str]:
         "brand": item.brand,
         "leaf": item.leaf,
         "year": item.year,
-        "thing": item.topics[0].thing if item.topics else "product",
+        "thing": item.topics[0].noun if item.topics else "product",
     }
     if item.kind == "film":
-        adjectives = [topic.thing for topic in item.topics]
+        adjectives = [topic.noun for topic in item.topics]
         slots["thing"] = f"{' '.join(adjectives[:2])} film"
         slots["adjective"] = rng.choice(adjectives)
         slots["a_adjective"] = with_article(slots["adjective"])

@@ -73,7 +73,7 @@ def judge(item: DemoItem, name: str, completion: Completion) -> dict[str, bool]:
     """What is true of the archetype of a demo item that is called `name`."""
     text = completion.text
     heads = [segment.partition(":")[0].strip().lower() for segment in split_segments(text).audiences]
-    meant = [{audiences()[one].broad.lower(), audiences()[one].focused.lower()} for one in item.audiences]
+    meant = [{audiences()[name].broad.lower(), audiences()[name].focused.lower()} for name in item.audiences]
     named = [bool(names & set(heads)) for names in meant]
     return {
         "names the kind": item.kind.name.lower() in text.lower(),
@@ -111,9 +111,9 @@ def on_the_demo(model: LanguageModel, sampling: Sampling, count: int, seed: int)
 def on_others(model: LanguageModel, sampling: Sampling, path: Path, count: int, seed: int) -> Verdict:
     """The verdict over `count` items of another data set."""
     attributes = read_dataset(path, "other").dataset.items["attributes"].tolist()
-    prompts = [PAPER.render(one) for one in random.Random(seed).sample(attributes, k=min(count, len(attributes)))]
+    prompts = [PAPER.render(item) for item in random.Random(seed).sample(attributes, k=min(count, len(attributes)))]
     completions, seconds = _write(model, prompts, sampling, seed)
-    facts = [{"well-formed list": well_formed(one), "breaks off": breaks_off(one)} for one in completions]
+    facts = [{"well-formed list": well_formed(completion), "breaks off": breaks_off(completion)} for completion in completions]
     return _verdict(facts, completions, seconds)
 
 
@@ -127,8 +127,8 @@ def _verdict(facts: list[dict[str, bool]], completions: list[Completion], second
     return Verdict(
         shares={name: float(np.mean([fact[name] for fact in facts])) for name in facts[0]},
         archetypes=len(completions),
-        words=float(np.mean([len(one.text.split()) for one in completions])),
-        segments=float(np.mean([len(split_segments(one.text).audiences) for one in completions])),
+        words=float(np.mean([len(completion.text.split()) for completion in completions])),
+        segments=float(np.mean([len(split_segments(completion.text).audiences) for completion in completions])),
         seconds=seconds,
     )
 
@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> None:
     for path in options.other:
         verdict = on_others(model, sampling, path, options.other_items, options.seed)
         _print([f"{model.model_id} on {path.name}", *verdict.lines()])
-    _print([f"\n{one.text}" for one in completions[: options.show]])
+    _print([f"\n{completion.text}" for completion in completions[: options.show]])
 
 
 def _print(lines: list[str]) -> None:

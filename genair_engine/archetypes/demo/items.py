@@ -47,7 +47,7 @@ def draw_item(rng: random.Random) -> SyntheticItem:
     if share < _FILM_SHARE + _PLACE_SHARE + _UNKNOWN_SHARE:
         return _product(rng, None)
     scientific = rng.random() < _SCIENTIFIC_SHARE
-    known = [topic for topic in topics() if topic.thing not in _PLACES]
+    known = [topic for topic in topics() if topic.noun not in _PLACES]
     return _product(rng, rng.choice([topic for topic in known if topic.path.startswith("Indus") == scientific]))
 
 
@@ -138,10 +138,10 @@ def _titled(rng: random.Random, noun: str) -> str:
     return title if ", " in title else f"{title}{rng.choice((': ', ' '))}{noun}"
 
 
-def _description(rng: random.Random, title: str, thing: str) -> str:
+def _description(rng: random.Random, title: str, noun: str) -> str:
     filler = " ".join(rng.choices(words()["filler"], k=rng.randint(4, 22))).capitalize()
     name = title.split(",")[0]
-    start = rng.choice((f"The {name} is ", f"{name} ", f"This {thing} ", "", "", f"{title} "))
+    start = rng.choice((f"The {name} is ", f"{name} ", f"This {noun} ", "", "", f"{title} "))
     return f"{start}{filler}{rng.choice(('.', '', '. ' + _invented(rng)))}"
 
 
@@ -156,13 +156,13 @@ def _product(rng: random.Random, topic: Topic | None) -> SyntheticItem:
         )
     else:
         noun, leaf, path = rng.choice(topic.nouns), rng.choice(topic.leaves), topic.path
-    media = topic is not None and topic.thing in _MEDIA
+    media = topic is not None and topic.noun in _MEDIA
     title = _titled(rng, noun) if media else _product_title(rng, brand, noun)
     between = [rng.choice(topic.leaves)] if topic and rng.random() < 0.35 else []
     categories = ",".join(dict.fromkeys((path, *between, leaf)))
     everything = {
         rng.choice(("title", "title", "title", "name")): title,
-        "description": _description(rng, title, topic.thing if topic else "product"),
+        "description": _description(rng, title, topic.noun if topic else "product"),
         "brand": brand,
         rng.choice(("categories", "categories", "category")): categories,
         "price": f"${rng.randint(1, 199)}.{rng.choice(('99', '95', '00', '49'))}",
@@ -181,7 +181,7 @@ def _product(rng: random.Random, topic: Topic | None) -> SyntheticItem:
 
 
 def _place(rng: random.Random) -> SyntheticItem:
-    topic = rng.choice([topic for topic in topics() if topic.thing in _PLACES])
+    topic = rng.choice([topic for topic in topics() if topic.noun in _PLACES])
     noun, leaf = rng.choice(topic.nouns), rng.choice(topic.leaves)
     name = rng.choice((_invented(rng), rng.choice(words()["people"]) + "'s", rng.choice(words()["adjectives"])))
     title = f"{rng.choice(('The ', '', ''))}{name} {noun}"

@@ -23,7 +23,7 @@ class Audience:
 class Topic:
     """A kind of item: what it is, its shelf, category names, head words of titles, and the people it appeals to."""
 
-    thing: str
+    noun: str
     audiences: tuple[Audience, ...]
     path: str = ""
     leaves: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ def topics() -> tuple[Topic, ...]:
     """Kinds of products and places."""
     return tuple(
         Topic(
-            thing=row["thing"],
+            noun=row["thing"],
             path=row["path"],
             audiences=_audiences(row["audiences"]),
             leaves=tuple(row["leaves"].split(",")),
@@ -56,7 +56,7 @@ def topics() -> tuple[Topic, ...]:
 def genres() -> dict[str, Topic]:
     """Film genres by name; `thing` is the genre as an adjective."""
     return {
-        row["name"]: Topic(thing=row["adjective"], audiences=_audiences(row["audiences"]))
+        row["name"]: Topic(noun=row["adjective"], audiences=_audiences(row["audiences"]))
         for row in _read("topics.toml")["genre"]
     }
 

@@ -48,8 +48,8 @@ def behaviour_agreement(
     row_of[positions] = np.arange(len(positions))
     users, first, second = _taken_together(train, row_of >= 0, pairs, rng)
     other = _counterparts(train, row_of >= 0, first, second, rng)
-    found = other > 0
-    users, first, second, other = users[found], first[found], second[found], other[found]
+    has_other = other > 0
+    users, first, second, other = users[has_other], first[has_other], second[has_other], other[has_other]
     if len(users) == 0:
         return Agreement(None, None, None, 0)
     taken = _cosines(vectors, row_of[first], row_of[second])

@@ -91,9 +91,11 @@ class _Item:
 
     def __init__(self, attributes: Mapping[str, str]) -> None:
         held = {key: [word.stem for word in words_of(value)] for key, value in attributes.items()}
-        self.words = {part for stems in held.values() for one in stems for part in (one, *parts(one), one.replace("-", ""))}
+        self.words = {
+            part for stems in held.values() for stem in stems for part in (stem, *parts(stem), stem.replace("-", ""))
+        }
         title = next((held[key] for key in ("title", "name", "movie_title") if key in held), [])
-        self.nouns = _ITEM_NOUNS | {part for one in title for part in parts(one)}
+        self.nouns = _ITEM_NOUNS | {part for stem in title for part in parts(stem)}
         text = "\n".join(attributes.values())
         self.numbers = numbers_in(text)
         self.ages = {value for figure in figures_of(text) if figure.kind == "age" for value in figure.values}
@@ -113,9 +115,9 @@ class _Item:
         return Claim(figure.start, figure.end, " ".join(shown.split()).casefold(), figure.kind, not missing, reason)
 
     def judge(self, kind: Kind, words: Sequence[Word], vocabulary: Vocabulary) -> Claim:
-        said = [word for word in words if kind != "material" or word.stem not in MATERIAL_HEADS]
-        missing = [word for word in said if not self.holds(word.stem)]
-        term = " ".join(word.stem for word in said)
+        claimed = [word for word in words if kind != "material" or word.stem not in MATERIAL_HEADS]
+        missing = [word for word in claimed if not self.holds(word.stem)]
+        term = " ".join(word.stem for word in claimed)
         if not missing:
             reason = "The metadata say so."
         else:
@@ -149,7 +151,9 @@ class _Text:
         self.text = text
         self.words = words_of(text)
         self.stems = [word.stem for word in self.words]
-        self.adjacent = [text[one.end : two.start].isspace() for one, two in itertools.pairwise(self.words)] + [False]
+        self.adjacent = [text[word.end : following.start].isspace() for word, following in itertools.pairwise(self.words)] + [
+            False
+        ]
 
     def following(self, place: int) -> str:
         """The stem right after a word, "" where punctuation or nothing follows."""
@@ -175,8 +179,8 @@ def _terms(text: _Text, vocabulary: Vocabulary, nouns: Set[str]) -> Iterator[Pla
     """(kind, first word, last word) of what counts as claimed; earlier ones take precedence where they overlap."""
     yield from _brands(text, vocabulary)
     yield from _materials(text, vocabulary, nouns)
-    for place, one in enumerate(text.stems):
-        if one in vocabulary.properties and (place == 0 or text.stems[place - 1] not in _BEFORE_VERBS):
+    for place, stem in enumerate(text.stems):
+        if stem in vocabulary.properties and (place == 0 or text.stems[place - 1] not in _BEFORE_VERBS):
             yield "property", place, place
     for first, last in text.phrases(vocabulary.attributes, vocabulary.attribute_starts):
         describes = text.following(last) in nouns and text.stems[first] not in nouns
@@ -195,9 +199,9 @@ def _brands(text: _Text, vocabulary: Vocabulary) -> Iterator[Place]:
 
 def _materials(text: _Text, vocabulary: Vocabulary, nouns: Set[str]) -> Iterator[Place]:
     claimed = -1
-    for place, one in enumerate(text.stems):
-        head = one in MATERIAL_HEADS
-        if not head and one not in vocabulary.materials:
+    for place, stem in enumerate(text.stems):
+        head = stem in MATERIAL_HEADS
+        if not head and stem not in vocabulary.materials:
             continue
         known = vocabulary.any_word if head else vocabulary.beside_material
         first = place

@@ -37,14 +37,14 @@ class Figure:
 def figures_of(text: str) -> list[Figure]:
     """Ages and numbers in the order of the text, none of them twice."""
     taken = list_numbers(text)
-    found: list[Figure] = []
+    figures: list[Figure] = []
     for match in _AGE.finditer(text):
-        found.append(Figure(match.start(), match.end(), "age", _values(match["after"] or match["before"])))
-    taken += [(one.start, one.end) for one in found]
+        figures.append(Figure(match.start(), match.end(), "age", _values(match["after"] or match["before"])))
+    taken += [(figure.start, figure.end) for figure in figures]
     for match in _FREE.finditer(text):
         if not any(start < match.end() and match.start() < end for start, end in taken):
-            found.append(Figure(match.start(), match.end(), "number", _values(match[0])))
-    return sorted(found, key=lambda one: one.start)
+            figures.append(Figure(match.start(), match.end(), "number", _values(match[0])))
+    return sorted(figures, key=lambda figure: figure.start)
 
 
 def numbers_in(text: str) -> set[float]:

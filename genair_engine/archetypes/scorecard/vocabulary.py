@@ -162,12 +162,12 @@ def _kept(attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _materials(key: str, value: str) -> Iterator[tuple[list[str], bool]]:
     """What something is made of: stems of a noun and the words before it, and whether it is sure to be a material."""
-    found: list[tuple[list[str], bool]] = []
+    nouns: list[tuple[list[str], bool]] = []
     if any(name in key.lower() for name in _MATERIAL_FIELDS):
-        found += [_noun(entry.strip()) for entry in _ENTRY.split(_PERCENT.sub(" ", value))]
-    found += [_noun(value[match.end() : match.end() + _AFTER]) for match in _MADE_OF.finditer(value)]
-    found += [(_noun(value[match.end() : match.end() + _AFTER].lstrip())[0][-1:], False) for match in _PERCENT.finditer(value)]
-    return ((run, sure) for run, sure in found if run)
+        nouns += [_noun(entry.strip()) for entry in _ENTRY.split(_PERCENT.sub(" ", value))]
+    nouns += [_noun(value[match.end() : match.end() + _AFTER]) for match in _MADE_OF.finditer(value)]
+    nouns += [(_noun(value[match.end() : match.end() + _AFTER].lstrip())[0][-1:], False) for match in _PERCENT.finditer(value)]
+    return ((run, sure) for run, sure in nouns if run)
 
 
 def _noun(text: str) -> tuple[list[str], bool]:
@@ -204,10 +204,10 @@ def _content(word: Word) -> bool:
 
 
 def _brands(brands: Sequence[str], lower: Mapping[str, int]) -> dict[str, int]:
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for brand, count in Counter(brand for brand in brands if brand).items():
         stems = [stem(word) for word in raw_words(brand)]
         ordinary = len(stems) == 1 and (lower.get(stems[0], 0) > 0 or len(stems[0]) < 3)
         if stems and not ordinary:
-            found[" ".join(stems)] += count
-    return dict(found)
+            counts[" ".join(stems)] += count
+    return dict(counts)

@@ -27,8 +27,8 @@ def wording(texts: Sequence[str], metadata: Sequence[Mapping[str, str]]) -> tupl
     novelty of a text whose item has no metadata is 1.
     """
     values = [[value for key, value in attributes.items() if key.lower() not in SKIPPED_ATTRIBUTES] for attributes in metadata]
-    owners = np.repeat(np.arange(len(texts)), [len(one) for one in values])
-    vectors = tfidf([*texts, *(value for one in values for value in one)])
+    owners = np.repeat(np.arange(len(texts)), [len(values_of_text) for values_of_text in values])
+    vectors = tfidf([*texts, *(value for values_of_text in values for value in values_of_text)])
     archetypes, held = vectors[: len(texts)], vectors[len(texts) :]
     empty = np.diff(archetypes.indptr) == 0
     closest = np.zeros(len(texts))
@@ -40,8 +40,8 @@ def wording(texts: Sequence[str], metadata: Sequence[Mapping[str, str]]) -> tupl
 def tfidf(texts: Sequence[str]) -> sparse.csr_array:
     """[n, words] TF-IDF rows of unit length (zero where a text has no content word)."""
     words = [raw_words(text) for text in texts]
-    lengths = [len(one) for one in words]
-    codes, surfaces = pd.factorize(np.array([word for one in words for word in one], dtype=object))
+    lengths = [len(words_of_text) for words_of_text in words]
+    codes, surfaces = pd.factorize(np.array([word for words_of_text in words for word in words_of_text], dtype=object))
     stems, _ = pd.factorize(np.array([stem(word) for word in surfaces], dtype=object))
     content = np.array([not word[0].isdigit() and stem(word) not in FUNCTION_WORDS for word in surfaces], dtype=bool)
     rows = np.repeat(np.arange(len(texts)), lengths)

@@ -50,8 +50,8 @@ def represent(workspace: Workspace, request: RepresentRequest, progress: Progres
     gather = encoded if folder.is_encoder else own_states
     stand_in: StandIn = "nothing" if request.missing == "refuse" else request.missing
     gathered = gather(workspace, dataset, folder, plan.parts, plan.sources, stand_in, progress)
-    made = _fit(plan.parts, gathered, dataset, folder, request)
-    kept = _save(workspace, dataset, row, folder, request, plan, gathered, made)
+    fitted = _fit(plan.parts, gathered, dataset, folder, request)
+    kept = _save(workspace, dataset, row, folder, request, plan, gathered, fitted)
     return represent_result(kept, row)
 
 
@@ -82,7 +82,7 @@ def representation_of_job(workspace: Workspace, job: str) -> RepresentResult | N
 
 
 @dataclass(frozen=True)
-class Made:
+class Fitted:
     """items: the parts that stand side by side in E. others: name → arrays of a part of users or sessions."""
 
     items: representation.Representation
@@ -90,7 +90,9 @@ class Made:
     parts: list[Part]
 
 
-def _fit(recipes: list[Recipe], gathered: Gathered, dataset: Dataset, folder: ModelFolder, request: RepresentRequest) -> Made:
+def _fit(
+    recipes: list[Recipe], gathered: Gathered, dataset: Dataset, folder: ModelFolder, request: RepresentRequest
+) -> Fitted:
     """PCA of every part."""
     check_names([recipe.name for recipe in recipes])
     variance = None if request.components else request.variance
@@ -117,7 +119,7 @@ def _fit(recipes: list[Recipe], gathered: Gathered, dataset: Dataset, folder: Mo
         )
         for recipe in recipes
     ]
-    return Made(items, others, parts)
+    return Fitted(items, others, parts)
 
 
 def _save(
@@ -128,7 +130,7 @@ def _save(
     request: RepresentRequest,
     plan: Plan,
     gathered: Gathered,
-    made: Made,
+    fitted: Fitted,
 ) -> RepresentationRow:
     name = f"{folder.model_id.split('/')[-1].lower()[:LONGEST_STEM]}-{new_id()[:6]}"
     text_set = plan.text_set
@@ -153,15 +155,15 @@ def _save(
         text_set_id=text_set.id if text_set else None,
         model=folder.model_id,
         revision=folder.revision,
-        parts=[part.record() for part in made.parts],
+        parts=[part.record() for part in fitted.parts],
         variance=None if request.components else request.variance,
         provenance=provenance,
         folder=f"representations/{name}",
     )
     try:
         with artifacts.building(workspace.path(row.folder)) as aside:
-            artifacts.save_arrays(aside / "representation.safetensors", made.items.arrays())
-            for part, arrays in made.others.items():
+            artifacts.save_arrays(aside / "representation.safetensors", fitted.items.arrays())
+            for part, arrays in fitted.others.items():
                 artifacts.save_arrays(aside / part_file(part), arrays)
         workspace.publish(row.folder)
         with workspace.session() as session:

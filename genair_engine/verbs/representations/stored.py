@@ -19,13 +19,13 @@ def load_representation(workspace: Workspace, row: RepresentationRow) -> Represe
 
 def load_with_bases(workspace: Workspace, row: RepresentationRow) -> Representation:
     """The same, for who projects new states with it. Raises InputError where a part's bases are not there."""
-    made = load_representation(workspace, row)
-    if set(made.bases) != set(row.dims):
+    representation = load_representation(workspace, row)
+    if set(representation.bases) != set(row.dims):
         raise InputError(
             f"Representation {row.id} was stored without its PCA bases, so that nothing new can be put into it: make it again "
             f"with `represent` (--model {row.model}), and train on that."
         )
-    return made
+    return representation
 
 
 def load_part(workspace: Workspace, row: RepresentationRow, name: str) -> Float32Array:

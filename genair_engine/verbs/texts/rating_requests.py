@@ -102,24 +102,24 @@ class RatingsResult(Result):
         head = f"{self.votes:,} votes on archetypes of {self.dataset}"
         lines = [head + (f", {self.counted:,} of them count." if self.counted != self.votes else ".")]
         for blind in (True, False):
-            rates = [one for one in self.rates if one.blind == blind]
+            rates = [rate for rate in self.rates if rate.blind == blind]
             if rates:
                 lines.append("blind:" if blind else "names shown:")
                 lines += [
-                    f"  {one.model} against {one.against or 'all others'}: {_share(one)} "
-                    f"({one.wins} won, {one.losses} lost, {one.ties} tied)"
-                    for one in rates
+                    f"  {rate.model} against {rate.against or 'all others'}: {_share(rate)} "
+                    f"({rate.wins} won, {rate.losses} lost, {rate.ties} tied)"
+                    for rate in rates
                 ]
             lines += [
-                f"  {one.model}: thumbs up {_share(one)} ({one.up} up, {one.down} down)"
-                for one in self.thumbs
-                if one.blind == blind
+                f"  {thumb.model}: thumbs up {_share(thumb)} ({thumb.up} up, {thumb.down} down)"
+                for thumb in self.thumbs
+                if thumb.blind == blind
             ]
         return lines
 
 
-def _share(one: Rate | Thumbs) -> str:
-    return "undecided" if one.rate is None else f"{one.rate:.0%} (95 % interval {one.low:.0%} … {one.high:.0%})"
+def _share(rate: Rate | Thumbs) -> str:
+    return "undecided" if rate.rate is None else f"{rate.rate:.0%} (95 % interval {rate.low:.0%} … {rate.high:.0%})"
 
 
 class PinRequest(Request):

@@ -41,8 +41,8 @@ def rate(
     with workspace.session() as session:
         owner = find_dataset(session, request.dataset)
         item = find_item(session, owner, request.item)
-        there = {one.id for one, _ in texts_of_item(session, owner.id, item.position)}
-        missing = [one for one in request.sets if one not in there]
+        there = {text_set.id for text_set, _ in texts_of_item(session, owner.id, item.position)}
+        missing = [name for name in request.sets if name not in there]
         if missing:
             raise InputError(f"Archetype set {missing[0]!r} has no text of item {request.item!r}: there are {sorted(there)}.")
         row = VoteRow(
@@ -72,15 +72,17 @@ def ratings(
         owner = find_dataset(session, request.dataset)
         position = find_item(session, owner, request.item).position if request.item is not None else None
         votes = list_votes(session, owner.id, position)
-        names = _names([one for one, _ in list_sets(session, owner.id)], request.by)
+        names = _names([text_set for text_set, _ in list_sets(session, owner.id)], request.by)
     ballots = {blind: [_ballot(vote) for vote, _ in votes if vote.blind == blind] for blind in (True, False)}
     return RatingsResult(
         dataset=owner.name,
         confidence=CONFIDENCE,
         votes=len(votes),
         counted=sum(len(counting(some)) for some in ballots.values()),
-        rates=[Rate(**one.model_dump(), blind=blind) for blind, some in ballots.items() for one in win_rates(some, names)],
-        thumbs=[_thumbs(one, blind) for blind, some in ballots.items() for one in thumbs(some, names)],
+        rates=[
+            Rate(**outcome.model_dump(), blind=blind) for blind, some in ballots.items() for outcome in win_rates(some, names)
+        ],
+        thumbs=[_thumbs(outcome, blind) for blind, some in ballots.items() for outcome in thumbs(some, names)],
         recent=[_vote(vote, item) for vote, item in reversed(votes[-SHOWN_VOTES:])],
     )
 
@@ -96,8 +98,8 @@ def item_to_rate(workspace: Workspace, dataset: str, models: Sequence[str]) -> s
 
 
 def _check(request: RateRequest) -> None:
-    named = [one for one in (request.winner, *request.up, *request.down) if one is not None]
-    strange = [one for one in named if one not in request.sets]
+    named = [name for name in (request.winner, *request.up, *request.down) if name is not None]
+    strange = [name for name in named if name not in request.sets]
     both = sorted(set(request.up) & set(request.down))
     if strange:
         raise InputError(f"The vote is for {strange[0]!r}, which is not among the sets that were shown.")
@@ -112,16 +114,27 @@ def _check(request: RateRequest) -> None:
 def _names(sets: Iterable[TextSetRow], by: Literal["set", "model"]) -> dict[str, str]:
     """Set id to the model's name; by set, with the id where a model has several."""
     sets = list(sets)
-    models = Counter(one.model for one in sets if by == "set")
-    return {one.id: one.model if models[one.model] <= 1 else f"{one.model} ({one.id})" for one in sets}
+    models = Counter(text_set.model for text_set in sets if by == "set")
+    return {
+        text_set.id: text_set.model if models[text_set.model] <= 1 else f"{text_set.model} ({text_set.id})"
+        for text_set in sets
+    }
 
 
 def _ballot(row: VoteRow) -> Ballot:
     return Ballot(row.position, row.sets, row.winner, row.up, row.down, row.who)
 
 
-def _thumbs(one: WinRate, blind: bool) -> Thumbs:
-    return Thumbs(model=one.model, blind=blind, up=one.wins, down=one.losses, rate=one.rate, low=one.low, high=one.high)
+def _thumbs(outcome: WinRate, blind: bool) -> Thumbs:
+    return Thumbs(
+        model=outcome.model,
+        blind=blind,
+        up=outcome.wins,
+        down=outcome.losses,
+        rate=outcome.rate,
+        low=outcome.low,
+        high=outcome.high,
+    )
 
 
 def _vote(row: VoteRow, item: str) -> Vote:

@@ -36,9 +36,9 @@ def score(workspace: Workspace, request: ScoreRequest, progress: Progress = sile
         owner = find_dataset(session, request.dataset)
         chosen = _chosen(session, owner, request)
         position = find_item(session, owner, request.item).position if request.item is not None else None
-    cards = [_scorecard(workspace, owner, one, progress) for one, _ in chosen]
+    cards = [_scorecard(workspace, owner, text_set, progress) for text_set, _ in chosen]
     arrays = [arrays_of(workspace, card) for card in cards]
-    has_text = [~np.isnan(one["segments"]) for one in arrays]
+    has_text = [~np.isnan(measured["segments"]) for measured in arrays]
     shared = np.logical_and.reduce(has_text)
     sets = [
         SetScores(
@@ -72,10 +72,10 @@ def _chosen(session: Session, owner: DatasetRow, request: ScoreRequest) -> list[
 def _scorecard(workspace: Workspace, owner: DatasetRow, row: TextSetRow, progress: Progress) -> ScorecardRow:
     """The set's scorecard as it is, or measured now."""
     with workspace.reading() as session:
-        found = scorecards_of(session, [row.id], VERSION).get(row.id)
+        scorecard = scorecards_of(session, [row.id], VERSION).get(row.id)
         state = state_of_set(session, row.id)
-        if found is not None and (found.texts, found.last_text) == state:
-            return found
+        if scorecard is not None and (scorecard.texts, scorecard.last_text) == state:
+            return scorecard
         texts = texts_of_set(session, row.id)
     dataset = workspace.load_dataset(owner.name)
     what = f"scoring {row.model}"
@@ -119,7 +119,7 @@ def _keep(workspace: Workspace, row: TextSetRow, state: tuple[int, int], card: C
         with workspace.session() as session:
             earlier = keep_scorecard(session, kept)
             session.flush()
-            made = scorecards_of(session, [row.id], VERSION)[row.id]
+            current = scorecards_of(session, [row.id], VERSION)[row.id]
     except OutageError:
         raise  # perhaps while the row was committed, which may be there then: files that no row names do no harm
     except BaseException:
@@ -127,7 +127,7 @@ def _keep(workspace: Workspace, row: TextSetRow, state: tuple[int, int], card: C
         raise
     if earlier is not None:
         workspace.discard(earlier)
-    return made
+    return current
 
 
 def _summary(measure: Measure, card: ScorecardRow, values: Scores, counted: npt.NDArray[np.bool_]) -> Summary:
@@ -139,7 +139,7 @@ def _summary(measure: Measure, card: ScorecardRow, values: Scores, counted: npt.
 
 
 def _notes(request: ScoreRequest, has_text: Sequence[npt.NDArray[np.bool_]], shared: npt.NDArray[np.bool_]) -> list[str]:
-    if all((one == shared).all() for one in has_text):
+    if all((own == shared).all() for own in has_text):
         return []
     if request.common:
         return [

@@ -57,12 +57,16 @@ class ScoreResult(Result):
         names = list(MEASURES)
         head = ["model (set)", "texts", *(MEASURES[name].title for name in names)]
         rows = []
-        for one in self.sets:
+        for scored in self.sets:
             rows.append(
-                [f"{one.model} ({one.archetypes})", f"{one.measured:,}", *(_cell(one.measures[name]) for name in names)]
+                [
+                    f"{scored.model} ({scored.archetypes})",
+                    f"{scored.measured:,}",
+                    *(_cell(scored.measures[name]) for name in names),
+                ]
             )
-            if one.item:
-                rows.append([f"  item {self.item}", "", *(_number(one.item.get(name)) for name in names)])
+            if scored.item:
+                rows.append([f"  item {self.item}", "", *(_number(scored.item.get(name)) for name in names)])
         widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
         table = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
@@ -70,10 +74,10 @@ class ScoreResult(Result):
         return [*table, "Means with their 95 % intervals.", *self.notes]
 
 
-def _cell(one: Summary) -> str:
-    if one.low is None or one.high is None:
-        return _number(one.mean)
-    return f"{_number(one.mean)} ({one.low:.3f}–{one.high:.3f})"
+def _cell(summary: Summary) -> str:
+    if summary.low is None or summary.high is None:
+        return _number(summary.mean)
+    return f"{_number(summary.mean)} ({summary.low:.3f}–{summary.high:.3f})"
 
 
 def _number(value: float | None) -> str:

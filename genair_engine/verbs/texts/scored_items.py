@@ -114,7 +114,7 @@ def arrays_of(workspace: Workspace, card: ScorecardRow) -> Scores:
 
 def scores_of_item(values: Scores, position: int) -> dict[str, float | None]:
     """One item's scores by measure."""
-    return {name: None if np.isnan(one[position - 1]) else float(one[position - 1]) for name, one in values.items()}
+    return {name: None if np.isnan(of_set[position - 1]) else float(of_set[position - 1]) for name, of_set in values.items()}
 
 
 def _text_scores(text: str, attributes: dict[str, str], vocabulary: Vocabulary) -> TextScores:
