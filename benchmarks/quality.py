@@ -23,28 +23,25 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from benchmarks.data import SCIENTIFIC
 from benchmarks.tables import print_rows
 from genair_engine import verbs
 from genair_engine.archetypes.backends import Sampling
-from genair_engine.catalog.sessions import Sessions
 from genair_engine.evaluation.metrics import metrics
 from genair_engine.evaluation.protocol import Part, Protocol, evaluate
 from genair_engine.interfaces import Recommender
-from genair_engine.methods.floors import FLOORS
-from genair_engine.methods.recommender import TableRecommender
+from genair_engine.methods.floors.scores import WeightedSum
+from genair_engine.methods.registry import METHODS as ALL_METHODS
 from genair_engine.settings import Settings
-from genair_engine.store.runs import find_representation
 from genair_engine.verbs.base import silent
-from genair_engine.verbs.training.load import load_item_parts, load_model
+from genair_engine.verbs.training.cells import train_or_reuse
+from genair_engine.verbs.training.load import load_finished
 from genair_engine.verbs.training.sweeping import floor_rows
 from genair_engine.workspace import Workspace
 
 NAME = "scientific"
 ARCHETYPES = "demo-qwen"
-METHODS = ["id", "llminit", "genair", "genair-id"]
+METHODS = [name for name, method in ALL_METHODS.items() if method.tags.trained]
 SEEDS = [42, 43, 44]
 
 COMMON: dict[str, Any] = {
@@ -195,30 +192,17 @@ def public_code(bench: Bench) -> None:
     bench.show("GenAIR on SASRec, BCE, constant learning rate 0.001, batch 128", rows)
 
 
-class Fused:
-    """A run's scores plus `weight` times a floor's."""
-
-    reads = None
-
-    def __init__(self, run: Recommender, floor: Recommender, weight: float) -> None:
-        self.run, self.floor, self.weight = run, floor, weight
-
-    def score(self, sessions: Sessions, items: Tensor | None = None) -> Tensor:
-        return self.run.score(sessions, items).add_(self.floor.score(sessions, items), alpha=self.weight)
-
-
 def fusion(bench: Bench) -> None:
     """The weight is the best on validation items of the first seed, of six; test items are ranked once, with that weight."""
     workspace = bench.workspace
     dataset = workspace.load_dataset(NAME)
-    with workspace.reading() as session:
-        row = find_representation(session, workspace.dataset_row(NAME), bench.representations["metadata"])
-    floor = FLOORS[FUSED](dataset, load_item_parts(workspace, row).vectors)
+    request = verbs.TrainRequest(dataset=NAME, method=FUSED, representation=bench.representations["metadata"])
+    floor = load_finished(workspace, train_or_reuse(workspace, request, silent).run).recommender
     runs = bench.sweep(preset="studio", representation=bench.representations[CHOSEN], seeds=SEEDS)[0].runs
-    models = [TableRecommender(load_model(workspace, run)[2]) for run in runs]
+    models = [load_finished(workspace, run).recommender for run in runs]
 
     def measured(model: Recommender, weight: float, part: Part) -> dict[str, float]:
-        return metrics(evaluate(Fused(model, floor, weight), dataset, None, part, Protocol()).full)
+        return metrics(evaluate(WeightedSum(model, floor, weight), dataset, None, part, Protocol()).full)
 
     valid = {weight: measured(models[0], weight, "valid")["NDCG@10"] for weight in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)}
     weight = max(valid, key=lambda tried: valid[tried])

@@ -41,13 +41,17 @@ def _quality(run: verbs.RunResult, name: str) -> None:
     grid = st.grid(4, min_column_width=130)
     for label, value in measured:
         grid.metric(label, f"{value:.4f}")
-    vectors = plain(run.representation or "learnt by the run itself")
+    how = f"Not trained: {config['method']}, {verbs.METHODS[config['method']].purpose}."
+    if "backbone" in config:
+        vectors = plain(run.representation or "learnt by the run itself")
+        how = (
+            f"One training run: {config['backbone']} with {config['method']}, loss {config['loss']}, seed {config['seed']}, "
+            f"best of {count(run.epochs, 'epoch')}: {run.best_epoch}; item vectors: {vectors}."
+        )
     st.caption(
         f"Test items of the {protocol['split']} split, ranked among all items "
         f"{'without' if protocol['exclude_seen'] else 'with'} those that the user took before, and among "
-        f"{protocol['negatives']} negatives a user drawn once (seed {protocol['negatives_seed']}). One training run: "
-        f"{config['backbone']} with {config['method']}, loss {config['loss']}, seed {config['seed']}, best of "
-        f"{count(run.epochs, 'epoch')}: {run.best_epoch}; item vectors: {vectors}."
+        f"{protocol['negatives']} negatives a user drawn once (seed {protocol['negatives_seed']}). {how}"
     )
     if run.deviations:
         st.caption(plain(f"Preset {config.get('preset', 'corrected')}, not as in the paper: {'; '.join(run.deviations)}."))

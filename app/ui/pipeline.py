@@ -128,6 +128,6 @@ def _runs(state: verbs.DatasetState) -> list[str]:
     lines = [", ".join(f"{number:,} {name}" for name, number in counts.items())] if counts else []
     if state.best is not None:
         best = state.best
-        which = f"{best.backbone} with {best.method}" if best.backbone else best.method
-        lines.append(f"best test NDCG@10 among all items {best.quality:.4f}: {which}, seed {best.seed}")
+        which = f"{best.backbone} with {best.method}, seed {best.seed}" if best.backbone else best.method
+        lines.append(f"best test NDCG@10 among all items {best.quality:.4f}: {which}")
     return lines

@@ -87,12 +87,16 @@ class Tags:
     floor: bool = False
 
 
+FLOOR = Tags(trained=False, dot_product=False, fixed_table=False, floor=True)
+
+
 @dataclass(frozen=True, eq=False)
 class BuildContext(Generic[O]):
     """What a recommender is built from. inputs: role of a need → what was loaded for it.
 
     backbone: makes the run's backbone, of width `dim` or another. shortcut: dropout of a shortcut that the backbone's options
-    ask for (`methods.recommender.Shortcut`), or None. dataset: for what is fitted to it rather than trained (floors).
+    ask for (`methods.recommender.Shortcut`), or None. Of methods without training: dataset, for `Method.fit`; fitted, what
+    `Method.fit` gave, now or when the run was stored.
     """
 
     n_items: int
@@ -102,12 +106,19 @@ class BuildContext(Generic[O]):
     backbone: Callable[[], Backbone] | None = None
     shortcut: float | None = None
     dataset: Dataset | None = None
+    fitted: Mapping[str, Any] = field(default_factory=dict)
 
     def input(self, role: str) -> Any:
         """The input of a role. Raises InputError where it was not given."""
         if role not in self.inputs:
             raise InputError(f"The input {role!r} is needed and was not given.")
         return self.inputs[role]
+
+    def training_data(self) -> Dataset:
+        """The data set, for what is counted in its training part. Raises InputError where it was not given."""
+        if self.dataset is None:
+            raise InputError("This method counts in the training part of a data set, and none was given.")
+        return self.dataset
 
     def item_vectors(self) -> torch.Tensor:
         """[n_items, D] what is read of the items' representation. Raises InputError where it is missing or does not fit."""
@@ -154,6 +165,10 @@ class Method(ABC, Generic[O]):
     """Name of a preset → the method's options that it gives, for fields that are not given."""
     ablations: ClassVar[Presets] = {}
     """What a sweep may leave out of the method: its name → the options that leave it out."""
+
+    def fit(self, context: BuildContext[O]) -> dict[str, Any]:  # noqa: ARG002 - most have nothing to count
+        """Of a method without training: the arrays that its recommender is built from, by name; stored with the run."""
+        return {}
 
     @abstractmethod
     def build(self, context: BuildContext[O]) -> Any:

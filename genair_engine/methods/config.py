@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
@@ -22,6 +22,9 @@ from genair_engine.methods.presets import PRESETS, Preset
 from genair_engine.methods.registry import METHODS
 from genair_engine.methods.stages import TrainingOptions
 from genair_engine.options import Options
+
+if TYPE_CHECKING:
+    from genair_engine.catalog.dataset import Dataset
 
 NAMES = ("preset", "backbone", "method", "loss")
 """What is chosen by name before anything else can be."""
@@ -109,10 +112,13 @@ class RunConfig:
             yield from (self.model, self.ranking, self.training)
 
 
-def build_recommender(config: RunConfig, n_items: int, inputs: Mapping[str, Any] | None = None) -> Any:
+def build_recommender(
+    config: RunConfig, n_items: int, inputs: Mapping[str, Any] | None = None, fitted: Mapping[str, Any] | None = None
+) -> Any:
     """The recommender of a configuration, untrained where it is trained. inputs: what its method needs, by role.
 
-    Raises InputError where an input is missing or does not fit, NonFiniteError for a representation that is not finite.
+    fitted: what `fit` gave, of a method without training. Raises InputError where an input is missing or does not fit,
+    NonFiniteError for a representation that is not finite.
     """
     context: BuildContext[Any] = BuildContext(
         n_items=n_items,
@@ -121,8 +127,15 @@ def build_recommender(config: RunConfig, n_items: int, inputs: Mapping[str, Any]
         dim=config.model.dim,
         backbone=partial(BACKBONES[config.backbone].build, config.model) if config.backbone else None,
         shortcut=config.model.dropout if getattr(config.model, "shortcut", False) else None,
+        fitted=fitted or {},
     )
     return config.definition.build(context)
+
+
+def fit(config: RunConfig, dataset: Dataset, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a method without training counts in the training part of a data set: arrays, to build its recommender from."""
+    context: BuildContext[Any] = BuildContext(dataset.n_items, config.options, inputs, dataset=dataset)
+    return config.definition.fit(context)
 
 
 def declared(backbone: BackboneEntry, method: Method[Any], loss: Loss) -> dict[str, type[Options]]:

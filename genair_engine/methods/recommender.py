@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genair_engine.catalog.sessions import Sessions
 from genair_engine.models import Backbone, ItemTable
 from genair_engine.models.batch import Batch
+from genair_engine.types import Float32Array
 
 
 class Shortcut(nn.Module):
@@ -117,6 +118,24 @@ class TableRecommender:
         """[B, n_items + 1] float32 scores of every item as the next one, or [B, m] of `items` ([m]) only."""
         vectors = self._table if items is None else self._table[items]
         return (self.states(sessions) @ vectors.T).float()
+
+    @torch.inference_mode()
+    def new_vectors(self, rows: Float32Array) -> Tensor:
+        """[m, d] vectors of new items from rows of the representation ([m, D], as the model reads them).
+
+        Raises InputError where item vectors are no function of a representation (tag `ranks_new_items`).
+        """
+        return self.model.items.from_representation(torch.from_numpy(rows).to(self._table.device))
+
+    @torch.inference_mode()
+    def with_row(self, item: int, row: Float32Array) -> TableRecommender:
+        """The same with another row of the representation ([D]) for an item; nothing is trained. Raises as `new_vectors`."""
+        device = self._table.device
+        changed = copy.copy(self)
+        changed._table = self._table.clone()
+        rows, items = torch.from_numpy(row[None]).to(device), torch.tensor([item], device=device)
+        changed._table[item] = self.model.items.from_representation(rows, items)[0]
+        return changed
 
     @torch.inference_mode()
     def with_items(self, vectors: Tensor) -> TableRecommender:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genair_engine.errors import NonFiniteError
+from genair_engine.errors import InputError, NonFiniteError
 from genair_engine.pca import principal_axes
 
 BLOCK_ROWS = 65_536
@@ -32,6 +32,12 @@ class ItemTable(nn.Module, ABC):
     @abstractmethod
     def all_vectors(self) -> Tensor:
         """[n_items + 1, d]: row i is item i; row 0 (padding) is zero."""
+
+    def from_representation(self, rows: Tensor, items: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """[m, d] vectors of items with these rows of a representation ([m, D]): of new ones, or of `items` ([m]) with other
+        rows than their own. Raises InputError where item vectors are no function of a representation.
+        """
+        raise InputError("These item vectors are free: no representation gives an item another one.")
 
     def added_vectors(self) -> list[Tensor]:
         """Free vectors that start at zero and are added to others; by default none."""
@@ -104,6 +110,9 @@ class ProjectedItems(ItemTable):
             return _with_padding(self.project(rows))
         return _with_padding(torch.cat([self.project(block) for block in rows.split(BLOCK_ROWS)]))
 
+    def from_representation(self, rows: Tensor, items: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        return self.project(rows)
+
     def project(self, rows: Tensor) -> Tensor:
         """[m, d] vectors p_θ(E) of representation rows ([m, D]), also of items that are not in the table."""
         projected: Tensor = self.projector[-1](self.dropout(self.projector[:-1](rows)))
@@ -127,6 +136,9 @@ class ResidualItems(ProjectedItems):
 
     def all_vectors(self) -> Tensor:
         return super().all_vectors() + _with_padding(self.residual.weight[1:])
+
+    def from_representation(self, rows: Tensor, items: Tensor | None = None) -> Tensor:
+        return self.project(rows) if items is None else self.project(rows) + self.residual(items)
 
     def added_vectors(self) -> list[Tensor]:
         return [self.residual.weight]

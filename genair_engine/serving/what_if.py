@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from genair_engine.catalog.sessions import Sessions
-from genair_engine.methods.recommender import SequenceRecommender, TableRecommender
-from genair_engine.models import ProjectedItems
-from genair_engine.types import IntArray
+from genair_engine.methods.recommender import TableRecommender
+from genair_engine.types import Float32Array, IntArray
 
 _BLOCK = 256
 
@@ -38,25 +36,15 @@ class WhatIf:
     cosine: float
 
 
-def what_if(model: SequenceRecommender, item: int, row: npt.NDArray[np.float32], sessions: Sessions, k: int) -> WhatIf:
+def what_if(recommender: TableRecommender, item: int, row: Float32Array, sessions: Sessions, k: int) -> WhatIf:
     """Ranks after `sessions` with the item's own row of the representation and with `row` ([D]).
 
-    A session's own items are left out of its list; k is cut to what is left in the shortest. Expects a model that reads a
-    representation (`ProjectedItems`); it is as before afterwards.
+    A session's own items are left out of its list; k is cut to what is left in the shortest. Raises InputError where item
+    vectors are no function of a representation.
     """
-    assert isinstance(model.items, ProjectedItems)
-    known = model.items.representation
-    own = known[item].clone()
-    recommender = TableRecommender(model)
-    before, vector = _lists(recommender, item, sessions, k), recommender.table()[item]
-    try:
-        known[item] = torch.from_numpy(row).to(known)
-        recommender = TableRecommender(model)
-        after = _lists(recommender, item, sessions, k)
-    finally:
-        known[item] = own
-    cosine = torch.nn.functional.cosine_similarity(vector, recommender.table()[item], dim=0)
-    return WhatIf(before, after, float(cosine))
+    changed = recommender.with_row(item, row)
+    cosine = torch.nn.functional.cosine_similarity(recommender.table()[item], changed.table()[item], dim=0)
+    return WhatIf(_lists(recommender, item, sessions, k), _lists(changed, item, sessions, k), float(cosine))
 
 
 def _lists(recommender: TableRecommender, item: int, sessions: Sessions, k: int) -> Lists:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from genair_engine import cli
-from genair_engine.methods.floors import FLOORS
 from genair_engine.methods.registry import METHODS
 from genair_engine.settings import REPOSITORY, Settings
 from tests.house.documents import (
@@ -110,7 +109,7 @@ def test_settings_stand_in_the_table() -> None:
 
 
 def test_methods_stand_in_the_table_and_have_a_section_each() -> None:
-    names = METHODS.keys() | FLOORS.keys()
+    names = METHODS.keys()
     assert names <= anchors_of(ROOT / "docs/methods.md")
     table = text_of(ROOT / "README.md").split("\n## Methods\n")[1].split("\n## ")[0]
     assert names <= set(re.findall(r"`([a-z-]+)`", table))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.methods.base import ITEM_PARTS
+from genair_engine.catalog.sessions import Sessions
 from genair_engine.methods.config import RunConfig, build_recommender
 from genair_engine.methods.item_parts import ItemParts
 from genair_engine.methods.recommender import SequenceRecommender
@@ -22,10 +22,23 @@ def representation(n_items: int, width: int = WIDTH) -> ItemParts:
     return ItemParts(rows, {"decoding": width // 2, "title": width - width // 2})
 
 
+class SomeRun:
+    """Another run's recommender, as a run is read that is made of others: random scores, the same after every session."""
+
+    reads = None
+
+    def __init__(self, n_items: int) -> None:
+        self.values = torch.randn(n_items + 1, generator=torch.Generator().manual_seed(7))
+
+    def score(self, sessions: Sessions, items: torch.Tensor | None = None) -> torch.Tensor:
+        whole = self.values.repeat(len(sessions), 1)
+        return whole if items is None else whole[:, items]
+
+
 def inputs(config: RunConfig, n_items: int, width: int = WIDTH) -> dict[str, Any]:
     """An input for every need of the method. A need of a new kind is met here."""
-    makers = {ITEM_PARTS: representation}
-    return {need.role: makers[need](n_items, width) for need in config.definition.needs}
+    makers = {"representation": lambda: representation(n_items, width), "run": lambda: SomeRun(n_items)}
+    return {need.role: makers[need.kind]() for need in config.definition.needs}
 
 
 def built(config: RunConfig, n_items: int, width: int = WIDTH) -> SequenceRecommender:

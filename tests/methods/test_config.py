@@ -216,7 +216,7 @@ def test_another_seed():
         ({"preset": "public-code", "exclude_seen": True}, "exclude_seen", "and not of .* and loss bce"),
         ({"negatives": 10}, "negatives", "negatives is an option of loss sampled, and not of"),
         ({"method": "id", "alpha": 0.2}, "alpha", "alpha is an option of genair, genair-id, and not of .*method id"),
-        ({"method": "id", "without": "title"}, "without", "of genair, genair-id, llminit, and not of"),
+        ({"method": "id", "without": "title"}, "without", "of genair, genair-id, llminit, content, .*, and not of"),
         ({"backbone": "caser"}, "backbone", "there is no backbone 'caser': give sasrec, bert4rec, gru4rec"),
         ({"backbone": "{sasrec}"}, "backbone", "there is no backbone '{sasrec}'"),
         ({"preset": "repo"}, "preset", "there is no preset 'repo': give corrected, public-code, studio"),
@@ -292,5 +292,5 @@ def test_a_method_without_training_has_its_own_options_and_no_others(monkeypatch
     ) as refused:
         RunConfig.of(method="counts", epochs=3)
     assert refused.value.errors()[0]["loc"] == ("epochs",)
-    with pytest.raises(ValidationError, match="decay is an option of counts, and not of"):
+    with pytest.raises(ValidationError, match=r"decay is an option of item-knn, .*, counts, and not of"):
         RunConfig.of(method="id", decay=0.25)

@@ -37,21 +37,22 @@ def names():
 def test_similarity_is_the_cosine_of_what_both_are_beside_their_means(recommended_shop, names):
     """With all of the variance kept, PCA turns the space and no more: cosines are those of the encoder's own vectors."""
     detail = {
-        one.position: one.item for one in verbs.search(recommended_shop.workspace, verbs.SearchRequest(dataset="shop")).items
+        item.position: item.item
+        for item in verbs.search(recommended_shop.workspace, verbs.SearchRequest(dataset="shop")).items
     }
     texts = [
         verbs.item_detail(recommended_shop.workspace, "shop", detail[position]).archetypes[0].text for position in range(1, 13)
     ]
     items = Vowels().encode(texts)
     centred = items - items.mean(axis=0)
-    query, *others = Vowels().encode([DESCRIPTION.format(one) for one in ["Electricians", *names]])
+    query, *others = Vowels().encode([DESCRIPTION.format(name) for name in ["Electricians", *names]])
     query = query - np.mean(others, axis=0)
     expected = centred @ query / np.linalg.norm(centred, axis=1) / np.linalg.norm(query)
-    found = search(recommended_shop, representation=recommended_shop.representations["texts"], k=12)
-    assert {one.position: one.similarity for one in found.items} == pytest.approx(
+    result = search(recommended_shop, representation=recommended_shop.representations["texts"], k=12)
+    assert {item.position: item.similarity for item in result.items} == pytest.approx(
         dict(enumerate(expected.tolist(), start=1)), abs=1e-4
     )
-    assert [one.score for one in found.items] == sorted((one.similarity for one in found.items), reverse=True)
+    assert [item.score for item in result.items] == sorted((item.similarity for item in result.items), reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -59,15 +60,15 @@ def test_similarity_is_the_cosine_of_what_both_are_beside_their_means(recommende
 )
 def test_the_result_says_which_space_it_is(recommended_shop, kind, space):
     name = recommended_shop.representations[kind]
-    found = search(recommended_shop, representation=name, k=3)
-    assert space in found.space and name in found.space and found.representation == name
-    assert (found.run, found.weight, found.session) == (None, None, [])
-    assert found.space in found.lines()[-1]
+    result = search(recommended_shop, representation=name, k=3)
+    assert space in result.space and name in result.space and result.representation == name
+    assert (result.run, result.weight, result.session) == (None, None, [])
+    assert result.space in result.lines()[-1]
 
 
 def test_the_audience_shown_is_the_one_with_the_words(recommended_shop):
-    found = search(recommended_shop, text="a home brewer", k=12)
-    entries = {one.position: one.audience for one in found.items}
+    result = search(recommended_shop, text="a home brewer", k=12)
+    entries = {item.position: item.audience for item in result.items}
     assert entries[4] == "Home brewers: they brew."
     assert entries[1] == "**Electricians**: they measure."  # none of its words: the first
 
@@ -79,18 +80,18 @@ def test_what_was_pinned_is_shown_as_it_was_embedded(represented):
         request = verbs.EmbedRequest(dataset="shop", model="tiny-llama", text={item: text}, device="cpu")
         pin = {"item": item, "archetypes": verbs.embed(workspace, request).archetypes}
         verbs.pin(workspace, verbs.PinRequest(dataset="shop", **pin))
-    made = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="tiny-llama")).representation
+    remade = verbs.represent(workspace, verbs.RepresentRequest(dataset="shop", model="tiny-llama")).representation
     verbs.pin(workspace, verbs.PinRequest(dataset="shop", item="b01", off=True))  # later: what was embedded stays
     models = Models(workspace.settings, "cpu")
     shown, read = {}, []
-    for name in (before, made):
+    for name in (before, remade):
         request = verbs.AudienceRequest(dataset="shop", text="gardeners", representation=name, k=12)
-        shown[name] = {one.item: one.audience for one in verbs.audience(workspace, request, models=models).items}
+        shown[name] = {item.item: item.audience for item in verbs.audience(workspace, request, models=models).items}
         run = verbs.train(workspace, verbs.TrainRequest(dataset="shop", representation=name, **SMALL)).run
         (reason,) = verbs.explain_items(workspace, verbs.load_recommender(workspace, run), ["b04"], ["b01"]).reasons
-        read.append([(one.audience, one.of_item) for one in reason.shared])
-    assert shown[made]["b01"] == "Gardeners: they dig." and shown[before]["b01"] != "Gardeners: they dig."
-    assert shown[made]["b02"] == shown[before]["b02"]
+        read.append([(shared.audience, shared.of_item) for shared in reason.shared])
+    assert shown[remade]["b01"] == "Gardeners: they dig." and shown[before]["b01"] != "Gardeners: they dig."
+    assert shown[remade]["b02"] == shown[before]["b02"]
     assert read == [[], [("Gardeners", "The gardeners")]]
 
 
@@ -98,27 +99,27 @@ def test_what_was_pinned_is_shown_as_it_was_embedded(represented):
 def test_steering_goes_from_the_plain_ranking_to_the_audience(recommended_shop, kind):
     run, session = recommended_shop.runs[kind], ["b01", "b04"]
     plain = verbs.recommend(recommended_shop.workspace, verbs.RecommendRequest(run=run, items=session, k=12))
-    alone = [one.item for one in search(recommended_shop, k=12).items if one.item not in session]
-    ends = [[one.item for one in search(recommended_shop, run=run, items=session, weight=w, k=12).items] for w in (0.0, 1.0)]
-    assert ends == [[one.item for one in plain.items], alone]
+    alone = [item.item for item in search(recommended_shop, k=12).items if item.item not in session]
+    ends = [[item.item for item in search(recommended_shop, run=run, items=session, weight=w, k=12).items] for w in (0.0, 1.0)]
+    assert ends == [[item.item for item in plain.items], alone]
     between = search(recommended_shop, run=run, items=session, weight=0.3, k=12)
     assert (between.run, between.weight, between.session) == (run, 0.3, session)
-    scores = {one.item: one.score for one in plain.items}
-    near = {one.item: one.similarity for one in between.items}
+    scores = {item.item: item.score for item in plain.items}
+    near = {item.item: item.similarity for item in between.items}
     z = [np.array([values[item] for item in scores]) for values in (scores, near)]
-    z = [(one - one.mean()) / one.std() for one in z]
+    z = [(values - values.mean()) / values.std() for values in z]
     expected = dict(zip(scores, (0.7 * z[0] + 0.3 * z[1]).tolist(), strict=True))
-    assert {one.item: one.score for one in between.items} == pytest.approx(expected, abs=1e-4)
+    assert {item.item: item.score for item in between.items} == pytest.approx(expected, abs=1e-4)
     assert "weight 0.3" in between.lines()[0]
 
 
 @pytest.mark.parametrize("steered", [False, True])
 def test_only_items_that_may_be_listed_compete(recommended_shop, steered):
     session = {"run": recommended_shop.runs["id"], "items": ["b01"]} if steered else {}
-    found = search(recommended_shop, text="Electricians", k=12, popularity_groups=[1, 5], **session)
+    result = search(recommended_shop, text="Electricians", k=12, popularity_groups=[1, 5], **session)
     group = recommended_shop.workspace.load_dataset("shop").popularity_group
     may = {position for position in range(1, 13) if group[position] in (1, 5)}
-    assert {one.position for one in found.items} == may - ({1} if steered else set())
+    assert {item.position for item in result.items} == may - ({1} if steered else set())
     with pytest.raises(InputError, match="passes the filters"):
         search(recommended_shop, text="Electricians", category="Nothing of ours", **session)
 
@@ -130,7 +131,7 @@ def test_steering_by_loops(seed, weight):
     competing = random.random(9) < 0.7
     competing[:2] = True
     blend = steer(scores, similarity, weight, competing)
-    z = [(one - one[competing].mean()) / one[competing].std() for one in (scores, similarity.astype(float))]
+    z = [(values - values[competing].mean()) / values[competing].std() for values in (scores, similarity.astype(float))]
     np.testing.assert_allclose(blend, (1 - weight) * z[0] + weight * z[1], atol=1e-9)
     order = [place for place in np.argsort(-scores) if competing[place]]
     assert top_places(steer(scores, similarity, 0.0, competing), competing, 9).tolist() == order

@@ -62,12 +62,13 @@ def test_an_item_like_one_of_the_catalogue_is_that_item(recommended_shop, kind, 
         scores = space.recommender.score(Sessions.from_lists([[1, 2]]))[0]
         assert placed.score == pytest.approx(float(scores[position]), abs=1e-3)
         assert placed.nearest[0].cosine == pytest.approx(1, abs=1e-4)
-        assert twin["item_id"] in {one.item for one in placed.nearest}
+        assert twin["item_id"] in {neighbour.item for neighbour in placed.nearest}
     if kind != "metadata":
         texts = {
-            one.model: one.text for one in verbs.item_detail(recommended_shop.workspace, "shop", twin["item_id"]).archetypes
+            archetype.model: archetype.text
+            for archetype in verbs.item_detail(recommended_shop.workspace, "shop", twin["item_id"]).archetypes
         }
-        assert [one.text for one in written.archetypes] == [texts["tiny-llama"]]
+        assert [archetype.text for archetype in written.archetypes] == [texts["tiny-llama"]]
 
 
 @pytest.mark.parametrize("kind", GENAIR)
@@ -77,7 +78,7 @@ def test_rank_and_score_by_plain_arithmetic(recommended_shop, kind):
     space = verbs.load_item_space(recommended_shop.workspace, run)
     vector = space.vectors(written.states[space.row.id])[0]
     for session in (["b04"], ["b01", "b08", "b01"], [f"b{number:02}" for number in range(1, 13)]):
-        positions = [int(one[1:]) for one in session]
+        positions = [int(item_id[1:]) for item_id in session]
         state = space.recommender.states(Sessions.from_lists([positions]))[0]
         others = [float(state @ space.recommender.table()[item]) for item in range(1, 13) if item not in positions]
         placed = verbs.place_item(space, written, session)
@@ -101,11 +102,11 @@ def test_real_sessions_are_those_in_which_it_ranks_highest(recommended_shop, kin
     placed = verbs.place_item(space, written, sessions=3)
     assert (placed.rank, placed.score, placed.looked_at) == (None, None, len(expected))
     ranks = [rank for rank, _ in expected.values()]
-    assert [one.rank for one in placed.sessions] == sorted(ranks)[:3]
-    for one in placed.sessions:
-        assert expected[one.user] == (one.rank, one.items)
-        assert one.length == len(one.items)
-        assert one.next == ids[dataset.sequences[dataset.user_ids.index(one.user)][-1] - 1]
+    assert [real_session.rank for real_session in placed.sessions] == sorted(ranks)[:3]
+    for real_session in placed.sessions:
+        assert expected[real_session.user] == (real_session.rank, real_session.items)
+        assert real_session.length == len(real_session.items)
+        assert real_session.next == ids[dataset.sequences[dataset.user_ids.index(real_session.user)][-1] - 1]
     assert placed.median_rank == np.median(ranks)
     assert placed.top_10 == np.mean([rank <= 10 for rank in ranks])
     fewer = verbs.place_item(space, written, sessions=1, users=4)
@@ -115,29 +116,29 @@ def test_real_sessions_are_those_in_which_it_ranks_highest(recommended_shop, kin
 def test_the_verb_puts_it_into_every_run_that_can_take_it(recommended_shop):
     seen = []
     request = verbs.NewItemRequest(dataset="shop", attributes=MULTIMETER, items=["b01"], sessions=1, device="cpu")
-    found = verbs.new_item(recommended_shop.workspace, request, lambda *one: seen.append(one))
-    assert {one.run for one in found.placements} == {recommended_shop.runs[kind] for kind in GENAIR}
-    assert [one.model for one in found.archetypes] == ["tiny-llama"]  # written once for two representations
-    assert found.skipped == [] and found.notes == []
+    result = verbs.new_item(recommended_shop.workspace, request, lambda *told: seen.append(told))
+    assert {placement.run for placement in result.placements} == {recommended_shop.runs[kind] for kind in GENAIR}
+    assert [archetype.model for archetype in result.archetypes] == ["tiny-llama"]  # written once for two representations
+    assert result.skipped == [] and result.notes == []
     assert seen[-1][0] == seen[-1][1]
-    text = "\n".join(found.lines())
+    text = "\n".join(result.lines())
     assert "Archetype (tiny-llama)" in text and "median rank" in text and "for user" in text
 
 
 @pytest.mark.parametrize("kind", ["states", "texts"])
 def test_a_given_archetype_is_read_instead_of_written(recommended_shop, kind):
     run = recommended_shop.runs[kind]
-    one, same, other = (
+    given, same, other = (
         write(recommended_shop, runs=[run], archetype=text)
         for text in ("1. Electricians: they.", "1. Electricians: they.", "No one")
     )
-    made = next(iter(one.states))
-    assert (one.archetypes[0].model, one.archetypes[0].audiences) == (None, ["Electricians: they."])
-    np.testing.assert_array_equal(one.states[made]["decoding"], same.states[made]["decoding"])
-    assert np.abs(one.states[made]["decoding"] - other.states[made]["decoding"]).max() > 1e-3
-    np.testing.assert_allclose(one.states[made]["prefill"], other.states[made]["prefill"], atol=1e-5)
+    representation = next(iter(given.states))
+    assert (given.archetypes[0].model, given.archetypes[0].audiences) == (None, ["Electricians: they."])
+    np.testing.assert_array_equal(given.states[representation]["decoding"], same.states[representation]["decoding"])
+    assert np.abs(given.states[representation]["decoding"] - other.states[representation]["decoding"]).max() > 1e-3
+    np.testing.assert_allclose(given.states[representation]["prefill"], other.states[representation]["prefill"], atol=1e-5)
     written = write(recommended_shop, runs=[run])
-    np.testing.assert_allclose(one.states[made]["prefill"], written.states[made]["prefill"], atol=1e-5)
+    np.testing.assert_allclose(given.states[representation]["prefill"], written.states[representation]["prefill"], atol=1e-5)
     for empty in ("", "  ", "x" * 20_001):
         with pytest.raises(InputError, match="archetype must have"):
             write(recommended_shop, runs=[run], archetype=empty)
@@ -165,11 +166,11 @@ def test_a_missing_model_leaves_its_runs_out_and_says_so(recommended_shop, tmp_p
     workspace = recommended_shop.workspace
     nowhere = Models(workspace.settings.model_copy(update={"models_dir": tmp_path}), "cpu")
     request = verbs.NewItemRequest(dataset="shop", attributes=MULTIMETER, sessions=0)
-    found = verbs.new_item(workspace, request, models=nowhere)
-    assert [one.run for one in found.placements] == [recommended_shop.runs["metadata"]]
-    assert {one.run for one in found.skipped} == {recommended_shop.runs["states"], recommended_shop.runs["texts"]}
-    assert all("tiny-llama" in one.reason for one in found.skipped)
-    assert any("Left out" in line for line in found.lines())
+    result = verbs.new_item(workspace, request, models=nowhere)
+    assert [placement.run for placement in result.placements] == [recommended_shop.runs["metadata"]]
+    assert {skipped.run for skipped in result.skipped} == {recommended_shop.runs["states"], recommended_shop.runs["texts"]}
+    assert all("tiny-llama" in skipped.reason for skipped in result.skipped)
+    assert any("Left out" in line for line in result.lines())
     with pytest.raises(ModelError, match="tiny-llama"):
         verbs.new_item(workspace, request.model_copy(update={"runs": [recommended_shop.runs["states"]]}), models=nowhere)
 
@@ -192,10 +193,10 @@ def test_other_weights_of_the_model_are_refused_for_states(recommended_shop, mod
     path.write_text(json.dumps(json.loads(path.read_text()) | {"another": 1}))
     changed = Models(recommended_shop.workspace.settings.model_copy(update={"models_dir": tmp_path / "models"}), "cpu")
     request = verbs.NewItemRequest(dataset="shop", attributes=MULTIMETER, sessions=0)
-    found = verbs.new_item(recommended_shop.workspace, request, models=changed)
-    assert [one.run for one in found.skipped] == [recommended_shop.runs["states"]]
-    assert "represent the data set again" in found.skipped[0].reason
-    assert len(found.notes) == 1 and "written by revision" in found.notes[0]  # its texts are still read by the encoder
+    result = verbs.new_item(recommended_shop.workspace, request, models=changed)
+    assert [skipped.run for skipped in result.skipped] == [recommended_shop.runs["states"]]
+    assert "represent the data set again" in result.skipped[0].reason
+    assert len(result.notes) == 1 and "written by revision" in result.notes[0]  # its texts are still read by the encoder
 
 
 @pytest.mark.parametrize(
@@ -273,9 +274,9 @@ def test_the_verbs_in_a_terminal(recommended_shop, monkeypatch, capsys):
         return json.loads(captured.out) if code == 0 else captured.err
 
     fields = ("--attributes", "title=Clamp Meter", "--attributes", "brand=Volta, the maker")
-    found = answer("new-item", "shop", *fields, "--items", "b01,b02", "--runs", run, "--device", "cpu")
-    assert found["attributes"] == {"title": "Clamp Meter", "brand": "Volta, the maker"}
-    assert found["placements"][0]["rank"] >= 1 and found["session"] == ["b01", "b02"]
+    answered = answer("new-item", "shop", *fields, "--items", "b01,b02", "--runs", run, "--device", "cpu")
+    assert answered["attributes"] == {"title": "Clamp Meter", "brand": "Volta, the maker"}
+    assert answered["placements"][0]["rank"] >= 1 and answered["session"] == ["b01", "b02"]
     assert "metadata is empty" in answer("new-item", "shop", "--attributes", "title=", code=1)
     assert len(answer("explain", run, "--items", "b01,b02", "-k", "3")["reasons"]) == 3
     wanted = ("audience", "shop", "--text", "electricians", "-k", "2")

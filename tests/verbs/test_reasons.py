@@ -20,7 +20,8 @@ KINDS = ["states", "metadata", "texts", "id"]
 
 def recommender_of(backbone, max_len=5):
     torch.manual_seed(1)
-    config = RunConfig.of(backbone=backbone, method="id", dim=8, layers=1, max_len=max_len, shortcut=backbone == "gru4rec")
+    shortcut = {"shortcut": True} if backbone == "gru4rec" else {}
+    config = RunConfig.of(backbone=backbone, method="id", dim=8, layers=1, max_len=max_len, **shortcut)
     model = build_recommender(config, 9)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -55,37 +56,41 @@ def test_leave_one_out_equals_separate_calls(backbone, session, items):
 def test_the_list_is_the_recommended_one_with_reasons(recommended_shop, kind):
     workspace, run = recommended_shop.workspace, recommended_shop.runs[kind]
     request = {"run": run, "items": ["b06", "b04", "b06"], "k": 4}
-    found = verbs.explain(workspace, verbs.ExplainRequest(**request))
+    explained = verbs.explain(workspace, verbs.ExplainRequest(**request))
     plain = verbs.recommend(workspace, verbs.RecommendRequest(**request))
-    assert [one.item for one in found.reasons] == [one.item for one in plain.items]
-    assert [one.score for one in found.reasons] == pytest.approx([one.score for one in plain.items], abs=1e-5)
+    assert [item.item for item in explained.reasons] == [item.item for item in plain.items]
+    assert [item.score for item in explained.reasons] == pytest.approx([item.score for item in plain.items], abs=1e-5)
     recommender = verbs.load_recommender(workspace, run)
     dataset = workspace.load_dataset("shop")
-    for reason in found.reasons:
-        assert [(one.place, one.item) for one in reason.contributions] == [(1, "b06"), (2, "b04"), (3, "b06")]
+    for reason in explained.reasons:
+        assert [(contribution.place, contribution.item) for contribution in reason.contributions] == [
+            (1, "b06"),
+            (2, "b04"),
+            (3, "b06"),
+        ]
         shorter = score(recommender.recommender, [6, 6], [reason.position])[0]
         assert reason.contributions[1].value == pytest.approx(reason.score - shorter, abs=1e-5)
         assert reason.popularity == dataset.popularity[reason.position]
         assert reason.popularity_group == dataset.popularity_group[reason.position]
-    positions = [one.position for one in found.reasons]
+    positions = [reason.position for reason in explained.reasons]
     share = dataset.popularity[positions].clip(1) / dataset.popularity.sum()
-    assert found.novelty == pytest.approx(-np.log2(share).mean())
-    assert found.long_tail == np.mean(dataset.popularity_group[positions] < 5)
+    assert explained.novelty == pytest.approx(-np.log2(share).mean())
+    assert explained.long_tail == np.mean(dataset.popularity_group[positions] < 5)
     vectors = torch.nn.functional.normalize(recommender.dot_product.table()[positions], dim=1)
     cosines = (vectors @ vectors.T)[~torch.eye(4, dtype=torch.bool)]
-    assert found.diversity == pytest.approx(1 - float(cosines.mean()), abs=1e-5)
-    assert verbs.LIST_MEASURES.keys() <= type(found).model_fields.keys()
-    assert found.lines()[0].startswith("After b06, b04, b06")
+    assert explained.diversity == pytest.approx(1 - float(cosines.mean()), abs=1e-5)
+    assert verbs.LIST_MEASURES.keys() <= type(explained).model_fields.keys()
+    assert explained.lines()[0].startswith("After b06, b04, b06")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_audiences_in_common_with_items_of_the_session(recommended_shop, kind):
     workspace, run = recommended_shop.workspace, recommended_shop.runs[kind]
     recommender = verbs.load_recommender(workspace, run)
-    found = verbs.explain_items(workspace, recommender, ["b04", "b02", "b08"], ["b01", "b05", "b08", "b02"])
+    explained = verbs.explain_items(workspace, recommender, ["b04", "b02", "b08"], ["b01", "b05", "b08", "b02"])
     meter, cylinder, caliper, iron = (
-        [(one.audience, one.place, one.item, one.of_item, round(one.overlap, 2)) for one in reason.shared]
-        for reason in found.reasons
+        [(shared.audience, shared.place, shared.item, shared.of_item, round(shared.overlap, 2)) for shared in reason.shared]
+        for reason in explained.reasons
     )
     assert meter == [
         ("Electricians", 3, "b08", "Electricians", 1.0),
@@ -94,27 +99,27 @@ def test_audiences_in_common_with_items_of_the_session(recommended_shop, kind):
     assert caliper == [("Busy repair shops", 2, "b02", "Repair shops", 0.67)]  # of itself it shares everything: no reason
     assert iron == [("Repair shops", 3, "b08", "Busy repair shops", 0.67)]
     assert cylinder == []
-    assert found.model == "tiny-llama"
+    assert explained.model == "tiny-llama"
     assert TEXTS[1].startswith("A meter")
-    assert any("same audience: Electricians (as b08)" in line for line in found.lines())
+    assert any("same audience: Electricians (as b08)" in line for line in explained.lines())
 
 
 def test_the_only_item_has_no_contribution_and_one_result_no_diversity(recommended_shop):
-    found = verbs.explain(
+    explained = verbs.explain(
         recommended_shop.workspace, verbs.ExplainRequest(run=recommended_shop.runs["states"], items=["b01"], k=1)
     )
-    assert [one.value for one in found.reasons[0].contributions] == [None]
-    assert found.diversity is None
-    assert "pushed by" not in "\n".join(found.lines())
+    assert [contribution.value for contribution in explained.reasons[0].contributions] == [None]
+    assert explained.diversity is None
+    assert "pushed by" not in "\n".join(explained.lines())
 
 
 def test_a_data_set_without_archetypes_still_has_the_other_reasons(imported):
     from tests.verbs_workspaces import SMALL
 
     run = verbs.train(imported, verbs.TrainRequest(dataset="shop", method="id", **SMALL)).run
-    found = verbs.explain(imported, verbs.ExplainRequest(run=run, items=["b01", "b02"], k=3))
-    assert found.archetypes is None and found.model is None
-    assert all(one.shared == [] and one.contributions[0].value is not None for one in found.reasons)
+    explained = verbs.explain(imported, verbs.ExplainRequest(run=run, items=["b01", "b02"], k=3))
+    assert explained.archetypes is None and explained.model is None
+    assert all(reason.shared == [] and reason.contributions[0].value is not None for reason in explained.reasons)
 
 
 def test_bad_input_is_said(recommended_shop):

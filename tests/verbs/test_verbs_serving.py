@@ -35,10 +35,10 @@ def asked(run, items, **options):
 def test_a_program_of_four_lines(trained, monkeypatch):
     workspace, run = trained
     recommender = Recommender.load(run)  # of the workspace that the environment names
-    found = recommender.recommend(["b01", "b08"], k=3)
+    recommended = recommender.recommend(["b01", "b08"], k=3)
     answer = verbs.recommend(workspace, asked(run, ["b01", "b08"], k=3))
-    assert [(one.item, one.score) for one in answer.items] == [(one.item, one.score) for one in found]
-    assert recommender.dataset == "shop" and [one.title for one in found] == [one.title for one in answer.items]
+    assert [(item.item, item.score) for item in answer.items] == [(item.item, item.score) for item in recommended]
+    assert recommender.dataset == "shop" and [item.title for item in recommended] == [item.title for item in answer.items]
 
 
 def test_answers_together_are_those_alone_and_an_error_is_its_own(trained):
@@ -55,9 +55,9 @@ def test_answers_together_are_those_alone_and_an_error_is_its_own(trained):
     assert [len(answers[place].items) for place in (0, 2, 3)] == [2, 12, 5]
     for place in (0, 2, 3):
         alone = recommender.answer(requests[place])
-        assert [one.item for one in alone.items] == [one.item for one in answers[place].items]
+        assert [item.item for item in alone.items] == [item.item for item in answers[place].items]
     batch = recommender.answer_batch(verbs.BatchRequest(run=run, sessions=[["b01"], ["b03"]], k=2))
-    assert [one.session for one in batch.results] == [["b01"], ["b03"]]
+    assert [result.session for result in batch.results] == [["b01"], ["b03"]]
     with pytest.raises(InputError, match=r"Session 2: .*'nothing'"):
         recommender.answer_batch(verbs.BatchRequest(run=run, sessions=[["b01"], ["nothing"]]))
 
@@ -91,11 +91,13 @@ def test_an_exported_run_ranks_alike(represented, tmp_path, options):
     workspace, representation = represented
     given = {} if options.get("method") == "id" else {"representation": representation}
     run = verbs.train(workspace, verbs.TrainRequest(dataset="shop", **SMALL | {"epochs": 1} | options | given)).run
-    made = verbs.export(workspace, verbs.ExportRequest(run=run, output=tmp_path / "bundle"))
-    assert {"config.json", "model.safetensors", "items.safetensors", "items.jsonl", "README.md"} <= set(made.files)
+    exported = verbs.export(workspace, verbs.ExportRequest(run=run, output=tmp_path / "bundle"))
+    assert {"config.json", "model.safetensors", "items.safetensors", "items.jsonl", "README.md"} <= set(exported.files)
     expected = verbs.recommend(workspace, asked(run, ["b03", "b08", "b01"])).items
-    found = load_bundle(tmp_path / "bundle").recommend(["b03", "b08", "b01"])
-    assert [(one.item, one.title, one.score) for one in found] == [(one.item, one.title, one.score) for one in expected]
+    recommended = load_bundle(tmp_path / "bundle").recommend(["b03", "b08", "b01"])
+    assert [(item.item, item.title, item.score) for item in recommended] == [
+        (item.item, item.title, item.score) for item in expected
+    ]
 
 
 def test_an_export_needs_neither_database_nor_repository(trained, tmp_path):
@@ -112,7 +114,7 @@ def test_an_export_needs_neither_database_nor_repository(trained, tmp_path):
     assert done.stderr.startswith("error: There is no item") and "Traceback" not in done.stderr and done.returncode == 1
     assert done.stdout.splitlines() == [
         str(folder / "genair_engine" / "__init__.py"),
-        str([one.item for one in expected]),
+        str([item.item for item in expected]),
     ]
 
 
@@ -148,10 +150,10 @@ def measurable(trained, monkeypatch):
 def test_an_index_is_measured_kept_and_used(measurable):
     workspace, run = measurable
     exact = verbs.recommend(workspace, asked(run, ["b01", "b08"]))
-    made = verbs.index(workspace, verbs.IndexRequest(run=run, recall=0.9, anyway=True)).index
-    assert made.recall >= 0.9 and made.lists == 4 and made.sessions == 4 and made.exact_milliseconds > 0
+    index = verbs.index(workspace, verbs.IndexRequest(run=run, recall=0.9, anyway=True)).index
+    assert index.recall >= 0.9 and index.lists == 4 and index.sessions == 4 and index.exact_milliseconds > 0
     recommender = verbs.load_recommender(workspace, run)
-    assert recommender.index.facts.recall == made.recall
+    assert recommender.index.facts.recall == index.recall
     assert recommender.answer(asked(run, ["b01", "b08"])).session == exact.session
 
 

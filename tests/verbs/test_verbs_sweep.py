@@ -11,7 +11,7 @@ from optuna.distributions import FloatDistribution
 
 from genair_engine import verbs
 from genair_engine.errors import InputError, NonFiniteError, WorkspaceError
-from genair_engine.methods.floors import FLOORS
+from genair_engine.methods.registry import METHODS
 from genair_engine.store import artifacts, studies
 from genair_engine.verbs.training import fitting, hyperparameters
 from genair_engine.verbs.training.grid import configurations
@@ -20,6 +20,7 @@ from genair_engine.verbs.training.sweep import SweepRow
 from genair_engine.workspace import Workspace
 from tests.verbs_workspaces import SMALL
 
+FLOORS = {name for name, method in METHODS.items() if method.tags.floor}
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = SMALL | {"epochs": 2}
 
@@ -108,7 +109,7 @@ def test_one_table_over_seeds_that_is_not_trained_again(represented):
     asked = request(representation, methods=["id", "genair"], ablations=["prefill"], seeds=[1, 2], floors=True)
     result = verbs.sweep(workspace, asked)
     runs = runs_of(workspace)
-    assert len(runs) == 3 * 2
+    assert len(runs) == 3 * 2 + len(FLOORS)
     trained = [row for row in result.rows if row.backbone]
     for row in trained:
         of_row = [runs[name] for name in row.runs]
@@ -122,13 +123,13 @@ def test_one_table_over_seeds_that_is_not_trained_again(represented):
         assert row.best_epochs == [run.best_epoch for run in of_row]
         assert row.protocol.startswith("leave-two-out") and row.setting == "Loss ce, seeds 1, 2"
     floors = {row.method: row for row in result.rows if not row.backbone}
-    assert floors.keys() == FLOORS.keys() and floors["popularity"].metrics["test"]["full"]["HR@10"].sd is None
+    assert floors.keys() == FLOORS and floors["popularity"].metrics["test"]["full"]["HR@10"].sd is None
     scores = [row.metrics["valid"]["full"]["NDCG@10"].mean for row in result.rows]
     assert scores == sorted(scores, reverse=True) and [row.best for row in result.rows] == [True] + [False] * (len(scores) - 1)
 
     assert verbs.sweep(workspace, asked) == result and runs_of(workspace).keys() == runs.keys()
     more = verbs.sweep(workspace, asked.model_copy(update={"seeds": [1, 2, 3], "floors": False}))
-    assert len(runs_of(workspace)) == 9 and len(more.rows) == 3
+    assert len(runs_of(workspace)) == 9 + len(FLOORS) and len(more.rows) == 3
 
     lines = result.lines()
     table = lines[1 : 3 + len(result.rows)]
@@ -264,7 +265,7 @@ def test_the_table_says_how_every_row_was_obtained(represented):
     assert "  sasrec genair ce, alpha 0.01, w/o prefill: without prefill, alpha 0.01." in shown
 
     with_floors = verbs.sweep(workspace, request(method="id", floors=True))
-    assert with_floors.representation is None and all((row.config == {}) == (not row.backbone) for row in with_floors.rows)
+    assert with_floors.representation is None and all(row.config["method"] == row.method for row in with_floors.rows)
     (alone,) = (line for line in with_floors.lines() if line.startswith("All trained rows: "))
     assert alone.startswith("All trained rows: device cpu, dim 8, layers 1")
 

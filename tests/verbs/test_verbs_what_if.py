@@ -35,13 +35,13 @@ def test_an_archetype_of_another_set_is_put_in(represented):
     assert (same.changed, same.entered, same.left, same.examples) == (0, 0, 0, [])
     assert same.cosine == pytest.approx(1.0) and same.mean_rank_before == same.mean_rank_after
     assert same.sessions == len(workspace.load_dataset("shop").split.users) and same.k <= 10
-    found = what_if(workspace, run, archetypes=other, k=3)
-    assert found.cosine < 1 and found == what_if(workspace, run, archetypes=other, k=3)
+    result = what_if(workspace, run, archetypes=other, k=3)
+    assert result.cosine < 1 and result == what_if(workspace, run, archetypes=other, k=3)
     assert all(
-        len(example.before) == len(example.after) == 3 and example.before != example.after for example in found.examples
+        len(example.before) == len(example.after) == 3 and example.before != example.after for example in result.examples
     )
-    assert len(found.examples) == found.changed
-    assert found.lines()[0].startswith("Item b01: ")
+    assert len(result.examples) == result.changed
+    assert result.lines()[0].startswith("Item b01: ")
 
 
 def test_a_text_is_read_by_the_language_model_itself(represented):
@@ -83,8 +83,8 @@ def test_texts_are_put_into_an_encoders_representation(imported, monkeypatch):
         monkeypatch.setattr(module, "find_model", lambda name, folder, fetch=True: Source("words", imported.folder))
     for module in (states, loading):
         monkeypatch.setattr(module, "load_encoder", lambda source, device="cpu": Encoder())
-    made = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="words", archetypes="tiny-llama"))
-    run = train(imported, made.representation)
+    representation = verbs.represent(imported, verbs.RepresentRequest(dataset="shop", model="words", archetypes="tiny-llama"))
+    run = train(imported, representation.representation)
     (own,) = verbs.item_detail(imported, "shop", "b01").archetypes
     assert what_if(imported, run, text=own.text).cosine == pytest.approx(1.0)
     assert what_if(imported, run, text="e" * 500).cosine < 0.99

@@ -15,8 +15,6 @@ from genair_engine import verbs
 PAGE = "recommend"
 SIDE_BY_SIDE = 3
 SIZES = {number: number for number in ("5", "10", "20", "50")}
-FIRST_METHODS = (("id",), ("genair", "genair-id"))
-"""Runs that are compared where nobody chose any: with and without archetypes."""
 
 
 def names(dataset: str) -> list[str]:
@@ -26,13 +24,15 @@ def names(dataset: str) -> list[str]:
 
 def runs(dataset: str, offered: Sequence[verbs.RunResult]) -> list[verbs.RunResult]:
     """Up to three of the finished runs; by default one on IDs beside one with archetypes, as alike as can be."""
+    on_ids = [name for name, method in verbs.METHODS.items() if method.tags.trained and not method.needs]
     ready = {run.run: run for run in offered}
     asked = names(dataset)
     if missing := [run for run in asked if run not in ready]:
         message = f"There is no run {', '.join(f'“{run}”' for run in missing)} here."
         st.warning(plain(message), icon=":material/link_off:")
     known = [run for run in asked if run in ready][:SIDE_BY_SIDE]
-    wanted = known or [run.run for run in spaces.comparable(offered, FIRST_METHODS)] or [next(iter(ready))]
+    alike = spaces.comparable(offered, (on_ids, verbs.rank_new_items()))
+    wanted = known or [run.run for run in alike] or [next(iter(ready))]
     state.keep("run", state.joined(wanted), dataset)
     key = "run_choice"
     if st.session_state.get(key) != wanted:
@@ -51,7 +51,7 @@ def runs(dataset: str, offered: Sequence[verbs.RunResult]) -> list[verbs.RunResu
 
 def short_names(chosen: Sequence[verbs.RunResult]) -> list[str]:
     """What runs are called over their lists: as short as they can be told apart."""
-    names = [f"{run.config['backbone']} · {run.config['method']}" for run in chosen]
+    names = [" · ".join(run.config[part] for part in ("backbone", "method") if part in run.config) for run in chosen]
     return [f"{name} · {run.run[-8:]}" if names.count(name) > 1 else name for name, run in zip(names, chosen, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""An item that nobody has bought: paste its metadata, read its archetype, see where it lands in every GenAIR run."""
+"""An item that nobody has bought: paste its metadata, read its archetype, see where it lands in every run that can rank it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEPT = 20
 """New items that were read, over all visitors."""
 SESSIONS = 5
 SHOWN_RUNS = 8
-"""GenAIR runs that an item is put into at once, the newest; they stay in memory, over all visitors."""
+"""Runs that an item is put into at once, the newest; they stay in memory, over all visitors."""
 EXAMPLE = """title: Trailfold Packable Sun Hat
 brand: Trailfold
 categories: Outdoor & Camping, Hats
@@ -36,7 +36,7 @@ def view(dataset: str, session: Session, ready: Sequence[verbs.RunResult]) -> No
     runs = {run.run: run for run in ready if run.config["method"] in verbs.rank_new_items()}
     if not runs:
         st.info(
-            "This needs a trained run that makes item vectors from text: method genair or genair-id.",
+            f"This needs a trained run that makes item vectors from text: method {' or '.join(verbs.rank_new_items())}.",
             icon=":material/model_training:",
         )
         st.page_link(

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from genair_engine.archetypes.parts import OF_TEXTS, Part, parts_of
 from genair_engine.archetypes.representation import Representation, check_finite
 from genair_engine.errors import InputError, NotFoundError
+from genair_engine.methods.registry import tags_of, with_item_vectors
 from genair_engine.store import datasets as dataset_rows
 from genair_engine.store import runs as rows
 from genair_engine.store.tables import DatasetRow, RepresentationRow, RunRow
@@ -48,7 +49,8 @@ def spaces(workspace: Workspace, dataset: str) -> list[Space]:
     """All spaces of a data set: trained runs, the newest first, then representations with their parts, the newest first."""
     with workspace.reading() as session:
         owner = dataset_rows.find_dataset(session, dataset)
-        trained = [_trained(run, owner) for run in rows.list_runs(session, owner.id, states=["done"])]
+        finished = rows.list_runs(session, owner.id, states=["done"])
+        trained = [_trained(run, owner) for run in finished if tags_of(run.method).dot_product]
         represented = [
             space
             for row in reversed(rows.list_representations(session, owner.id))
@@ -127,6 +129,10 @@ def _find(session: Session, name: str) -> tuple[Space, RunRow | RepresentationRo
         raise InputError(f"{owner_name} is a run: it has no {part}. Only a representation has parts.")
     if run.state != "done":
         raise InputError(f"Run {owner_name!r} is {run.state}: only a finished run has item vectors to look at.")
+    if not tags_of(run.method).dot_product:
+        raise InputError(
+            f"Run {owner_name!r} has no item vectors to look at: choose one of method {' or '.join(with_item_vectors())}."
+        )
     return _trained(run, owner), run
 
 

@@ -75,7 +75,7 @@ class CompareResult(Result):
         head = f"{self.metric}, {self.part} items of {self.dataset}, {self.protocol}:"
         groups = [
             f"  {name}  {group.mean:.4f}{'' if group.sd is None else f' ± {group.sd:.4f}'}  {group.what}, "
-            f"{len(group.runs)} run{'s' * (len(group.runs) > 1)} (seed {', '.join(map(str, group.seeds))})"
+            f"{len(group.runs)} run{'s' * (len(group.runs) > 1)} (seed {', '.join(map(str, group.seeds)) or '–'})"
             for name, group in (("A", self.a), ("B", self.b))
         ]
         relative = f" ({self.difference / self.b.mean:+.1%})" if self.b.mean else ""

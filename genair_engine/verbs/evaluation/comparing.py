@@ -113,12 +113,14 @@ def _common_ground(request: CompareRequest, runs: dict[str, tuple[RunRow, Datase
             "Train those of the older version again, or leave them out."
         )
     for names in (request.a, request.b):
-        of_seed: dict[int, str] = {}
+        of_seed: dict[int | None, str] = {}
         for name in names:
-            seed = runs[name][0].seed
+            run = runs[name][0]
+            seed = run.seed if _has_seed(run) else None
             if seed in of_seed:
+                both = "without a seed" if seed is None else f"of seed {seed}"
                 raise InputError(
-                    f"Runs {of_seed[seed]} and {name} are both of seed {seed}, and a group has one run a seed. Leave one out, "
+                    f"Runs {of_seed[seed]} and {name} are both {both}, and a group has one run a seed. Leave one out, "
                     "or compare them as two groups."
                 )
             of_seed[seed] = name
@@ -129,12 +131,17 @@ def _group(group: list[RunRow], means: list[float], deviations: list[list[str]])
     first = group[0]
     return RunGroup(
         runs=[run.id for run in group],
-        seeds=[run.seed for run in group],
-        what=f"{first.backbone} with {first.method}, loss {first.loss}",
+        seeds=[run.seed for run in group if _has_seed(run)],
+        what=f"{first.backbone} with {first.method}, loss {first.loss}" if first.backbone else first.method,
         mean=float(np.mean(means)),
         sd=float(np.std(means, ddof=1)) if len(means) > 1 else None,
         deviations=list(dict.fromkeys(itertools.chain.from_iterable(deviations))),
     )
+
+
+def _has_seed(run: RunRow) -> bool:
+    """What is not trained has none: nothing in it is drawn at random."""
+    return "seed" in run.config
 
 
 def _differing(a: RunRow, b: RunRow) -> dict[str, tuple[Any, Any]]:

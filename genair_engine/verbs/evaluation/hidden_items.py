@@ -17,7 +17,8 @@ from genair_engine.evaluation.metrics import CUTOFFS, metrics
 from genair_engine.evaluation.protocol import Protocol, evaluate, rank_targets
 from genair_engine.interfaces import Recommender
 from genair_engine.methods.base import ITEM_PARTS
-from genair_engine.methods.floors import Content, Popularity
+from genair_engine.methods.floors.content import ContentOptions
+from genair_engine.methods.floors.scores import Content, Counts
 from genair_engine.methods.item_parts import ItemParts, part_options
 from genair_engine.methods.recommender import TableRecommender
 from genair_engine.store.tables import DatasetRow, RepresentationRow
@@ -26,7 +27,6 @@ from genair_engine.types import Float32Array
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.evaluation.checks import check_coldstart
 from genair_engine.verbs.evaluation.coldstart import ColdStartRequest, ColdStartResult, ColdStartRow
-from genair_engine.verbs.recommending.item_space import project
 from genair_engine.verbs.representations.catalogue_states import catalogue_states
 from genair_engine.verbs.training.load import initial_model
 from genair_engine.workspace import Workspace
@@ -61,15 +61,16 @@ def coldstart(workspace: Workspace, request: ColdStartRequest, progress: Progres
         trainer.fit(tell)
         seconds = time.perf_counter() - started
         progress(epochs, epochs, "ranking hidden items")
-        content = Content(split.everything, np.concatenate([known, added]))
-        recommender = TableRecommender(model).with_items(project(model, added))
+        content = Content(np.concatenate([known, added]), ContentOptions().decay)
+        trained = TableRecommender(model)
+        recommender = trained.with_items(trained.new_vectors(added))
         rows = [
             _row(f"{config.backbone} with {config.method}", "trained on the known items only", recommender, split),
             _row("content", "similarity to the history's content; no training", content, split),
             _row(
                 "popularity",
                 "useless by construction: nobody has taken a hidden item, so that all of them tie at the end",
-                Popularity(split.everything),
+                Counts(split.everything.popularity),
                 split,
             ),
             _by_chance(split),

@@ -13,6 +13,7 @@ from genair_engine.workspace import Workspace
 def export(workspace: Workspace, request: ExportRequest, progress: Progress = silent) -> ExportResult:
     """The folder appears when it is complete. Raises NotFoundError, InputError for a folder that exists, WorkspaceError."""
     from genair_engine.methods.config import RunConfig
+    from genair_engine.methods.registry import exportable
     from genair_engine.serving.bundle import write_bundle
     from genair_engine.verbs.recommending.recommend import load_recommender
 
@@ -22,9 +23,10 @@ def export(workspace: Workspace, request: ExportRequest, progress: Progress = si
     progress(0, 2, f"loading {request.run}")
     about = run_result(workspace, request.run)
     config = RunConfig.stored(about.config)
-    if config.backbone is None or not config.definition.tags.fixed_table:
+    if config.backbone is None or config.method not in exportable():
         raise InputError(
-            f"Run {request.run!r} is of method {config.method!r}, which a backbone and an item table are not all of."
+            f"Run {request.run!r} is of method {config.method!r}, and only a backbone with a table of item vectors can be "
+            f"exported: choose a run of method {' or '.join(exportable())}."
         )
     ranker = load_recommender(workspace, request.run)
     facts = about.model_dump(mode="json", include={"run", "dataset", "config", "deviations", "protocol", "created_at"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from genair_engine.errors import InputError
+from genair_engine.methods.registry import with_item_vectors
 from genair_engine.serving.index import PAYS_FROM
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
@@ -25,6 +26,11 @@ def index(workspace: Workspace, request: IndexRequest, progress: Progress = sile
 
     progress(0, 2, f"loading {request.run}")
     recommender = load_recommender(workspace, request.run)
+    if recommender.dot_product is None:
+        raise InputError(
+            f"Run {request.run!r} has no item vectors that an index could hold: choose a run of method "
+            f"{' or '.join(with_item_vectors())}."
+        )
     dataset = recommender.catalogue
     if recommender.n_items < PAYS_FROM and not request.anyway:
         raise InputError(

@@ -20,9 +20,8 @@ from genair_engine.errors import InputError
 from genair_engine.evaluation.protocol import Protocol, full_ranks, histories_before_test, leave_out, rank_targets
 from genair_engine.methods.config import RunConfig
 from genair_engine.methods.item_parts import ItemParts, PartOptions, part_options
-from genair_engine.methods.recommender import SequenceRecommender, TableRecommender
+from genair_engine.methods.recommender import TableRecommender
 from genair_engine.methods.registry import rank_new_items
-from genair_engine.models.items import ProjectedItems
 from genair_engine.store.tables import RepresentationRow
 from genair_engine.types import IntArray, ItemArray, States
 from genair_engine.verbs.representations.stored import load_with_bases
@@ -50,7 +49,7 @@ class ItemSpace:
         """[m, d] vectors of m items from their states, part -> [m, d_part]. Raises InputError, NonFiniteError."""
         rows = self.representation.project(states)
         read = self.parts.read(self.options, rows)
-        return project(self.recommender.model, read)
+        return self.recommender.new_vectors(read)
 
     @torch.inference_mode()
     def place(self, vector: Tensor, session: list[int]) -> tuple[float, int]:
@@ -79,14 +78,6 @@ class ItemSpace:
         cosines = torch.nn.functional.cosine_similarity(self.recommender.table()[1:], vector[None])
         best = torch.topk(cosines, min(k, len(cosines)))
         return [(int(index) + 1, float(value)) for index, value in zip(best.indices, best.values, strict=True)]
-
-
-@torch.inference_mode()
-def project(model: SequenceRecommender, rows: npt.NDArray[np.float32]) -> Tensor:
-    """[m, d] item vectors of representation rows as the model reads them ([m, D]); the model's items are projected ones."""
-    items = model.eval().items
-    assert isinstance(items, ProjectedItems)
-    return items.project(torch.from_numpy(rows).to(items.representation.device))
 
 
 def load(workspace: Workspace, run: str) -> ItemSpace:

@@ -18,7 +18,6 @@ from typing import Self
 from genair_engine import interfaces
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.errors import GenairError, InputError
-from genair_engine.methods.recommender import TableRecommender
 from genair_engine.serving.index import ApproximateIndex
 from genair_engine.serving.ranker import Ranker, Recommendation
 from genair_engine.store import artifacts
@@ -30,7 +29,7 @@ from genair_engine.verbs.recommending.requests import (
     RecommendRequest,
     RecommendResult,
 )
-from genair_engine.verbs.training.load import load_model
+from genair_engine.verbs.training.load import load_finished
 from genair_engine.verbs.training.runs import run_result
 from genair_engine.workspace import Workspace
 
@@ -54,10 +53,9 @@ class Recommender(Ranker):
         Raises NotFoundError, InputError for a run that has not finished, WorkspaceError.
         """
         with nullcontext(workspace) if workspace else closing(Workspace.open()) as opened:
-            row, owner, model = load_model(opened, run)
-            deviations = run_result(opened, run).deviations
-            recommender = cls(TableRecommender(model), opened.load_dataset(owner.name), run, deviations)
-            path = opened.fetch(index_of(row), optional=True)
+            finished, deviations = load_finished(opened, run), run_result(opened, run).deviations
+            recommender = cls(finished.recommender, opened.load_dataset(finished.owner.name), run, deviations)
+            path = opened.fetch(index_of(finished.run), optional=True)
             if path.exists() and recommender.dot_product is not None:
                 arrays, strings = artifacts.load_arrays(path), artifacts.load_metadata(path)
                 recommender.index = ApproximateIndex.from_arrays(arrays, strings, recommender.dot_product.table())

@@ -48,6 +48,7 @@ def what_if(
     models: loaded ones to read a text with.
     Sessions are all but the last interaction of test users, as in the test; the same ones for the same data set and number.
     """
+    from genair_engine.methods.recommender import TableRecommender
     from genair_engine.serving.what_if import what_if as compare  # torch, which nobody else waits for
     from genair_engine.verbs.training.load import load_model
 
@@ -71,7 +72,7 @@ def what_if(
     drawn = np.sort(np.random.default_rng(SEED).choice(users, size=min(request.sessions, len(users)), replace=False))
     sequences = dataset.sequences.take(drawn)
     histories = sequences.without_last(np.ones(len(drawn), dtype=np.int64))
-    found = compare(model, position, row, Sessions(histories, drawn), request.k)
+    found = compare(TableRecommender(model), position, row, Sessions(histories, drawn), request.k)
     progress(len(drawn), len(drawn), "ranking before and after")
 
     differs = (found.before.top != found.after.top).any(axis=1)

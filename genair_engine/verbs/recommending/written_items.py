@@ -134,7 +134,7 @@ def _checked(run: RunRow, owner: DatasetRow, wanted: DatasetRow) -> RunRow:
     if not _has_projector(run):
         raise InputError(
             f"Run {run.id!r} has free item vectors (method {run.method}): it cannot rank an item that it was not trained on. "
-            "Choose a run of method {' or '.join(rank_new_items())}."
+            f"Choose a run of method {' or '.join(rank_new_items())}."
         )
     return run
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from genair_engine.devices import peak_memory, pick_device
-from genair_engine.errors import GenairError
+from genair_engine.errors import GenairError, InputError
 from genair_engine.methods.recommender import TableRecommender
 from genair_engine.store import artifacts
 from genair_engine.training.efficiency import inference_flops, trainable_parameters
@@ -49,6 +49,8 @@ def measured(workspace: Workspace, request: TrainRequest, seconds: float) -> Est
     if workspace.settings.threads:
         torch.set_num_threads(workspace.settings.threads)
     asked = check(workspace, request)
+    if not asked.config.definition.tags.trained:
+        raise InputError(f"Method {asked.config.method!r} is not trained: it takes seconds, and there is nothing to estimate.")
     device = pick_device(request.device)
     dataset, inputs = workspace.load_dataset(asked.owner.name), load_inputs(workspace, asked.inputs)
     model = initial_model(asked.config, dataset.n_items, inputs)

@@ -10,7 +10,7 @@ checkpoint, and is the only one that writes. A process that fails leaves, and to
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
@@ -23,6 +23,7 @@ from genair_engine import __version__
 from genair_engine.devices import enough_memory, peak_memory, pick_device
 from genair_engine.errors import NonFiniteError, WorkspaceError
 from genair_engine.evaluation.protocol import Protocol
+from genair_engine.methods.config import build_recommender, fit
 from genair_engine.methods.recommender import TableRecommender
 from genair_engine.store import artifacts
 from genair_engine.store import runs as rows
@@ -36,7 +37,7 @@ from genair_engine.training.trainer import EpochRecord, Trainer
 from genair_engine.verbs.base import Progress, silent
 from genair_engine.verbs.evaluation.measure import RANKS, Measured, measure, save_ranks
 from genair_engine.verbs.training.checks import RunPlan, check
-from genair_engine.verbs.training.load import initial_model, load_inputs, load_model
+from genair_engine.verbs.training.load import MODEL, initial_model, load_finished, load_inputs
 from genair_engine.verbs.training.requests import EvaluateRequest, TrainRequest
 from genair_engine.verbs.training.results import RunResult
 from genair_engine.verbs.training.runs import run_result
@@ -50,20 +51,23 @@ def plan(workspace: Workspace, request: TrainRequest, processes: int = 1) -> Run
 
     Raises NotFoundError, ModelError for a device that is not there, InputError where the method's inputs do not fit.
     """
-    device = pick_device(request.device)
-    named = str(device) if processes == 1 else f"{processes} × {device.type}"
-    return replace(check(workspace, request), device=named)
+    asked, device = check(workspace, request), pick_device(request.device)
+    if not asked.config.definition.tags.trained:
+        return replace(asked, device="cpu")
+    return replace(asked, device=str(device) if processes == 1 else f"{processes} × {device.type}")
 
 
 def train(workspace: Workspace, request: TrainRequest, progress: Progress = silent) -> RunResult:
     """Train, keep the best epoch's weights, and evaluate them on validation and test items.
 
-    Goes on with an interrupted run of the same request. Raises InputError where method and representation do not fit,
-    ModelError where a GPU's memory is too small, NonFiniteError when training diverges; the run is then marked as failed with
-    the reason.
+    A method without training is fitted, in seconds, and is a run like any other. Goes on with an interrupted run of the same
+    request. Raises InputError where the method's inputs do not fit, ModelError where a GPU's memory is too small,
+    NonFiniteError when training diverges; the run is then marked as failed with the reason.
     """
     if workspace.settings.threads:
         torch.set_num_threads(workspace.settings.threads)
+    if not request.config().definition.tags.trained:
+        return run_result(workspace, _fit(workspace, plan(workspace, request), progress))
     size = request.config().training.batch_size
     advice = f"Lower the batch size (now {size:,}), or use a GPU with more free memory, or the CPU."
     with enough_memory(advice), joined() as processes:
@@ -84,9 +88,35 @@ def train(workspace: Workspace, request: TrainRequest, progress: Progress = sile
     return run_result(workspace, run)
 
 
+def _fit(workspace: Workspace, asked: RunPlan, progress: Progress) -> str:
+    """Counts, measures and keeps what needs no training; returns the run's id. An interrupted run begins anew."""
+    progress(0, 2, "counting")
+    dataset, inputs = workspace.load_dataset(asked.owner.name), load_inputs(workspace, asked.inputs)
+    fitted = fit(asked.config, dataset, inputs)
+    recommender = build_recommender(asked.config, dataset.n_items, inputs, fitted)
+    protocol = Protocol()
+    with _claim(workspace, asked, protocol) as (run, _):
+        try:
+            progress(1, 2, "ranking validation and test items")
+            measured = measure(recommender, dataset, workspace.negatives(asked.owner.name), protocol)
+            _keep(workspace, run, fitted, measured)
+            with workspace.session() as session:
+                _change(session, workspace, run, state="done")
+                save_metrics(session, run.id, measured.metrics)
+            progress(2, 2, "measured")
+        except NonFiniteError as error:
+            _end_early(workspace, run, "failed", str(error))
+            raise
+        except BaseException:
+            _end_early(workspace, run, "stopped")
+            raise
+    return run.id
+
+
 def _lead(workspace: Workspace, asked: RunPlan, trainer: Trainer, flops: InferenceFlops, progress: Progress) -> str:
     """Trains as the process that keeps the run; returns the run's id."""
-    with _claim(workspace, asked, trainer, flops) as (run, resumed):
+    parameters = trainable_parameters(trainer.model)
+    with _claim(workspace, asked, trainer.protocol, parameters, asdict(flops)) as (run, resumed):
         try:
             trainer.processes.tell((run.folder, resumed))
             if resumed:
@@ -113,11 +143,12 @@ def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress 
 
     Only the ranks of single users are added to a run that has none yet. Raises NotFoundError, InputError.
     """
-    run, owner, model = load_model(workspace, request.run, request.device)
-    dataset = workspace.load_dataset(owner.name)
+    finished = load_finished(workspace, request.run, request.device)
+    run, name = finished.run, finished.owner.name
     progress(0, 1, "ranking")
     with enough_memory("Use a GPU with more free memory, or the CPU."):
-        measured = measure(TableRecommender(model), dataset, workspace.negatives(owner.name), Protocol(**run.protocol))
+        negatives = workspace.negatives(name)
+        measured = measure(finished.recommender, workspace.load_dataset(name), negatives, Protocol(**run.protocol))
     ranks = f"{run.folder}/{RANKS}"
     if not workspace.fetch(ranks, optional=True).exists():
         save_ranks(workspace.path(run.folder), measured)
@@ -127,7 +158,9 @@ def evaluate(workspace: Workspace, request: EvaluateRequest, progress: Progress 
 
 
 @contextmanager
-def _claim(workspace: Workspace, asked: RunPlan, trainer: Trainer, flops: InferenceFlops) -> Iterator[tuple[RunRow, bool]]:
+def _claim(
+    workspace: Workspace, asked: RunPlan, protocol: Protocol, parameters: int = 0, efficiency: dict[str, int] | None = None
+) -> Iterator[tuple[RunRow, bool]]:
     """The unfinished run of this configuration and True, or else a new one and False; held by a lock.
 
     The lock belongs to the process and vanishes with it: a run that another live process trains is never touched. Where the
@@ -150,7 +183,7 @@ def _claim(workspace: Workspace, asked: RunPlan, trainer: Trainer, flops: Infere
                 raise
             yield run, checkpoint.exists()  # none: killed in its first epoch, begins anew
             return
-    name = f"{config.backbone}-{config.method}-{new_id()[:8]}"
+    name = "-".join(part for part in (config.backbone, config.method, new_id()[:8]) if part)
     run = RunRow(
         id=name,
         dataset_id=owner.id,
@@ -159,14 +192,14 @@ def _claim(workspace: Workspace, asked: RunPlan, trainer: Trainer, flops: Infere
         backbone=config.backbone or "",
         method=config.method,
         loss=config.loss or "",
-        seed=config.seed,
+        seed=config.seed if config.backbone else 0,
         config=config.flat(),
         config_key=asked.key,
         state="training",
-        trainable_parameters=trainable_parameters(trainer.model),
-        efficiency=asdict(flops),
+        trainable_parameters=parameters,
+        efficiency=efficiency or {},
         device=asked.device,
-        protocol=trainer.protocol.model_dump(),
+        protocol=protocol.model_dump(),
         code_version=__version__,
         folder=f"runs/{name}",
     )
@@ -212,11 +245,7 @@ def _restore(workspace: Workspace, folder: str, trainer: Trainer) -> None:
 
 
 def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: Measured, peak_mb: float) -> None:
-    folder = workspace.path(run.folder)
-    weights = {name: tensor.cpu().numpy() for name, tensor in trainer.best.items()}
-    artifacts.save_arrays(folder / "model.safetensors", weights)
-    save_ranks(folder, measured)
-    workspace.publish(run.folder)
+    _keep(workspace, run, {name: tensor.cpu().numpy() for name, tensor in trainer.best.items()}, measured)
     with workspace.session() as session:
         _change(
             session,
@@ -231,6 +260,15 @@ def _finish(workspace: Workspace, run: RunRow, trainer: Trainer, measured: Measu
         save_metrics(session, run.id, measured.metrics)
         _merge_epochs(session, run, trainer.progress.history)  # the last row may be missing: killed after its checkpoint
     workspace.discard(f"{run.folder}/{CHECKPOINT}")
+
+
+def _keep(workspace: Workspace, run: RunRow, arrays: Mapping[str, Any], measured: Measured) -> None:
+    """What the recommender is made of, if anything, and the ranks of single users."""
+    folder = workspace.path(run.folder)
+    if arrays:
+        artifacts.save_arrays(folder / MODEL, arrays)
+    save_ranks(folder, measured)
+    workspace.publish(run.folder)
 
 
 def _change(session: Session, workspace: Workspace, run: RunRow, **values: Any) -> None:

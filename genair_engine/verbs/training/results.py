@@ -44,15 +44,30 @@ class RunResult(Result):
             if is_protocol(protocol)
         ]
         return [
-            f"Run {self.run} on {self.dataset}: {self.config['backbone']} with {self.config['method']}, loss "
-            f"{self.config['loss']}, seed {self.config['seed']}; best of {self.epochs} epochs: {self.best_epoch}.",
+            f"Run {self.run} on {self.dataset}: {self._what()}.",
             *self._departures(),
             *table,
             *self._beyond(),
-            f"  {self.trainable_parameters:,} trainable parameters, {self.seconds_per_epoch:.2f} s an epoch, peak memory "
-            f"{self.peak_memory_mb:,.0f} MB on {self.device}.",
+            *self._costs(),
             *self._inference(),
             f"  Protocol: {protocol_in_words(self.protocol)}.",
+        ]
+
+    def _what(self) -> str:
+        config = self.config
+        if "backbone" not in config:
+            return f"{config['method']}, not trained"
+        return (
+            f"{config['backbone']} with {config['method']}, loss {config['loss']}, seed {config['seed']}; best of "
+            f"{self.epochs} epochs: {self.best_epoch}"
+        )
+
+    def _costs(self) -> list[str]:
+        if "backbone" not in self.config:
+            return []
+        return [
+            f"  {self.trainable_parameters:,} trainable parameters, {self.seconds_per_epoch:.2f} s an epoch, peak memory "
+            f"{self.peak_memory_mb:,.0f} MB on {self.device}."
         ]
 
     def _departures(self) -> list[str]:

@@ -61,7 +61,7 @@ class Summary(Record):
 
 
 class SweepRow(Record):
-    """One configuration over its seeds, or one floor (then runs, seeds, config, backbone and loss are empty).
+    """One configuration over its seeds, or one floor (then seeds, backbone and loss are empty).
 
     metrics: {part: {protocol: {"HR@10", "NDCG@10"}}}. variant: what sets it apart within the sweep. config: the whole
     configuration but the seed; with protocol and setting, how the numbers were obtained. best: the best by mean full-ranking

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -11,17 +11,12 @@ import numpy as np
 
 from genair_engine.cluster import placed, spread
 from genair_engine.errors import InputError, NonFiniteError
-from genair_engine.evaluation.protocol import Protocol
-from genair_engine.methods.config import RunConfig
-from genair_engine.methods.floors import FLOORS
 from genair_engine.methods.item_parts import PartOptions
-from genair_engine.store import runs as rows
+from genair_engine.methods.registry import METHODS, tags_of
 from genair_engine.verbs.base import Progress, silent
-from genair_engine.verbs.evaluation.measure import measure
 from genair_engine.verbs.training.cells import Trained, train_or_reuse
 from genair_engine.verbs.training.checks import check
 from genair_engine.verbs.training.grid import Configuration, configurations, seeds_of
-from genair_engine.verbs.training.load import load_item_parts
 from genair_engine.verbs.training.requests import TrainRequest
 from genair_engine.verbs.training.results import RunResult, is_protocol, protocol_in_words
 from genair_engine.verbs.training.sweep import Summary, SweepRequest, SweepResult, SweepRow
@@ -54,7 +49,7 @@ def sweep(workspace: Workspace, request: SweepRequest, progress: Progress = sile
         trained = _train(workspace, wanted, seeds, progress)
     table = [_row(configuration) for configuration in trained]
     if request.floors:
-        table += floor_rows(workspace, request, progress)
+        table += [row for row in floor_rows(workspace, request, progress) if row.runs not in [other.runs for other in table]]
         if request.representation is None:
             notes.append("The floors of content similarity are left out: they need --representation.")
     table.sort(key=lambda row: -row.score("valid"))  # stable: rows that are level stay in the order of the request
@@ -87,24 +82,32 @@ def _distinct(workspace: Workspace, wanted: Iterable[Configuration]) -> list[Con
 
 
 def _train(workspace: Workspace, wanted: list[Configuration], seeds: list[int], progress: Progress) -> list[Trained]:
-    """Every configuration with every seed: on a cluster at the same time, else one after another."""
-    cells = [(configuration, seed) for configuration in wanted for seed in seeds]
+    """Every configuration with every seed, and once what has none: on a cluster at the same time, else one by one."""
+    cells = [(place, seed) for place, configuration in enumerate(wanted) for seed in _seeds(configuration, seeds)]
+
+    def in_words(index: int) -> str:
+        place, seed = cells[index]
+        return wanted[place].name if seed is None else f"{wanted[place].name}, seed {seed}"
 
     def tell(index: int, done: int, total: int, what: str) -> None:
-        configuration, seed = cells[index]
-        progress(done, total, f"{configuration.name}, seed {seed}: {what}")
+        progress(done, total, f"{in_words(index)}: {what}")
 
-    requests = [configuration.with_seed(seed) for configuration, seed in cells]
+    requests = [wanted[place].request if seed is None else wanted[place].with_seed(seed) for place, seed in cells]
     with closing(spread(workspace, _run_or_reason, requests, tell, wanted[0].request.device)) as finished:
         outcomes = dict(finished)
     trained = [Trained(configuration) for configuration in wanted]
-    for index, (_, seed) in enumerate(cells):
-        of, run = trained[index // len(seeds)], outcomes[index]
+    for index, (place, seed) in enumerate(cells):
+        run = outcomes[index]
         if isinstance(run, str):
-            of.failed.append(f"seed {seed}: {run}")
+            trained[place].failed.append(run if seed is None else f"seed {seed}: {run}")
         else:
-            of.runs.append(run)
+            trained[place].runs.append(run)
     return trained
+
+
+def _seeds(configuration: Configuration, seeds: Sequence[int]) -> Sequence[int | None]:
+    """What is not trained draws nothing at random."""
+    return seeds if configuration.config.definition.tags.trained else [None]
 
 
 def _run_or_reason(workspace: Workspace, request: TrainRequest, progress: Progress) -> RunResult | str:
@@ -117,57 +120,57 @@ def _run_or_reason(workspace: Workspace, request: TrainRequest, progress: Progre
 
 def _row(trained: Trained) -> SweepRow:
     config, runs = trained.configuration.config, trained.runs
-    seeds = [run.config["seed"] for run in runs]
+    is_trained = config.definition.tags.trained
+    seeds = [run.config["seed"] for run in runs] if is_trained else []
+    setting = f"Loss {config.loss}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds)) or 'none finished'}"
     return SweepRow(
         backbone=config.backbone or "",
         method=config.method,
         loss=config.loss or "",
         variant=trained.configuration.variant,
         protocol=protocol_in_words(runs[0].protocol) if runs else "",
-        setting=f"Loss {config.loss}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds)) or 'none finished'}",
+        setting=setting if is_trained else f"Not trained, {config.definition.purpose}",
         config={name: value for name, value in config.flat().items() if name != "seed"},
         deviations=runs[0].deviations if runs else config.departures(),
         runs=[run.run for run in runs],
         seeds=seeds,
-        best_epochs=[run.best_epoch for run in runs],
-        seconds_per_epoch=float(np.mean([run.seconds_per_epoch for run in runs])) if runs else None,
-        trainable_parameters=runs[0].trainable_parameters if runs else None,
+        best_epochs=[run.best_epoch for run in runs] if is_trained else [],
+        seconds_per_epoch=float(np.mean([run.seconds_per_epoch for run in runs])) if runs and is_trained else None,
+        trainable_parameters=runs[0].trainable_parameters if runs and is_trained else None,
         metrics=_summaries([run.metrics for run in runs]),
         failed=trained.failed,
     )
 
 
 def floor_rows(workspace: Workspace, request: SweepRequest, progress: Progress) -> list[SweepRow]:
-    """The floors that can be had: those of content need the sweep's representation."""
-    dataset, negatives, protocol = workspace.load_dataset(request.dataset), workspace.negatives(request.dataset), Protocol()
-    vectors = None
-    if request.representation is not None:
-        with workspace.reading() as session:
-            row = rows.find_representation(session, workspace.dataset_row(request.dataset), request.representation)
-        options = RunConfig.of(**request.given()).options
-        parts = load_item_parts(workspace, row)
-        vectors = parts.read(options) if isinstance(options, PartOptions) else parts.vectors
+    """The floors that can be had, runs that are made or there already: those of content need the sweep's representation.
+
+    They read the representation as the sweep does (a part left out, parts on one scale); their own options are the defaults.
+    """
     table = []
-    wanted = [floor for floor in FLOORS.values() if vectors is not None or not floor.needs_representation]
-    for number, floor in enumerate(wanted, start=1):
-        measured = measure(floor(dataset, vectors), dataset, negatives, protocol)
-        progress(number, len(wanted), f"floor {floor.name}")
+    wanted = [method for method in METHODS.values() if method.tags.floor and (request.representation or not method.needs)]
+    for number, method in enumerate(wanted, start=1):
+        read = {name: value for name, value in request.given().items() if name in PartOptions.model_fields}
+        needed = {**read, "representation": request.representation} if method.needs else {}
+        floor = TrainRequest(dataset=request.dataset, method=method.name, device=request.device, **needed)
+        run = train_or_reuse(workspace, floor, silent)
+        progress(number, len(wanted), f"floor {method.name}")
         table.append(
             SweepRow(
                 backbone="",
-                method=floor.name,
+                method=method.name,
                 loss="",
                 variant="floor",
-                protocol=protocol_in_words(protocol.model_dump()),
-                setting=f"Not trained, {floor.purpose}",
-                config={},
-                deviations=[],
-                runs=[],
+                protocol=protocol_in_words(run.protocol),
+                setting=f"Not trained, {method.purpose}",
+                config=run.config,
+                deviations=run.deviations,
+                runs=[run.run],
                 seeds=[],
                 best_epochs=[],
                 seconds_per_epoch=None,
                 trainable_parameters=None,
-                metrics=_summaries([measured.metrics]),
+                metrics=_summaries([run.metrics]),
             )
         )
     return table
@@ -194,7 +197,8 @@ def _summaries(measured: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str,
 
 def _beaten(table: list[SweepRow]) -> list[str]:
     """Which trained rows do not beat the best floor, on either part."""
-    floors, trained = [row for row in table if not row.backbone], [row for row in table if row.backbone and row.metrics]
+    floors = [row for row in table if tags_of(row.method).floor]
+    trained = [row for row in table if row.backbone and row.metrics]
     notes = []
     for part in ("valid", "test") if floors else ():
         best = max(floors, key=lambda row: row.score(part))

@@ -1,0 +1,34 @@
+"""Runs without training on the pages: recommended with beside trained ones, explained, listed, and with no item vectors."""
+
+from __future__ import annotations
+
+from genair_engine import verbs
+from genair_engine.workspace import Workspace
+from tests.pages.conftest import OpenPage, check
+from tests.workspaces import FilledWorkspace
+
+
+def floor(workspace: Workspace) -> str:
+    request = verbs.TrainRequest(dataset="workshop", method="transition-knn", device="cpu")
+    return verbs.train(workspace, request).run
+
+
+def test_a_floor_is_recommended_with_and_explained(
+    jobs_app: OpenPage, filled_copy: Workspace, filled_workspace: FilledWorkspace
+) -> None:
+    run = floor(filled_copy)
+    shown = jobs_app("recommend", dataset="workshop", session="i1,i2", run=f"{run},{filled_workspace.run}")
+    heads = [element.value for element in shown.markdown if element.value.startswith(("**transition", "**sasrec"))]
+    assert heads[-2].startswith("**transition") and heads[-1] == "**sasrec · genair**"
+    assert any("Not trained: transition" in element.value for element in shown.caption)
+    assert sum(element.value.startswith("score") for element in shown.caption) == 20
+    assert any("diversity –" in element.value for element in shown.markdown)  # it has no item vectors
+
+
+def test_a_floor_is_listed_where_runs_are_and_not_where_item_vectors_are(jobs_app: OpenPage, filled_copy: Workspace) -> None:
+    run = floor(filled_copy)
+    shown = jobs_app("training", dataset="workshop")
+    assert any("transition-knn" in str(element.value) for element in [*shown.markdown, *shown.text, *shown.caption])
+    assert run not in {space.space for space in verbs.spaces(filled_copy, "workshop")}
+    check(jobs_app("embeddings", dataset="workshop"))
+    check(jobs_app("home"))
