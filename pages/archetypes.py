@@ -80,7 +80,7 @@ def compare(
             columns.history(column, opened=writing.just_written(column.shown.archetypes))
     elsewhere = st.empty()
     columns.failures(detail)
-    stale = {one for one in catalogue.measurable(dataset) if one in scores and scores[one].stale}
+    stale = {name for name in catalogue.measurable(dataset) if name in scores and scores[name].stale}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         writing.with_another_model(target, {archetype.model for archetype in detail.archetypes}, versions)
         exports.buttons(target.dataset, detail, scores)
@@ -93,7 +93,7 @@ def compare(
             query_params={"dataset": target.dataset, "session": state.joined([target.item])},
         )
     with st.expander("Rate these texts", icon=":material/thumbs_up_down:", key="rate_open"):
-        rating.ballot(target.dataset, target.item, {one.shown.archetypes: one.model for one in shown}, blind=False)
+        rating.ballot(target.dataset, target.item, {column.shown.archetypes: column.model for column in shown}, blind=False)
         rating.rates(target.dataset)
     if wanted is not None:
         writing.stream(wanted, places.get(wanted.model, elsewhere), detail)
@@ -129,15 +129,15 @@ def one_item(dataset: verbs.DatasetState, view: str) -> None:
     if view == "prompt":
         prompts.editor(dataset.dataset, detail.item)
         return
-    found = columns.of_item(dataset.dataset, detail)
-    if not found:
+    written = columns.of_item(dataset.dataset, detail)
+    if not written:
         target = writing.Target(dataset.dataset, detail.item.item, "first", kind)
         nothing_yet(target, detail, prompts.offered(kind))
         return
     if view == "what-if":
         what_if.view(dataset, detail)
         return
-    shown = columns.choose(dataset.dataset, found)
+    shown = columns.choose(dataset.dataset, written)
     if view == "rate":
         rating.blind(dataset.dataset, detail.item.item, shown)
         return

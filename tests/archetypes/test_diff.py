@@ -40,7 +40,7 @@ def test_both_texts_can_be_read_from_it(old, new):
     assert "".join(text for kind, text in pieces if kind != "removed") == new
     assert "".join(text for kind, text in pieces if kind != "added").split() == old.split()
     assert all(text for _, text in pieces)
-    assert all(one[0] != two[0] for one, two in itertools.pairwise(pieces))
+    assert all(piece[0] != following[0] for piece, following in itertools.pairwise(pieces))
 
 
 @given(TEXTS)

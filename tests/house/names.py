@@ -16,11 +16,6 @@ ALLOWED = {("genair_engine/verbs/system/requests.py", "found")}
 """A key of `doctor --json`, which programs read."""
 UNCLEAN = {
     "app/ui",
-    "genair_engine/archetypes",
-    "genair_engine/cluster",
-    "genair_engine/verbs",
-    "pages/archetypes.py",
-    "tests/archetypes",
     "tests/pages",
     "tests/verbs",
 }

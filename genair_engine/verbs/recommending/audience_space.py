@@ -105,12 +105,12 @@ def read_descriptions(models: Models, row: RepresentationRow, archetypes: TextSe
 def some_audiences(texts: dict[int, str]) -> list[str]:
     """Names of audiences in archetypes, each once, at most `CENTRE_OF`, from items drawn at random (always the same)."""
     order = np.random.default_rng(CENTRE_SEED).permutation(np.array(sorted(texts), dtype=np.int64))
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for position in order.tolist():
-        found |= dict.fromkeys(filter(None, map(audience_name, split_segments(texts[position]).audiences)))
-        if len(found) >= CENTRE_OF:
+        names |= dict.fromkeys(filter(None, map(audience_name, split_segments(texts[position]).audiences)))
+        if len(names) >= CENTRE_OF:
             break
-    return list(found)[:CENTRE_OF]
+    return list(names)[:CENTRE_OF]
 
 
 def unit(rows: Float32Array) -> Float32Array:

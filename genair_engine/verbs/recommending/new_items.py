@@ -99,7 +99,7 @@ def place_item(
         sample = space.some_users(users)
         ranks = np.floor(space.ranks(vector, sample)).astype(np.int64) + 1
         looked_at, median, top_10 = len(sample), float(np.median(ranks)), float((ranks <= 10).mean())
-        shown = [_real(space, int(sample[one]), int(ranks[one])) for one in np.argsort(ranks, kind="stable")[:sessions]]
+        shown = [_real(space, int(sample[place]), int(ranks[place])) for place in np.argsort(ranks, kind="stable")[:sessions]]
     ids, titles = dataset.items["item_id"], dataset.items["title"]
     return Placement(
         run=space.run,

@@ -61,50 +61,50 @@ def what_if(
                 f"Run {run.id!r} was trained with method {run.method!r}, which does not read archetypes when it recommends: "
                 f"choose one of {' or '.join(rank_new_items())}."
             )
-        made = find_representation(session, owner, run.representation_id)
+        representation = find_representation(session, owner, run.representation_id)
     progress(0, request.sessions, "ranking before and after")
     run, _, model = load_model(workspace, request.run)
     dataset = workspace.load_dataset(owner.name)
     position = positions_of(dataset, [request.item])[0]
-    states = _states(workspace, owner, dataset, made, position, request, models or Models(workspace.settings))
-    row = _row(workspace, made, position, states, part_options(RunConfig.stored(run.config).options))
+    states = _states(workspace, owner, dataset, representation, position, request, models or Models(workspace.settings))
+    row = _row(workspace, representation, position, states, part_options(RunConfig.stored(run.config).options))
     users = dataset.split.users
     drawn = np.sort(np.random.default_rng(SEED).choice(users, size=min(request.sessions, len(users)), replace=False))
     sequences = dataset.sequences.take(drawn)
     histories = sequences.without_last(np.ones(len(drawn), dtype=np.int64))
-    found = compare(TableRecommender(model), position, row, Sessions(histories, drawn), request.k)
+    compared = compare(TableRecommender(model), position, row, Sessions(histories, drawn), request.k)
     progress(len(drawn), len(drawn), "ranking before and after")
 
-    differs = (found.before.top != found.after.top).any(axis=1)
-    was, now = ((one.top == position).any(axis=1) for one in (found.before, found.after))
-    moved = np.abs(np.log(np.maximum(found.before.ranks, 1)) - np.log(np.maximum(found.after.ranks, 1)))
+    differs = (compared.before.top != compared.after.top).any(axis=1)
+    was, now = ((rankings.top == position).any(axis=1) for rankings in (compared.before, compared.after))
+    moved = np.abs(np.log(np.maximum(compared.before.ranks, 1)) - np.log(np.maximum(compared.after.ranks, 1)))
     order = [int(k) for k in np.argsort(-moved, kind="stable") if differs[k]][: request.examples]
-    outside = found.before.ranks > 0
+    outside = compared.before.ranks > 0
     ids = dataset.items["item_id"].to_numpy()
 
     def named(items: npt.NDArray[Any]) -> list[str]:
-        return [str(one) for one in ids[items - 1]]
+        return [str(source_id) for source_id in ids[items - 1]]
 
     return WhatIfResult(
         run=run.id,
         dataset=owner.name,
         item=request.item,
         sessions=len(drawn),
-        k=found.before.top.shape[1],
+        k=compared.before.top.shape[1],
         changed=int(differs.sum()),
         entered=int((now & ~was).sum()),
         left=int((was & ~now).sum()),
-        mean_rank_before=float(found.before.ranks[outside].mean()) if outside.any() else None,
-        mean_rank_after=float(found.after.ranks[outside].mean()) if outside.any() else None,
-        cosine=found.cosine,
+        mean_rank_before=float(compared.before.ranks[outside].mean()) if outside.any() else None,
+        mean_rank_after=float(compared.after.ranks[outside].mean()) if outside.any() else None,
+        cosine=compared.cosine,
         examples=[
             ChangedSession(
                 user=dataset.user_ids[int(drawn[k])],
                 session=named(histories[k][-SHOWN_ITEMS:]),
-                before=named(found.before.top[k]),
-                after=named(found.after.top[k]),
-                rank_before=int(found.before.ranks[k]) or None,
-                rank_after=int(found.after.ranks[k]) or None,
+                before=named(compared.before.top[k]),
+                after=named(compared.after.top[k]),
+                rank_before=int(compared.before.ranks[k]) or None,
+                rank_after=int(compared.after.ranks[k]) or None,
             )
             for k in order
         ],
@@ -112,25 +112,25 @@ def what_if(
 
 
 def _row(
-    workspace: Workspace, made: RepresentationRow, position: int, states: States, options: PartOptions
+    workspace: Workspace, representation: RepresentationRow, position: int, states: States, options: PartOptions
 ) -> npt.NDArray[np.float32]:
     """[D] the item's row with other states (part → [1, d]), scaled and cut as the run reads it."""
     from genair_engine.verbs.representations.stored import load_with_bases
 
-    stored = load_with_bases(workspace, made)
+    stored = load_with_bases(workspace, representation)
     row = stored.vectors[[position - 1]]
-    ends = np.cumsum(list(made.dims.values()))
-    for part, end in zip(made.dims, ends, strict=True):
+    ends = np.cumsum(list(representation.dims.values()))
+    for part, end in zip(representation.dims, ends, strict=True):
         if part in states:
-            row[:, end - made.dims[part] : end] = project(stored.bases[part], states[part])
-    return ItemParts(stored.vectors, made.dims, made.id).read(options, row)[0]
+            row[:, end - representation.dims[part] : end] = project(stored.bases[part], states[part])
+    return ItemParts(stored.vectors, representation.dims, representation.id).read(options, row)[0]
 
 
 def _states(
     workspace: Workspace,
     owner: DatasetRow,
     dataset: Dataset,
-    made: RepresentationRow,
+    representation: RepresentationRow,
     position: int,
     request: WhatIfRequest,
     models: Models,
@@ -138,37 +138,39 @@ def _states(
     """Part → [1, d] the other archetype's state, for the parts that it changes."""
     label = item_labels(dataset.items.iloc[[position - 1]])[0]
     with workspace.reading() as session:
-        own = session.get(TextSetRow, made.text_set_id) if made.text_set_id else None
+        own = session.get(TextSetRow, representation.text_set_id) if representation.text_set_id else None
         other = find_set(session, owner.id, request.archetypes) if request.archetypes is not None else None
         text = texts_of_items(session, other.id, [position]).get(position) if other else request.text
-    if own is None or part_of_texts(made) is None:
-        raise InputError(f"Representation {made.id} holds nothing of the archetypes' texts: no archetype can change it.")
+    if own is None or part_of_texts(representation) is None:
+        raise InputError(
+            f"Representation {representation.id} holds nothing of the archetypes' texts: no archetype can change it."
+        )
     if text is None:
         raise InputError(f"Archetype set {request.archetypes!r} has no text of {label}.")
-    by_encoder = is_read_by_encoder(made)
+    by_encoder = is_read_by_encoder(representation)
     if by_encoder or other is None:
-        require_revision(made, models.folder(made.model))
+        require_revision(representation, models.folder(representation.model))
         if not by_encoder:
-            _require_same_states(models, made, own)
-        return read_texts(models, made, own, [text], dataset.items["attributes"].iloc[position - 1], label)
+            _require_same_states(models, representation, own)
+        return read_texts(models, representation, own, [text], dataset.items["attributes"].iloc[position - 1], label)
     refuse_other_states(other, own, label, "Choose a set by the same model.")
     prefill, decoding, there = states_of(workspace.fetch(other.folder), dataset.n_items)
     if not there[position - 1]:
         raise InputError(f"Archetype set {other.id} has no states of {label}: generate or embed it again.")
     of_item = {"prompt": prefill[[position - 1]], "answer": decoding[[position - 1]]}
-    states = {part.name: of_item[part.reads] for part in parts_of(made.parts) if part.text_set == own.id}
+    states = {part.name: of_item[part.reads] for part in parts_of(representation.parts) if part.text_set == own.id}
     for part, values in states.items():
         check_finite(values, f"the {part} states", [label])
     return states
 
 
-def _require_same_states(models: Models, made: RepresentationRow, own: TextSetRow) -> None:
+def _require_same_states(models: Models, representation: RepresentationRow, own: TextSetRow) -> None:
     """Raises InputError where the language model here is not the one whose states the set holds."""
     with models.lock:
-        model = models.language_model(made.model)
+        model = models.language_model(representation.model)
     (reader, revision), precision = states_by(own), own.sampling.get("precision")
     if (model.revision, model.precision) != (revision, precision):
         raise InputError(
-            f"Representation {made.id} was made by {reader!r}, revision {revision[:12]} in {precision}, and here it is "
-            f"{model.revision[:12]} in {model.precision}: their states cannot stand in one representation."
+            f"Representation {representation.id} was made by {reader!r}, revision {revision[:12]} in {precision}, and here it "
+            f"is {model.revision[:12]} in {model.precision}: their states cannot stand in one representation."
         )

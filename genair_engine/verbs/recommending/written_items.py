@@ -65,39 +65,39 @@ def write_item(
     states: dict[str, States] = {}
     failed: dict[str, str] = {}
     notes: list[str] = []
-    for done, one in enumerate(targets):
-        made = one.representation.id
-        if made in states or made in failed:
+    for done, target in enumerate(targets):
+        name = target.representation.id
+        if name in states or name in failed:
             continue
-        progress(done, len(targets), f"reading the item as {made}")
+        progress(done, len(targets), f"reading the item as {name}")
         try:
             text: Completion | str = ""  # nothing reads it where there is no archetype set
-            if one.archetypes is not None:
+            if target.archetypes is not None:
                 if request.archetype is not None:
-                    written[one.archetypes.id] = request.archetype
-                elif one.archetypes.id not in written:
-                    written[one.archetypes.id] = write_archetype(models, one.archetypes, attributes, request.item)
-                    notes += _notes(models, one.archetypes)
-                text = written[one.archetypes.id]
-            states[made] = read_item(models, one.representation, one.archetypes, attributes, text, request.item)
+                    written[target.archetypes.id] = request.archetype
+                elif target.archetypes.id not in written:
+                    written[target.archetypes.id] = write_archetype(models, target.archetypes, attributes, request.item)
+                    notes += _notes(models, target.archetypes)
+                text = written[target.archetypes.id]
+            states[name] = read_item(models, target.representation, target.archetypes, attributes, text, request.item)
         except GenairError as error:
             if request.runs:
                 raise
-            failed[made] = str(error)
+            failed[name] = str(error)
     if not states:
         raise InputError(f"The item cannot be put into any run of {request.dataset!r}. {next(iter(failed.values()))}")
-    of_set = {one.archetypes.id: one.archetypes for one in targets if one.archetypes}
+    of_set = {target.archetypes.id: target.archetypes for target in targets if target.archetypes}
     return WrittenItem(
         dataset=request.dataset,
         item=request.item,
         attributes=attributes,
         archetypes=[_archetype(of_set[name], text) for name, text in written.items()],
         states=states,
-        runs=[one.run.id for one in targets if one.representation.id in states],
+        runs=[target.run.id for target in targets if target.representation.id in states],
         skipped=[
-            SkippedRun(run=one.run.id, reason=failed[one.representation.id])
-            for one in targets
-            if one.representation.id in failed
+            SkippedRun(run=target.run.id, reason=failed[target.representation.id])
+            for target in targets
+            if target.representation.id in failed
         ],
         notes=notes,
     )
@@ -108,16 +108,16 @@ def _targets(workspace: Workspace, request: NewItemRequest) -> list[_Target]:
     owner = workspace.dataset_row(request.dataset)
     with workspace.reading() as session:
         if request.runs:
-            found = [_checked(*rows.find_run(session, name), owner) for name in dict.fromkeys(request.runs)]
+            chosen = [_checked(*rows.find_run(session, name), owner) for name in dict.fromkeys(request.runs)]
         else:
-            found = [run for run in rows.list_runs(session, owner.id, states=["done"]) if _has_projector(run)]
+            chosen = [run for run in rows.list_runs(session, owner.id, states=["done"]) if _has_projector(run)]
         targets = []
-        for run in found:
-            made = session.get(RepresentationRow, run.representation_id)
-            assert made is not None  # methods with a projector name it
-            reads_archetypes = made.text_set_id is not None
-            archetypes = session.get(TextSetRow, made.text_set_id) if reads_archetypes else None
-            targets.append(_Target(run, made, archetypes))
+        for run in chosen:
+            representation = session.get(RepresentationRow, run.representation_id)
+            assert representation is not None  # methods with a projector name it
+            reads_archetypes = representation.text_set_id is not None
+            archetypes = session.get(TextSetRow, representation.text_set_id) if reads_archetypes else None
+            targets.append(_Target(run, representation, archetypes))
     if not targets:
         raise InputError(
             f"{request.dataset!r} has no finished GenAIR run: train one (method {' or '.join(rank_new_items())}) on a "
@@ -146,15 +146,15 @@ def _has_projector(run: RunRow) -> bool:
 def _notes(models: Models, archetypes: TextSetRow) -> list[str]:
     """Where the archetype is not written quite as those of the set."""
     model = models.writer_of(archetypes)
-    found = []
+    notes = []
     if model.revision != archetypes.revision:
-        found.append(
+        notes.append(
             f"The archetypes of set {archetypes.id} were written by revision {archetypes.revision[:12]} of "
             f"{archetypes.model!r}, this one by revision {model.revision[:12]}."
         )
     if (then := archetypes.sampling.get("precision", model.precision)) != model.precision:
-        found.append(f"The archetypes of set {archetypes.id} were written in {then}, this one in {model.precision}.")
-    return found
+        notes.append(f"The archetypes of set {archetypes.id} were written in {then}, this one in {model.precision}.")
+    return notes
 
 
 def _archetype(archetypes: TextSetRow, archetype: Completion | str) -> NewArchetype:
