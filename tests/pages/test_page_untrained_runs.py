@@ -32,3 +32,10 @@ def test_a_floor_is_listed_where_runs_are_and_not_where_item_vectors_are(jobs_ap
     assert run not in {space.space for space in verbs.spaces(filled_copy, "workshop")}
     check(jobs_app("embeddings", dataset="workshop"))
     check(jobs_app("home"))
+
+
+def test_the_form_of_training_shows_its_options_and_nothing_of_epochs(jobs_app: OpenPage) -> None:
+    shown = jobs_app("training", dataset="workshop")
+    shown = check(shown.selectbox(key="train_method").set_value("transition-knn").run())
+    labels = {element.label.partition(" [")[0] for element in shown.number_input}
+    assert {"Window", "Backward", "Shrinkage", "Decay"} <= labels and not labels & {"Epochs", "Batch size"}
