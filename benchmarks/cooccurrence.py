@@ -17,7 +17,7 @@ import numpy as np
 
 from genair_engine.catalog.sequences import Sequences
 from genair_engine.catalog.synthetic import synthetic_dataset
-from genair_engine.losses.association import Association
+from genair_engine.losses.extra.association import Association
 
 DICTIONARY_PAIRS = 2_000_000
 """The baseline counts at most about this many pairs and is extrapolated from there."""

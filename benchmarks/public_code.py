@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genair_engine.catalog.dataset import Dataset
-from genair_engine.losses.association import Association
+from genair_engine.losses.extra.association import Association
 
 WIDTH = 200
 HIDDEN = 128

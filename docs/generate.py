@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from genair_engine.cli import commands, flat_fields
-from genair_engine.losses.registry import LOSSES
+from genair_engine.losses.ranking.registry import LOSSES
 from genair_engine.methods.backbones import BACKBONES
 from genair_engine.methods.base import Tags
 from genair_engine.methods.registry import METHODS

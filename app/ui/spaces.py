@@ -12,8 +12,22 @@ from app.ui.text import one_line, plain
 from genair_engine import jobs, verbs
 
 PANELS = 3
-FIRST_METHODS = (("id",), ("llminit", "genair-id"), ("genair",))
-"""Methods of the first three panels, after the paper's figure 5: free vectors, another use of the language model, GenAIR."""
+SETTINGS = ("backbone", "loss", "dim", "dropout", "seed")
+"""What changes the vectors, whatever the method is."""
+
+
+def first_methods() -> tuple[list[str], list[str], list[str]]:
+    """Methods of the first three panels, after the paper's figure 5: free vectors, another use of the representation, and
+    vectors that are functions of it and calibrated."""
+    trained = [method for method in verbs.METHODS.values() if method.tags.trained and method.tags.dot_product]
+    free = [method.name for method in trained if not method.needs]
+    projected = [
+        method.name
+        for method in trained
+        if method.tags.calibrated and method.tags.ranks_new_items and not method.tags.added_vectors
+    ]
+    others = [method.name for method in trained if method.name not in (*free, *projected)]
+    return free, others, projected
 
 
 def suggested(ready: Sequence[verbs.RunResult], spaces: Mapping[str, verbs.Space]) -> list[str]:
@@ -22,24 +36,24 @@ def suggested(ready: Sequence[verbs.RunResult], spaces: Mapping[str, verbs.Space
     ready: the runs that can recommend, newest first.
     """
     runs = [run for run in ready if run.run in spaces]
-    chosen = [run.run for run in comparable(runs, FIRST_METHODS)]
+    chosen = [run.run for run in comparable(runs, first_methods())]
     represented = [name for name, space in spaces.items() if space.kind not in ("trained", "states")]
     return list(dict.fromkeys([*chosen, *represented, *(run.run for run in runs)]))[:PANELS]
 
 
 def comparable(runs: Sequence[verbs.RunResult], methods: Sequence[Sequence[str]]) -> list[verbs.RunResult]:
-    """A run for each group of methods that has one, in their order: those most like the newest GenAIR run in all else.
+    """A run for each group of methods that has one, in their order: those most like the last group's newest in all else.
 
     runs: newest first.
     """
-    genair = next((run for run in runs if run.config["method"] == "genair"), runs[0] if runs else None)
-    fitting = [[run for run in runs if run.config["method"] in group] for group in methods]
-    return [min(group, key=lambda run: _unlike(run, genair)) for group in fitting if genair is not None and group]
+    of_groups = [[run for run in runs if run.config["method"] in group] for group in methods]
+    model = next((group[0] for group in reversed(of_groups) if group), None)
+    return [min(group, key=lambda run: _unlike(run, model)) for group in of_groups if model is not None and group]
 
 
 def _unlike(run: verbs.RunResult, other: verbs.RunResult) -> int:
     """In how many settings that change the vectors two runs differ."""
-    return sum(run.config.get(name) != other.config.get(name) for name in ("backbone", "loss", "dim", "dropout", "seed"))
+    return sum(run.config.get(name) != other.config.get(name) for name in SETTINGS)
 
 
 def label(space: verbs.Space) -> str:

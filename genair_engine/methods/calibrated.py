@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class CalibrationOptions(Options):
-    """Of the calibration loss, whose equations `losses.calibration` has."""
+    """Of the calibration loss, whose equations `losses.extra.calibration` has."""
 
     alpha: float = Field(0.1, ge=0, le=10, description="weight of the calibration loss (0 switches it off)")
     gamma: float = Field(3.0, ge=0, le=20, description="how much co-occurrence weakens repulsion (equation 11)")
@@ -44,8 +44,8 @@ class CalibrationOptions(Options):
 
 def calibration_losses(context: TrainContext[CalibrationOptions]) -> list[ExtraLoss]:
     """The calibration loss that the options ask for; none with alpha 0, which then costs nothing."""
-    from genair_engine.losses.association import Association
-    from genair_engine.losses.calibration import CalibrationLoss, LinearCalibrationLoss
+    from genair_engine.losses.extra.association import Association
+    from genair_engine.losses.extra.calibration import CalibrationLoss, LinearCalibrationLoss
 
     options = context.options
     if options.alpha == 0:

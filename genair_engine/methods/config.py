@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from genair_engine.losses.registry import LOSSES, Loss
+from genair_engine.losses.ranking.registry import LOSSES, Loss
 from genair_engine.methods.backbones import BACKBONES, BackboneEntry, BackboneOptions
 from genair_engine.methods.base import BuildContext, Method
 from genair_engine.methods.presets import PRESETS, Preset

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
-from genair_engine.losses.registry import LOSSES
+from genair_engine.losses.ranking.registry import LOSSES
 from genair_engine.methods.backbones import BACKBONES
 from genair_engine.methods.config import RunConfig
 from genair_engine.methods.presets import PRESETS

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from genair_engine.catalog.sequences import Sequences
 from genair_engine.losses.base import ExtraLoss, RankingLoss, Step
-from genair_engine.losses.registry import LOSSES
+from genair_engine.losses.ranking.registry import LOSSES
 from genair_engine.methods.backbones import ClozeOptions, NextItemOptions
 from genair_engine.methods.config import RunConfig
 from genair_engine.methods.recommender import SequenceRecommender

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genair_engine.catalog.sequences import Sequences
-from genair_engine.losses import association as association_module
-from genair_engine.losses.association import Association
+from genair_engine.losses.extra import association as association_module
+from genair_engine.losses.extra.association import Association
 
 
 def counted(histories, n_items, window=None, count_once=False):

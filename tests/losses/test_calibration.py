@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from genair_engine.catalog.sequences import Sequences
-from genair_engine.losses.association import Association
 from genair_engine.losses.base import Step
-from genair_engine.losses.calibration import (
+from genair_engine.losses.extra.association import Association
+from genair_engine.losses.extra.calibration import (
     CalibrationLoss,
     LinearCalibrationLoss,
     calibration_loss,

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from genair_engine.catalog.sequences import Sequences
-from genair_engine.losses import softmax as blocks
 from genair_engine.losses.base import RankingLoss, Step
-from genair_engine.losses.registry import LOSSES
-from genair_engine.losses.softmax import Seen, softmax
+from genair_engine.losses.ranking import softmax as blocks
+from genair_engine.losses.ranking.registry import LOSSES
+from genair_engine.losses.ranking.softmax import Seen, softmax
 from genair_engine.models.batch import Batch
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genair_engine.catalog.sequences import Sequences
-from genair_engine.losses.negatives import NegativeSampler
+from genair_engine.losses.ranking.negatives import NegativeSampler
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from genair_engine.losses.registry import LOSSES
+from genair_engine.losses.ranking.registry import LOSSES
 from genair_engine.methods.backbones import BACKBONES
 from genair_engine.methods.base import Method, Source, Tags
 from genair_engine.methods.config import RunConfig, declared

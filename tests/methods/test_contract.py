@@ -17,7 +17,7 @@ from genair_engine.catalog.sequences import Sequences
 from genair_engine.catalog.sessions import Sessions
 from genair_engine.errors import InputError
 from genair_engine.interfaces import DotProduct
-from genair_engine.losses.registry import LOSSES
+from genair_engine.losses.ranking.registry import LOSSES
 from genair_engine.methods.backbones import BACKBONES
 from genair_engine.methods.config import NAMES, RunConfig, build_recommender, declared
 from genair_engine.methods.presets import PRESETS

@@ -146,7 +146,7 @@ FACTS = pd.DataFrame(
 
 
 def picture(points: int, of: int = 5000) -> verbs.Picture:
-    space = Space(space="x", dataset="d", kind="trained", what="sasrec with id", width=2, deviations=[])
+    space = Space(space="x", dataset="d", kind="trained", what="sasrec with id", width=2, parts=[], deviations=[])
     places = np.random.default_rng(0).normal(size=(points, 2))
     return verbs.Picture(space, np.arange(1, points + 1), places, of, [0.5, 0.2], 0.1)
 

@@ -11,10 +11,10 @@ from torch import nn
 
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.sequences import Sequences
-from genair_engine.losses import calibration
-from genair_engine.losses.association import Association
 from genair_engine.losses.base import ExtraLoss
-from genair_engine.losses.calibration import calibration_loss
+from genair_engine.losses.extra import calibration
+from genair_engine.losses.extra.association import Association
+from genair_engine.losses.extra.calibration import calibration_loss
 from genair_engine.methods.base import TrainContext
 from genair_engine.methods.config import RunConfig
 from genair_engine.methods.registry import METHODS

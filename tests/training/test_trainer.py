@@ -11,7 +11,7 @@ import torch
 from genair_engine.catalog.dataset import Dataset
 from genair_engine.catalog.sequences import Sequences
 from genair_engine.errors import NonFiniteError
-from genair_engine.losses import association, calibration
+from genair_engine.losses.extra import association, calibration
 from genair_engine.methods.config import RunConfig
 from genair_engine.training import trainer
 from genair_engine.training.trainer import Progress, Trainer

@@ -353,7 +353,7 @@ def test_a_run_of_another_version_that_cannot_be_built_is_said(imported, what):
 
 def test_divergence_marks_the_run_as_failed(represented, monkeypatch):
     workspace, representation = represented
-    from genair_engine.losses import softmax
+    from genair_engine.losses.ranking import softmax
 
     monkeypatch.setattr(softmax, "softmax", lambda states, *_: states.sum() * float("nan"))
     with pytest.raises(NonFiniteError, match="rank loss"):

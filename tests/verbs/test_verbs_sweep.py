@@ -235,7 +235,7 @@ def test_the_best_row_has_all_seeds(imported, monkeypatch):
 
 
 def test_a_diverged_run_is_not_trained_again(imported, monkeypatch):
-    from genair_engine.losses import softmax
+    from genair_engine.losses.ranking import softmax
 
     with monkeypatch.context() as patched:
         patched.setattr(softmax, "softmax", lambda states, *_: states.sum() * float("nan"))

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from genair_engine.losses.registry import LOSSES
+from genair_engine.losses.ranking.registry import LOSSES
 from genair_engine.methods.backbones import BACKBONES
 from genair_engine.methods.base import Method
 from genair_engine.methods.config import NAMES, RunConfig, declared

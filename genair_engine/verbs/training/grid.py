@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from genair_engine.errors import InputError
-from genair_engine.losses.registry import LOSSES
+from genair_engine.losses.ranking.registry import LOSSES
 from genair_engine.methods.backbones import BACKBONES
 from genair_engine.methods.base import ITEM_PARTS, Method
 from genair_engine.methods.config import NAMES, RunConfig, declared, owners

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genair_engine.losses.base import Step
-from genair_engine.losses.bpr import BPR
+from genair_engine.losses.ranking.bpr import BPR
 
 
 class BCE(BPR):

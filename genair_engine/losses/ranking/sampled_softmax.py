@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genair_engine.losses.base import RankingLoss, Step
-from genair_engine.losses.registry import SampledOptions
+from genair_engine.losses.ranking.registry import SampledOptions
 
 
 class SampledSoftmax(RankingLoss[SampledOptions]):

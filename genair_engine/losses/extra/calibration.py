@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genair_engine.losses.association import Association
 from genair_engine.losses.base import ExtraLoss, Step
+from genair_engine.losses.extra.association import Association
 
 
 class CalibrationLoss(ExtraLoss):

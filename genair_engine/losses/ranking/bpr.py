@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genair_engine.catalog.sequences import Sequences
 from genair_engine.losses.base import RankingLoss, Step
-from genair_engine.losses.negatives import NegativeSampler
+from genair_engine.losses.ranking.negatives import NegativeSampler
 from genair_engine.options import Options
 
 

@@ -38,14 +38,13 @@ class Loss:
         return loss
 
 
+HERE = "genair_engine.losses.ranking"
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss("ce", "softmax over the whole catalogue", "genair_engine.losses.softmax:Softmax", SoftmaxOptions),
-        Loss(
-            "sampled", "softmax over shared negatives", "genair_engine.losses.sampled_softmax:SampledSoftmax", SampledOptions
-        ),
-        Loss("bce", "one negative, as in the public code", "genair_engine.losses.bce:BCE"),
-        Loss("bpr", "one negative, the paper's equation 17", "genair_engine.losses.bpr:BPR"),
+        Loss("ce", "softmax over the whole catalogue", f"{HERE}.softmax:Softmax", SoftmaxOptions),
+        Loss("sampled", "softmax over shared negatives", f"{HERE}.sampled_softmax:SampledSoftmax", SampledOptions),
+        Loss("bce", "one negative, as in the public code", f"{HERE}.bce:BCE"),
+        Loss("bpr", "one negative, the paper's equation 17", f"{HERE}.bpr:BPR"),
     )
 }

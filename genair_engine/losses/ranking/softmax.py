@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from genair_engine.losses.base import RankingLoss, Step
-from genair_engine.losses.registry import SoftmaxOptions
+from genair_engine.losses.ranking.registry import SoftmaxOptions
 
 BLOCK_SCORES = 8_000_000
 """Scores that the loss works on at once (32 MB of float32), whatever the batch's size …"""
