@@ -68,6 +68,11 @@ def reads_representation(choices: verbs.Choices) -> bool:
     return any(need.role == "representation" for need in choices.method.needs)
 
 
+def run_needs(choices: verbs.Choices) -> list[verbs.Need]:
+    """What the method reads of other runs."""
+    return [need for need in choices.method.needs if need.kind == "run"]
+
+
 def defaults_of(choices: verbs.Choices, representation: str | None) -> dict[str, Any]:
     """What fields hold that were not chosen: it depends on preset, backbone, method and loss."""
     of_sweep = {name: field.get_default(call_default_factory=True) for name, field in verbs.SweepRequest.model_fields.items()}
@@ -83,6 +88,8 @@ def hidden_in(choices: verbs.Choices, values: dict[str, Any]) -> set[str]:
             hidden.add(several)
         elif values[several]:
             hidden.add(option)
+    if not choices.method.tags.trained:
+        hidden |= {"preset", "backbone", "loss", "device"}
     return hidden if reads_representation(choices) else hidden | {"representation"}
 
 
@@ -97,8 +104,9 @@ def draw(form: forms.Form, choices: verbs.Choices, dataset: verbs.DatasetState, 
     """All fields."""
     top = st.grid(4, min_column_width=200)
     for name in FIRST:
-        with top.cell():
-            form.widget(name)
+        if name not in form.hidden:
+            with top.cell():
+                form.widget(name)
     st.caption(plain(f"{choices.method.name}: {choices.method.purpose}."))
     representations = {state.representation: state for state in dataset.representations}
     where = devices(workers)
@@ -116,12 +124,37 @@ def draw(form: forms.Form, choices: verbs.Choices, dataset: verbs.DatasetState, 
         if name not in form.hidden:
             with middle.cell():
                 form.widget(name, options, shown)
+    for need in run_needs(choices):
+        with middle.cell():
+            run_input(need, dataset)
     for name, option in SEVERAL.items():
         if name not in form.hidden:
             with lower.cell():
                 form.widget(name, empty=f"{form.value(option):g}, or several: A, B, …")
     for group in choices.groups:
         form.group(group.title, group.options, ICONS[group.kind])
+
+
+def run_input(need: verbs.Need, dataset: verbs.DatasetState) -> None:
+    """A finished run that the method reads in some role."""
+    key = f"{KEY}_input_{need.role}"
+    ready = {run.run: run for run in datasets.ready_runs(dataset.dataset)}
+    chosen = given().get("inputs", {}).get(need.role)
+    st.session_state[key] = chosen if chosen in ready else None
+
+    def keep() -> None:
+        inputs = {**given().get("inputs", {}), need.role: st.session_state[key]}
+        given()["inputs"] = {role: run for role, run in inputs.items() if run is not None}
+
+    st.selectbox(
+        need.role.capitalize(),
+        list(ready),
+        format_func=lambda run: runs.name(ready[run]),
+        placeholder="a finished run",
+        help=plain(need.purpose),
+        key=key,
+        on_change=keep,
+    )
 
 
 def cost_key(request: verbs.TrainRequest) -> str:
@@ -245,6 +278,7 @@ defaults = defaults_of(choices, newest)
 values = defaults | given()
 hidden = hidden_in(choices, values)
 asked = {name: value for name, value in given().items() if name not in hidden}
+asked["inputs"] = {need.role: run for need in run_needs(choices) if (run := values["inputs"].get(need.role))}
 asked |= {"dataset": dataset.dataset} | ({} if "representation" in hidden else {"representation": values["representation"]})
 problems: dict[str, str] = {}
 wanted: list[verbs.TrainRequest] = []
@@ -279,7 +313,8 @@ with st.container(border=True, key="train_form"):
             departures = dict.fromkeys(departure for run in wanted for departure in run.config().departures([*parts]))
             if departures:
                 st.caption(plain(f"Not as in the paper: {'; '.join(departures)}."))
-            estimating(dearest, len(wanted))
+            if choices.method.tags.trained:
+                estimating(dearest, len(wanted))
     elif problems:
         reason = " ".join(what if name in what.lower() else f"{name}: {what}" for name, what in problems.items())
     with st.container(horizontal=True, vertical_alignment="center"):

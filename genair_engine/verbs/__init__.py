@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from genair_engine.archetypes.model_folders import SERVER_PREFIX
     from genair_engine.archetypes.prompts.registry import TEXT_KINDS
     from genair_engine.archetypes.scorecard.measures import MEASURES, Measure
+    from genair_engine.methods.base import Need
     from genair_engine.methods.registry import METHODS, rank_new_items
     from genair_engine.verbs.analysis.analyse import analyse, stored_spread
     from genair_engine.verbs.analysis.project import Picture, aligned, project, stored_picture

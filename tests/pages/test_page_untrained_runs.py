@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genair_engine import verbs
+from genair_engine import jobs, verbs
 from genair_engine.workspace import Workspace
 from tests.pages.conftest import OpenPage, check
 from tests.workspaces import FilledWorkspace
@@ -39,3 +39,20 @@ def test_the_form_of_training_shows_its_options_and_nothing_of_epochs(jobs_app: 
     shown = check(shown.selectbox(key="train_method").set_value("transition-knn").run())
     labels = {element.label.partition(" [")[0] for element in shown.number_input}
     assert {"Window", "Backward", "Shrinkage", "Decay"} <= labels and not labels & {"Epochs", "Batch size"}
+
+
+def test_runs_that_a_method_reads_are_chosen_in_the_form(
+    jobs_app: OpenPage, filled_copy: Workspace, filled_workspace: FilledWorkspace
+) -> None:
+    run = floor(filled_copy)
+    shown = jobs_app("training", dataset="workshop")
+    shown = check(shown.selectbox(key="train_method").set_value("reranked").run())
+    assert shown.button(key="train_launch").disabled
+    shown = check(shown.selectbox(key="train_input_candidates").set_value(run).run())
+    shown = check(shown.selectbox(key="train_input_ranker").set_value(filled_workspace.run).run())
+    refused = [element.value for element in shown.markdown if ":red[" in element.value]
+    assert not refused
+    check(shown.button(key="train_launch").click().run())
+    (job,) = jobs.jobs(filled_copy, jobs.JobsRequest(kinds=["train"])).jobs
+    assert job.config["method"] == "reranked"
+    assert job.config["inputs"] == {"candidates": run, "ranker": filled_workspace.run}

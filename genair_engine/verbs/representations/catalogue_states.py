@@ -69,10 +69,11 @@ def catalogue_states(workspace: Workspace, owner: DatasetRow, row: Representatio
                 "made again from states: represent the data set without it."
             )
     sources = sources_of(workspace, dataset, row, parts)
-    folder = find_model(row.model, workspace.settings.models_dir)
     stand_in: StandIn = row.provenance.get("without_text", {}).get("instead", "nothing")
-    if folder.is_encoder or stand_in == "metadata":
-        require_revision(row, folder)
+    if stand_in != "metadata" and all(part.reads in ("prompt", "answer") for part in parts):
+        return own_states(workspace, dataset, None, parts, sources, stand_in, progress).states  # kept: no model is needed
+    folder = find_model(row.model, workspace.settings.models_dir)
+    require_revision(row, folder)
     gather = encoded if folder.is_encoder else own_states
     return gather(workspace, dataset, folder, parts, sources, stand_in, progress).states
 
@@ -80,13 +81,14 @@ def catalogue_states(workspace: Workspace, owner: DatasetRow, row: Representatio
 def own_states(
     workspace: Workspace,
     dataset: Dataset,
-    folder: ModelFolder,
+    folder: ModelFolder | None,
     recipes: Sequence[Recipe],
     sources: Mapping[str, TextSource],
     stand_in: StandIn,
     progress: Progress,  # noqa: ARG001 - loading states is quick
 ) -> Gathered:
-    """The states that a language model had of its prompts and answers, [n_items, d] a part."""
+    """The states that a language model had of its prompts and answers, [n_items, d] a part. folder: the model's, which is
+    needed only to read metadata in the place of missing texts."""
     gathered = Gathered()
     for name in dict.fromkeys(recipe.text_set for recipe in recipes):
         assert name is not None  # states are of a set
@@ -100,7 +102,7 @@ def own_states(
         missing = np.flatnonzero(~there)
         if len(missing):
             require_stand_in(stand_in, missing, dataset, source.text_set, about)
-            if stand_in == "metadata":
+            if stand_in == "metadata" and folder is not None:
                 prefill[missing], decoding[missing] = _read_metadata(folder, source.text_set, about, missing)
             else:
                 prefill[missing], decoding[missing] = prefill[there].mean(axis=0), decoding[there].mean(axis=0)

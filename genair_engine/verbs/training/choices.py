@@ -34,8 +34,8 @@ class Group:
 class Choices:
     """What there is to choose for one combination.
 
-    names: preset, backbone, method, loss → what there is of it. defaults: name → value where nothing is given, names of the
-    combination included. fields: option → how it is declared. groups: in the order of a form. unread: options without effect,
+    names: preset, backbone, method, loss → what there is of it. defaults: name → value where nothing is given, the four names
+    included. fields: option → how it is declared. groups: in the order of a form. unread: options without effect,
     given the others.
     """
 
@@ -63,7 +63,9 @@ def training_choices(given: Mapping[str, Any]) -> Choices:
         Group("loss", f"Loss {loss.name}", tuple(loss.options.model_fields)),
         Group("training", "Training", tuple(TrainingOptions.model_fields)),
     )
-    values = config.values()
+    preset = PRESETS[config.preset]
+    of_names = {"preset": next(iter(PRESETS)), "backbone": next(iter(BACKBONES)), "method": preset.method, "loss": preset.loss}
+    values = config.values() | of_names
     known: dict[str, Mapping[str, Any]] = {"preset": PRESETS, "backbone": BACKBONES, "method": METHODS, "loss": LOSSES}
     return Choices(
         method=config.definition,

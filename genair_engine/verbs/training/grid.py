@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,10 @@ class Configuration:
         parts = (config.backbone, config.method, config.loss)
         return " ".join(part for part in parts if part) + (f", {self.variant}" if self.variant else "")
 
+    def with_seeds(self, seeds: Sequence[int]) -> list[TrainRequest]:
+        """A run each; one run where nothing is trained, which no seed changes."""
+        return [self.with_seed(seed) for seed in seeds] if self.config.backbone else [self.request]
+
     def with_seed(self, seed: int) -> TrainRequest:
         return TrainRequest(**(self.request.model_dump(exclude_unset=True) | {"seed": seed}))
 
@@ -84,10 +88,12 @@ def runs_of_grid(request: SweepRequest) -> list[TrainRequest]:
     Raises InputError, naming the combination, where one makes no sense; ValidationError where there is only one combination.
     """
     seeds = seeds_of(request)
-    if not request.is_grid:
-        only = Configuration(TrainRequest(**request.model_dump(include=set(TrainRequest.model_fields), exclude_unset=True)))
-        return [only.with_seed(seed) for seed in seeds]
-    return [configuration.with_seed(seed) for configuration in configurations(request) for seed in seeds]
+    if request.is_grid:
+        cells = list(configurations(request))
+    else:
+        fields = request.model_dump(include=set(TrainRequest.model_fields), exclude_unset=True)
+        cells = [Configuration(TrainRequest(**fields))]
+    return [run for cell in cells for run in cell.with_seeds(seeds)]
 
 
 def configurations(request: SweepRequest) -> Iterator[Configuration]:
