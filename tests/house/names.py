@@ -1,7 +1,4 @@
-"""Names that say nothing are not used for variables, arguments, functions or fields: `make lint` runs this.
-
-`UNCLEAN` lists folders that still use some; it only shrinks.
-"""
+"""Names that say nothing are not used for variables, arguments, functions or fields: `make lint` runs this."""
 
 from __future__ import annotations
 
@@ -14,11 +11,6 @@ FOLDERS = ("app", "benchmarks", "genair_engine", "pages", "sql", "tests")
 SAY_NOTHING = {"found", "one", "made", "said", "thing", "things", "stuff"}
 ALLOWED = {("genair_engine/verbs/system/requests.py", "found")}
 """A key of `doctor --json`, which programs read."""
-UNCLEAN = {
-    "app/ui",
-    "tests/pages",
-    "tests/verbs",
-}
 
 
 def names_of(source: str) -> list[tuple[int, str]]:
@@ -33,17 +25,10 @@ def names_of(source: str) -> list[tuple[int, str]]:
     return uses
 
 
-def folder_of(path: str) -> str:
-    """What `UNCLEAN` calls the folder of a file: two levels of it, or the file itself where it lies higher."""
-    return "/".join(Path(path).parts[:2])
-
-
 def main() -> int:
     problems = []
     for path in sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
         file = path.relative_to(ROOT).as_posix()
-        if folder_of(file) in UNCLEAN:
-            continue
         for line, name in names_of(path.read_text(encoding="utf-8")):
             if (file, name) not in ALLOWED:
                 problems.append(f"{file}:{line}: the name {name!r} does not say what it holds")

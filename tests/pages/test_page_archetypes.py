@@ -95,7 +95,7 @@ def test_failed_items_say_why(filled_copy: Workspace, jobs_app: OpenPage) -> Non
     assert reason in values(shown.text)
     assert any("**demo\\-qwen** could not write" in value for value in values(shown.markdown))
     shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
-    (table,) = [one.value for one in shown.dataframe if "Reason" in one.value]
+    (table,) = [frame.value for frame in shown.dataframe if "Reason" in frame.value]
     assert table["Reason"].tolist() == [reason] and table["Id"].tolist() == ["i9"]
 
 

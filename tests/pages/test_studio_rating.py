@@ -18,11 +18,11 @@ def markdown(shown: AppTest) -> list[str]:
 
 def letters(shown: AppTest) -> dict[str, str]:
     """Letter to the beginning of its text, in the order of the columns."""
-    found, said = {}, markdown(shown)
-    for place, one in enumerate(said):
-        if match := re.match(r"\*\*Text ([AB])\*\*", one):
-            found.setdefault(match[1], said[place + 1])
-    return found
+    texts, blocks = {}, markdown(shown)
+    for place, block in enumerate(blocks):
+        if match := re.match(r"\*\*Text ([AB])\*\*", block):
+            texts.setdefault(match[1], blocks[place + 1])
+    return texts
 
 
 def votes(workspace: Workspace) -> list[verbs.Vote]:
@@ -35,8 +35,8 @@ def ballot(shown: AppTest) -> str:
 
 def test_blind_until_the_vote(filled_copy: Workspace, jobs_app: OpenPage) -> None:
     shown = jobs_app("archetypes", dataset="workshop", item="i1", view="rate")
-    said = " ".join([*markdown(shown), *(element.value for element in shown.text), *(one.value for one in shown.caption)])
-    assert "demo-llama" not in said and "demo-qwen" not in said and "Segments" not in said
+    words = " ".join([*markdown(shown), *(element.value for element in [*shown.text, *shown.caption])])
+    assert "demo-llama" not in words and "demo-qwen" not in words and "Segments" not in words
     order = letters(shown)
     assert list(order) == ["A", "B"]
     for _ in range(3):
@@ -45,7 +45,7 @@ def test_blind_until_the_vote(filled_copy: Workspace, jobs_app: OpenPage) -> Non
     texts = {archetype.archetypes: archetype for archetype in verbs.item_detail(filled_copy, "workshop", "i1").archetypes}
     key = ballot(shown)
     sets = re.sub(r"^ballot_workshop_i1_", "", key).split("_")
-    best = next(one for one in sets if texts[one].model == "demo-qwen")
+    best = next(name for name in sets if texts[name].model == "demo-qwen")
     shown = check(shown.button_group(key=f"{key}_best").set_value(best).run())
     shown.text_input(key=f"{key}_reason").set_value("shorter <b>and</b> right")
     shown.text_input(key="studio_who").set_value("Ann")
@@ -56,7 +56,7 @@ def test_blind_until_the_vote(filled_copy: Workspace, jobs_app: OpenPage) -> Non
     assert "demo-qwen" in shown.success[0].value.replace("\\", "") and not any(
         str(button.key).endswith("_cast") for button in shown.button
     )
-    (table,) = [one.value for one in shown.dataframe]
+    (table,) = [frame.value for frame in shown.dataframe]
     following = check(shown.button(key="rate_next").click().run())
     assert following.query_params["item"] in {"i0", "i2", "i3"} and ballot(following) != key
     qwen = table[(table["Model"] == "demo-qwen") & (table["Against"] == "all others")].iloc[0]
@@ -109,7 +109,7 @@ def test_versions_of_a_model_are_counted_together(filled_copy: Workspace) -> Non
     rates = verbs.ratings(filled_copy, verbs.RatingsRequest(dataset="workshop", by="model")).rates
     assert {(rate.model, rate.wins) for rate in rates if rate.against is None} == {("demo-llama", 0), ("demo-qwen", 2)}
     by_set = verbs.ratings(filled_copy, verbs.RatingsRequest(dataset="workshop")).rates
-    assert f"demo-qwen ({new})" in {one.model for one in by_set}
+    assert f"demo-qwen ({new})" in {column.model for column in by_set}
 
 
 def test_the_order_depends_on_item_and_tab(monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -118,11 +118,11 @@ def test_the_order_depends_on_item_and_tab(monkeypatch) -> None:  # type: ignore
     some = [columns.Column(name, [], fake(name)) for name in "abcd"]
 
     def order(item: str) -> list[str]:
-        return [one.model for one in rating.shuffled("d", item, some)]
+        return [column.model for column in rating.shuffled("d", item, some)]
 
     assert order("x") == order("x") and sorted(order("x")) == list("abcd")
     assert len({tuple(order(f"i{n}")) for n in range(50)}) > 10
-    assert [one.model for one in rating.shuffled("d", "x", some[::-1])] == order("x")
+    assert [column.model for column in rating.shuffled("d", "x", some[::-1])] == order("x")
     seen = {tuple(order("x"))}
     for _ in range(20):
         state.clear()

@@ -50,7 +50,7 @@ def test_regenerating_keeps_the_old_version_and_shows_what_changed(filled_copy: 
     assert (new.generated_tokens, new.seed, new.sampling["greedy"]) == (12, 42, False)
     assert shown.query_params["versions"] == new.archetypes
     assert any("A new version by demo-qwen: 12 tokens" in toast for toast in values(shown, "toast"))
-    (version,) = [one for one in shown.selectbox if one.label == "Version (2 kept)"]
+    (version,) = [box for box in shown.selectbox if box.label == "Version (2 kept)"]
     assert version.value == new.archetypes
     assert any("-background[" in value and "~~" in value for value in values(shown, "markdown"))
 
@@ -90,9 +90,9 @@ def test_a_servers_column_is_written_anew_with_its_reader(
 
 def test_what_read_a_text_is_no_markdown(filled_copy: Workspace, jobs_app: OpenPage) -> None:
     request = verbs.EmbedRequest(dataset="workshop", model="demo-qwen", text={"i1": "Those who dig."}, device="cpu")
-    made = verbs.embed(filled_copy, request).archetypes
+    embedded = verbs.embed(filled_copy, request).archetypes
     with filled_copy.session() as session:
-        row = session.get(TextSetRow, made)
+        row = session.get(TextSetRow, embedded)
         assert row is not None
         row.sampling = row.sampling | {"reader": "*my* model"}
     shown = jobs_app("archetypes", dataset="workshop", item="i1")
@@ -157,8 +157,8 @@ def test_a_template_is_edited_beside_its_prompt_and_saved(filled_copy: Workspace
 
 def test_the_whole_catalogue_is_a_job_with_an_estimate(filled_copy: Workspace, jobs_app: OpenPage) -> None:
     shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
-    said = values(shown, "info")[0]
-    assert "18 items to write" in said and "no pace is known yet" in said
+    notice = values(shown, "info")[0]
+    assert "18 items to write" in notice and "no pace is known yet" in notice
     key = "catalogue_workshop_sampling"
     shown = check(shown.number_input(key=f"{key}_max_new_tokens").set_value(40).run())
     assert (
@@ -206,8 +206,8 @@ def test_a_servers_model_is_named_with_its_reader(
     assert "Name the server's model to go on." in values(shown, "info")
     assert not any(button.key == "generate_all" for button in shown.button)
     shown = check(shown.text_input(key="catalogue_workshop_server").set_value(" org/demo-llama ").run())
-    said = values(shown, "info")[0]  # the pace of demo-llama on this machine is not that of the server's
-    assert "18 items to write" in said and "no pace is known yet" in said
+    notice = values(shown, "info")[0]  # the pace of demo-llama on this machine is not that of the server's
+    assert "18 items to write" in notice and "no pace is known yet" in notice
     shown = check(shown.selectbox(key="catalogue_workshop_reader").select("demo-qwen").run())
     shown = check(shown.button(key="generate_all").click().run())
     config = queued(filled_copy)
@@ -224,7 +224,7 @@ def test_scorecards_of_models(filled_copy: Workspace, jobs_app: OpenPage) -> Non
     assert job.kind == "score" and len(job.config["archetypes"]) == 2
     verbs.score(filled_copy, verbs.ScoreRequest(dataset="workshop"))
     shown = jobs_app("archetypes", dataset="workshop", view="catalogue")
-    (table,) = [one.value for one in shown.dataframe if "Grounding" in one.value]
+    (table,) = [frame.value for frame in shown.dataframe if "Grounding" in frame.value]
     assert table["Model"].tolist() == ["demo-llama", "demo-qwen"] and "…" in table["Segments"][0]
     assert not any(button.key == "measure" for button in shown.button)
 
@@ -263,7 +263,7 @@ def test_the_exports_hold_every_version(filled_copy: Workspace, monkeypatch: pyt
     verbs.rate(filled_copy, request)
     scores = {item_score.archetypes: item_score for item_score in verbs.item_scores(filled_copy, "workshop", "i1")}
     kept = json.loads(exports.as_json("workshop", detail, scores))
-    assert [one["text"] for one in kept["archetypes"]] == [archetype.text for archetype in detail.archetypes]
+    assert [text["text"] for text in kept["archetypes"]] == [archetype.text for archetype in detail.archetypes]
     assert kept["archetypes"][0]["prompt"]["attribute"] == "The {noun} {key} is {value}."
     assert kept["archetypes"][0]["scorecard"]["text"]["segments"] >= 0
     assert kept["votes"][0]["reason"] == "both, “fine”" and kept["item"]["item"] == "i1"
@@ -274,4 +274,4 @@ def test_the_exports_hold_every_version(filled_copy: Workspace, monkeypatch: pyt
 
 def test_both_files_are_offered(app: OpenPage) -> None:
     shown = app("archetypes", dataset="workshop", item="i1")
-    assert [one.label for one in shown.get("download_button")] == ["Export JSON", "Export CSV"]
+    assert [button.label for button in shown.get("download_button")] == ["Export JSON", "Export CSV"]

@@ -69,22 +69,22 @@ def test_texts_about_users_become_a_part_of_their_own(imported, descriptions, le
     assert "10 of 10 users" in written.lines()[0] and written.prompt_version == DESCRIPTION.template.version
     assert verbs.workspace_state(imported).datasets[0].archetype_sets == []  # they are no archetypes
     request = {"archetypes": generate(imported).archetypes, "text": {"user:taste": written.archetypes}, "variance": 1.0}
-    made = represent(imported, **request)
-    assert list(made.dims) == ["prefill", "decoding"] and list(made.others) == ["user:taste"]
-    row = row_of(imported, made.representation)
+    built = represent(imported, **request)
+    assert list(built.dims) == ["prefill", "decoding"] and list(built.others) == ["user:taste"]
+    row = row_of(imported, built.representation)
     assert [(part["name"], part["unit"], part["reads"]) for part in row.parts] == [
         ("prefill", "item", "metadata"),
         ("decoding", "item", "text"),
         ("user:taste", "user", "text"),
     ]
-    assert load_part(imported, row, "user:taste").shape == (10, made.others["user:taste"])
-    assert load_part(imported, row, "decoding").shape == (12, made.dims["decoding"])
-    assert load_representation(imported, row).vectors.shape == (12, sum(made.dims.values()))
+    assert load_part(imported, row, "user:taste").shape == (10, built.others["user:taste"])
+    assert load_part(imported, row, "decoding").shape == (12, built.dims["decoding"])
+    assert load_representation(imported, row).vectors.shape == (12, sum(built.dims.values()))
     with pytest.raises(NotFoundError, match="taste"):
         load_part(imported, row, "taste")
     run = verbs.train(
         imported,
-        verbs.TrainRequest(dataset="shop", representation=made.representation, dim=8, layers=1, epochs=1, device="cpu"),
+        verbs.TrainRequest(dataset="shop", representation=built.representation, dim=8, layers=1, epochs=1, device="cpu"),
     )
     assert run.state == "done"
 
@@ -120,10 +120,10 @@ def test_metadata_may_stand_in_for_a_text(imported, letters):
     held = generate(imported, limit=10).archetypes
     with pytest.raises(InputError, match=r"for 10 of the 12 items.*item 'b11'.*--missing metadata"):
         represent(imported, archetypes=held)
-    made = represent(imported, archetypes=held, missing="metadata", variance=1.0)
-    assert made.missing == {"decoding": 2} and made.instead == "metadata"
-    assert "  decoding: 2 have no text; their metadata was read instead." in made.lines()
-    row = row_of(imported, made.representation)
+    built = represent(imported, archetypes=held, missing="metadata", variance=1.0)
+    assert built.missing == {"decoding": 2} and built.instead == "metadata"
+    assert "  decoding: 2 have no text; their metadata was read instead." in built.lines()
+    row = row_of(imported, built.representation)
     assert row.provenance["without_text"] == {"instead": "metadata", "parts": {"decoding": ["b11", "b12"]}}
     again = states.catalogue_states(imported, imported.dataset_row("shop"), row)
     np.testing.assert_array_equal(again["decoding"][10:], again["prefill"][10:])
@@ -132,18 +132,18 @@ def test_metadata_may_stand_in_for_a_text(imported, letters):
 
 def test_the_mean_may_stand_in_for_states(imported):
     generate(imported, limit=10)
-    made = represent(imported, "tiny-llama", missing="mean", components=3)
-    vectors = load_representation(imported, row_of(imported, made.representation)).vectors
+    built = represent(imported, "tiny-llama", missing="mean", components=3)
+    vectors = load_representation(imported, row_of(imported, built.representation)).vectors
     np.testing.assert_allclose(vectors[10:], 0, atol=1e-4)  # the mean of all that have a text
-    assert made.missing == {"prefill": 2, "decoding": 2} and made.instead == "mean"
+    assert built.missing == {"prefill": 2, "decoding": 2} and built.instead == "mean"
 
 
 def test_a_language_model_reads_metadata_as_its_answer(imported):
     full = represent(imported, "tiny-llama", archetypes=generate(imported, seed=1).archetypes)
     generate(imported, limit=10)
-    made = represent(imported, "tiny-llama", archetypes=generate(imported, limit=10).archetypes, missing="metadata")
+    built = represent(imported, "tiny-llama", archetypes=generate(imported, limit=10).archetypes, missing="metadata")
     owner = imported.dataset_row("shop")
-    whole, part = (states.catalogue_states(imported, owner, row_of(imported, one.representation)) for one in (full, made))
+    whole, part = (states.catalogue_states(imported, owner, row_of(imported, of.representation)) for of in (full, built))
     np.testing.assert_allclose(part["prefill"], whole["prefill"], atol=1e-4)  # the prompt is the same
     assert np.abs(part["decoding"][10:] - whole["decoding"][10:]).max() > 1e-3
 
@@ -151,10 +151,10 @@ def test_a_language_model_reads_metadata_as_its_answer(imported):
 def test_texts_that_are_cut_are_counted(imported, letters):
     long = {f"b{k:02d}": "An electrician. " * (20 if k < 4 else 1 + k) for k in range(1, 13)}
     request = verbs.EmbedRequest(dataset="shop", model="tiny-llama", text=long, device="cpu")
-    made = represent(imported, archetypes=verbs.embed(imported, request).archetypes, variance=1.0)
+    built = represent(imported, archetypes=verbs.embed(imported, request).archetypes, variance=1.0)
     expected = Counter(len(text.strip()) > 200 for text in long.values())[True]
-    assert made.cut["decoding"] == expected >= 3
-    assert f"  decoding: {expected} texts are longer than minilm reads: the rest was cut off." in made.lines()
+    assert built.cut["decoding"] == expected >= 3
+    assert f"  decoding: {expected} texts are longer than minilm reads: the rest was cut off." in built.lines()
 
 
 @pytest.mark.parametrize("names", [["Prefill"], ["a b"], ["vectors"], ["x", "x"], [""]])
@@ -166,9 +166,11 @@ def test_names_of_parts(names):
 
 def test_a_part_has_the_name_that_it_is_given(imported, letters):
     set_ = generate(imported).archetypes
-    made = represent(imported, archetypes=set_, text={"signal:use": set_}, variance=1.0)
-    assert list(made.dims) == ["prefill", "decoding", "signal:use"]
+    built = represent(imported, archetypes=set_, text={"signal:use": set_}, variance=1.0)
+    assert list(built.dims) == ["prefill", "decoding", "signal:use"]
     spaces = {space.space for space in verbs.spaces(imported, "shop")}
-    assert f"{made.representation}:signal:use" in spaces
-    arrays = artifacts.load_arrays(imported.path(row_of(imported, made.representation).folder + "/representation.safetensors"))
+    assert f"{built.representation}:signal:use" in spaces
+    arrays = artifacts.load_arrays(
+        imported.path(row_of(imported, built.representation).folder + "/representation.safetensors")
+    )
     assert "signal:use.mean" in arrays
