@@ -162,7 +162,8 @@ def deviations(job: jobs.JobRecord) -> list[str]:
     if job.kind != "train":
         return []
     try:
-        return verbs.TrainRequest(**job.config).config().departures()
+        known = {name: value for name, value in job.config.items() if name in verbs.TrainRequest.model_fields}
+        return verbs.TrainRequest(**known).config().departures()
     except ValidationError:
         return ["a configuration of an earlier version, which this version cannot read"]
 

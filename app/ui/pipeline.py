@@ -37,7 +37,7 @@ def stages(state: verbs.DatasetState) -> list[Stage]:
         f"{representation.model}: {' + '.join(f'{part} {width}' for part, width in representation.dims.items())}"
         for representation in state.representations
     ]
-    ready = [f"{count(state.ready_runs, 'trained model')} to recommend with"] if state.ready_runs else []
+    ready = [f"{count(state.ready_runs, 'model')} to recommend with"] if state.ready_runs else []
     return [
         Stage("Imported", True, imported),
         Stage("Archetypes", any(texts.items for texts in state.archetype_sets), archetypes),

@@ -75,7 +75,7 @@ def test_an_empty_workspace_becomes_the_demo_and_the_tour_leads_through_it(folde
         settled(page, "GenAIR Studio")
         until(lambda: demo().state == "done", "the demo was not completed", WITHIN)
         assert (demo().attempts, written()) == (2, 2 * ITEMS)
-        expect(page.get_by_text("2 trained models to recommend with")).to_be_visible()  # by itself, without a reload
+        expect(page.get_by_text("8 models to recommend with")).to_be_visible()  # by itself, without a reload
         page.screenshot(path=_artifact("home.png"), full_page=True)
 
         tour = page.locator(".st-key-tour").get_by_role("link")

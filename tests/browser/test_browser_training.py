@@ -124,8 +124,8 @@ def points(page: Page) -> int:
 
 def test_two_runs_from_the_form_to_their_comparison(studio: Studio, page: Page) -> None:
     visit(page, f"{studio.url}/training?dataset={DATASET}")
-    for group in ("Model", "Length"):
-        page.get_by_test_id("stExpander").get_by_text(group, exact=True).click()
+    for group in ("sasrec", "Training"):
+        page.get_by_test_id("stExpander").get_by_text(group, exact=True).first.click()
     fill(page, "Dim", "16")
     fill(page, "Layers", "1")
     fill(page, "Max len [items]", "20")

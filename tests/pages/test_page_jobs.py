@@ -78,6 +78,7 @@ def test_a_waiting_job_says_why_and_ends_at_once(empty_app: OpenPage, workspace:
 
 def test_a_failed_job_tells_its_reason_and_can_be_resumed(empty_app: OpenPage, workspace: Workspace, tmp_path: Path) -> None:
     ended = {"finished_at": utc_now(), "started_at": utc_now(), "attempts": 1}
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\nann,hat\n")
     config = {"path": str(tmp_path), "name": "shop"}
     make(workspace, "bad", "failed", kind="import", config=config, error="The disk is *full*.", **ended)
     shown = empty_app("jobs", errors=True)
@@ -167,6 +168,7 @@ def test_what_a_link_shows_is_looked_at_often_once_it_is_resumed(
         return fragment(function, run_every)
 
     monkeypatch.setattr(guards, "fragment", spy)
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\nann,hat\n")
     config = {"path": str(tmp_path), "name": "shop"}
     make(workspace, "stopped", "cancelled", kind="import", config=config, finished_at=utc_now())
     shown = empty_app("jobs", job="stopped")

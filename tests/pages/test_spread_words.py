@@ -26,8 +26,9 @@ def spreads(
         }
         for group, (value, low, high) in values.items()
     ]
-    facts = {"space": name, "dataset": "d", "kind": kind, "what": name, "width": width, "deviations": [], "items": 50}
-    return verbs.SpaceSpread(**facts, groups=groups)
+    return verbs.SpaceSpread(
+        space=name, dataset="d", kind=kind, what=name, width=width, parts=[], deviations=[], items=50, groups=groups
+    )
 
 
 def words(spreads: list[verbs.SpaceSpread], names: list[str]) -> str:

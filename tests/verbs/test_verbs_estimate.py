@@ -65,8 +65,11 @@ def test_curves_of_runs(represented):
 
 def test_runs_of_a_grid():
     request = verbs.SweepRequest(dataset="shop", representation="r", seeds=[1, 2], alphas=[0, 0.1], gammas=[2, 3])
-    combinations = [(run.alpha, run.gamma, run.seed) for run in verbs.runs_of_grid(request)]
-    assert combinations == [(0, 3, 1), (0, 3, 2), (0.1, 2, 1), (0.1, 2, 2), (0.1, 3, 1), (0.1, 3, 2)]
+    configs = [run.config().flat() for run in verbs.runs_of_grid(request)]
+    combinations = [(config["alpha"], config.get("gamma"), config["seed"]) for config in configs]
+    assert combinations == [(0, None, 1), (0, None, 2), (0.1, 2, 1), (0.1, 2, 2), (0.1, 3, 1), (0.1, 3, 2)]
+    floors = verbs.runs_of_grid(verbs.SweepRequest(dataset="shop", method="popularity"))
+    assert [run.seed for run in floors] == [None]  # nothing is trained, and no seed changes it
     assert [run.seed for run in verbs.runs_of_grid(verbs.SweepRequest(dataset="shop"))] == [42]
     with pytest.raises(InputError, match="seeds"):
         verbs.runs_of_grid(verbs.SweepRequest(dataset="shop", seeds=[-1]))

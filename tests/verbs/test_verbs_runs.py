@@ -198,8 +198,8 @@ def test_a_representation_of_titles_is_ours(represented):
     workspace, representation = represented
     with workspace.session() as session:
         row = find_representation(session, workspace.dataset_row("shop"), representation)
-        first, second = row.dims
-        row.dims = {first: row.dims[first], "title": row.dims[second]}
+        first, second = row.parts
+        row.parts = [first, second | {"name": "title"}]
 
     def trained(**options):
         options = SMALL | {"epochs": 1} | options
