@@ -59,7 +59,8 @@ def test_the_list_is_the_recommended_one_with_reasons(recommended_shop, kind):
     explained = verbs.explain(workspace, verbs.ExplainRequest(**request))
     plain = verbs.recommend(workspace, verbs.RecommendRequest(**request))
     assert [item.item for item in explained.reasons] == [item.item for item in plain.items]
-    assert [item.score for item in explained.reasons] == pytest.approx([item.score for item in plain.items], rel=1e-6, abs=1e-6)
+    scores = [item.score for item in plain.items]
+    assert [item.score for item in explained.reasons] == pytest.approx(scores, rel=1e-6, abs=1e-6)
     recommender = verbs.load_recommender(workspace, run)
     dataset = workspace.load_dataset("shop")
     for reason in explained.reasons:
