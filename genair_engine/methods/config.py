@@ -81,10 +81,6 @@ class RunConfig:
         """What decides the result: `flat` without the preset, which is only a way to say it."""
         return {name: value for name, value in self.flat().items() if name != "preset"}
 
-    def with_seed(self, seed: int) -> RunConfig:
-        """The same with another seed. Raises ValidationError."""
-        return RunConfig.stored(self.flat() | {"seed": seed})
-
     @property
     def reads_residual_decay(self) -> bool:
         return self.definition.tags.added_vectors or bool(getattr(self.model, "shortcut", False))

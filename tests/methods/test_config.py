@@ -196,13 +196,6 @@ def test_a_run_of_version_1_has_more_values_than_are_read():
     assert not {"heads", "alpha", "kernel", "mask_probability"} & set(config.flat())
 
 
-def test_another_seed():
-    config = RunConfig.of(preset="studio", dim=64)
-    assert config.with_seed(7).flat() == config.flat() | {"seed": 7}
-    with pytest.raises(ValidationError, match="seed"):
-        config.with_seed(-1)
-
-
 @pytest.mark.parametrize(
     "values, name, message",
     [
